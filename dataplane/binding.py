@@ -1,0 +1,328 @@
+"""The only Python that touches the C dataplane: configuration to struct, code to exception, counters to dict.
+
+The boundary itself is ``include/dataplane.h``; the meaning of every field is written there.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, field
+from enum import IntEnum
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, Any
+
+from dataplane._dataplane import ffi, lib
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+NO_CPU: int = lib.DP_NO_CPU
+MAX_FRAME = 65536
+SECOND = 1_000_000_000
+
+
+class DataplaneError(OSError):
+    """A call into the dataplane failed; ``strerror`` is a sentence that names the cause."""
+
+
+class PortKind(IntEnum):
+    """What is behind a port."""
+
+    MEMORY = lib.DP_PORT_MEMORY
+    XSK = lib.DP_PORT_XSK
+
+
+class PortRole(IntEnum):
+    """What a port is for."""
+
+    MIRROR = lib.DP_ROLE_MIRROR
+    TEST = lib.DP_ROLE_TEST
+
+
+class PortMode(IntEnum):
+    """How frames pass between the device and user space."""
+
+    AUTO = lib.DP_MODE_AUTO
+    ZEROCOPY = lib.DP_MODE_ZEROCOPY
+    COPY = lib.DP_MODE_COPY
+    MEMORY = lib.DP_MODE_MEMORY
+
+
+class CounterKind(IntEnum):
+    """How a counter is to be read."""
+
+    COUNTER = lib.DP_COUNTER
+    GAUGE = lib.DP_GAUGE
+    DROP_MIRROR = lib.DP_DROP_MIRROR
+    DROP_TEST = lib.DP_DROP_TEST
+    SESSION_END = lib.DP_SESSION_END
+
+
+@dataclass(frozen=True)
+class Port:
+    """One network device with its queues (``struct dp_port``)."""
+
+    kind: PortKind
+    role: PortRole
+    device: str = ""
+    queues: int = 1
+    mode: PortMode = PortMode.AUTO
+    ring_size: int = 2048
+    sockets_map: int = -1
+    verify_checksums: bool = True
+    mtu: int = 1500
+    mac: str = "00:00:00:00:00:00"
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Traffic to ``source`` is replayed to ``target`` (``struct dp_transfer``). ``source_ip`` None: any."""
+
+    source_ip: IPv4Address | IPv6Address | None
+    source_port: int
+    target_ip: IPv4Address | IPv6Address
+    target_port: int
+    target_mac: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Hard bounds, decided at start (``struct dp_limits``)."""
+
+    connections: int = 1 << 17
+    sessions: int = 1 << 17
+    buffer_bytes: int = 1 << 30
+    backlog_bytes: int = 16 << 20
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Times in nanoseconds and counts of the session simulation (``struct dp_timing``)."""
+
+    settle: int = SECOND // 200
+    response_timeout: int = 120 * SECOND
+    idle_timeout: int = 3600 * SECOND
+    gap_timeout: int = SECOND
+    linger: int = 5 * SECOND
+    tries: int = 8
+    syn_tries: int = 6
+
+
+@dataclass(frozen=True)
+class Config:
+    """All that the dataplane is told at ``open`` (``struct dp_config``)."""
+
+    ports: tuple[Port, ...]
+    transfers: tuple[Transfer, ...]
+    workers: int = 1
+    cpus: tuple[int, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    timing: Timing = field(default_factory=Timing)
+    clock_offset: int = 0
+    stats_path: str = ""
+
+
+@dataclass(frozen=True)
+class Counter:
+    """One entry of ``observe/stats.def``."""
+
+    index: int
+    name: str
+    unit: str
+    help: str
+    kind: CounterKind
+
+
+@dataclass(frozen=True)
+class PortStatistics:
+    """The kernel's XDP_STATISTICS of one socket."""
+
+    rx_dropped: int
+    rx_invalid_descs: int
+    tx_invalid_descs: int
+    rx_ring_full: int
+    rx_fill_ring_empty_descs: int
+    tx_ring_empty_descs: int
+
+
+def address_bytes(address: IPv4Address | IPv6Address | None) -> bytes:
+    """16 bytes in network order: IPv4 as ::ffff:a.b.c.d, None as ::."""
+    if address is None:
+        return bytes(16)
+    if isinstance(address, IPv4Address):
+        return bytes(10) + b"\xff\xff" + address.packed
+    return address.packed
+
+
+def mac_bytes(mac: str) -> bytes:
+    """Six bytes of ``aa:bb:cc:dd:ee:ff``."""
+    return bytes.fromhex(mac.replace(":", ""))
+
+
+def steer_object() -> bytes:
+    """The compiled XDP programs (``dataplane/bpf/steer.bpf.c``), for ``pyxdp.Program``."""
+    size = ffi.new("size_t *")
+    data = lib.dp_steer_object(size)
+    return bytes(ffi.buffer(data, size[0]))
+
+
+def _counters() -> tuple[Counter, ...]:
+    def one(index: int) -> Counter:
+        info = lib.dp_counter_info(index)
+        name, unit, text = (ffi.string(s).decode() for s in (info.name, info.unit, info.help))
+        return Counter(index, name, unit, text, CounterKind(info.kind))
+
+    return tuple(one(index) for index in range(lib.dp_counter_count()))
+
+
+COUNTERS = _counters()
+
+
+def _port(port: Port) -> dict[str, Any]:
+    fields = asdict(port)
+    fields.update(device=port.device.encode(), mac=mac_bytes(port.mac))
+    return fields
+
+
+def _transfer(transfer: Transfer) -> dict[str, Any]:
+    fields = asdict(transfer)
+    fields.update(
+        source_ip=address_bytes(transfer.source_ip),
+        target_ip=address_bytes(transfer.target_ip),
+        target_mac=mac_bytes(transfer.target_mac),
+    )
+    return fields
+
+
+def _config(config: Config) -> Any:  # noqa: ANN401 - a cffi struct has no Python type
+    pinned = list(config.cpus) + [NO_CPU] * (config.workers - len(config.cpus))
+    return ffi.new(
+        "struct dp_config *",
+        {
+            "workers": config.workers,
+            "cpus": pinned,
+            "port_count": len(config.ports),
+            "ports": [_port(port) for port in config.ports],
+            "transfer_count": len(config.transfers),
+            "transfers": [_transfer(transfer) for transfer in config.transfers],
+            "limits": asdict(config.limits),
+            "timing": asdict(config.timing),
+            "clock_offset": config.clock_offset,
+            "stats_path": config.stats_path.encode(),
+        },
+    )
+
+
+class Dataplane:
+    """The C engine: a context manager that opens, and closes what it opened.
+
+    Raises DataplaneError where a call fails. ``start`` and ``stop`` run and join the worker threads;
+    ``step`` turns the workers here instead, with a clock of the caller's own.
+    """
+
+    def __init__(self, config: Config) -> None:
+        """Allocates everything and binds the sockets."""
+        self.config = config
+        engine = ffi.new("struct dp_engine **")
+        error = ffi.new("char[]", lib.DP_ERROR_SIZE)
+        code = lib.dp_open(_config(config), engine, error, lib.DP_ERROR_SIZE)
+        if code:
+            raise DataplaneError(-code, ffi.string(error).decode())
+        self._engine = engine[0]
+        self._frame = ffi.new("uint8_t[]", MAX_FRAME)
+
+    def __enter__(self) -> Dataplane:
+        """Nothing more to do: the constructor has opened it."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes."""
+        self.close()
+
+    def _check(self, code: int) -> int:
+        if code < 0:
+            raise DataplaneError(-code, ffi.string(lib.dp_error(self._engine)).decode() or os.strerror(-code))
+        return code
+
+    def start(self) -> None:
+        """Starts one pinned thread for each worker."""
+        self._check(lib.dp_start(self._engine))
+
+    def stop(self, timeout: float = 1.0) -> None:
+        """Resets every session, waits at most ``timeout`` seconds for the resets to leave, joins the threads."""
+        self._check(lib.dp_stop(self._engine, int(timeout * SECOND)))
+
+    def close(self) -> None:
+        """Frees everything; harmless when called again."""
+        if self._engine is not None:
+            lib.dp_close(self._engine)
+            self._engine = None
+
+    def step(self, now: int) -> None:
+        """One turn of every worker at ``now`` (nanoseconds), without threads."""
+        lib.dp_step(self._engine, now)
+
+    def drain(self) -> None:
+        """From the next turn on: sessions are reset, new connections refused."""
+        lib.dp_drain(self._engine)
+
+    def set_neighbour(self, transfer: int, mac: str) -> None:
+        """The next hop of the transfer's target has a new link-layer address."""
+        self._check(lib.dp_set_neighbour(self._engine, transfer, mac_bytes(mac)))
+
+    def counters(self, worker: int | None = None) -> dict[str, int]:
+        """Every counter by name: of one worker, or summed over all."""
+        workers = range(self.config.workers) if worker is None else (worker,)
+        value = lib.dp_counter_value
+        return {c.name: sum(value(self._engine, w, c.index) for w in workers) for c in COUNTERS}
+
+    def modes(self) -> list[list[PortMode]]:
+        """The mode obtained: for each port, for each queue."""
+        return [
+            [PortMode(self._check(lib.dp_port_mode(self._engine, index, q))) for q in range(port.queues)]
+            for index, port in enumerate(self.config.ports)
+        ]
+
+    def port_statistics(self, port: int, queue: int) -> PortStatistics:
+        """The kernel's statistics of one socket."""
+        out = ffi.new("struct dp_port_statistics *")
+        self._check(lib.dp_port_statistics(self._engine, port, queue, out))
+        return PortStatistics(**{name: getattr(out, name) for name in PortStatistics.__dataclass_fields__})
+
+    def inject(self, port: int, queue: int, frame: bytes) -> None:
+        """Puts a frame into a memory port, as if it had arrived."""
+        self._check(lib.dp_mem_send(self._engine, port, queue, frame, len(frame)))
+
+    def collect(self, port: int, queue: int) -> bytes | None:
+        """The next frame that the line sent on a memory port, or None."""
+        size = self._check(lib.dp_mem_receive(self._engine, port, queue, self._frame, MAX_FRAME))
+        return bytes(ffi.buffer(self._frame, size)) if size else None
+
+    def limit(self, port: int, queue: int, frames: int) -> None:
+        """How many sent frames a memory port holds before its TX ring is full."""
+        self._check(lib.dp_mem_limit(self._engine, port, queue, frames))
+
+
+class Segment:
+    """The stats segment of an engine in another process, read from a mapping of its file."""
+
+    def __init__(self, memory: bytes | memoryview) -> None:
+        """Raises DataplaneError if the memory was not written by this version."""
+        self._memory = ffi.from_buffer(memory)
+        workers = ffi.new("uint32_t *")
+        code = lib.dp_segment_check(self._memory, len(memory), workers)
+        if code:
+            raise DataplaneError(-code, "the stats segment was written by another version of xdpcopy")
+        self.workers: int = workers[0]
+
+    def counters(self, worker: int | None = None) -> dict[str, int]:
+        """As Dataplane.counters."""
+        workers = range(self.workers) if worker is None else (worker,)
+        value = lib.dp_segment_value
+        return {c.name: sum(value(self._memory, w, c.index) for w in workers) for c in COUNTERS}
+
+    def heartbeat(self, worker: int) -> int:
+        """The worker's clock (nanoseconds, CLOCK_MONOTONIC) at its last housekeeping."""
+        return int(lib.dp_segment_heartbeat(self._memory, worker))

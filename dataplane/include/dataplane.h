@@ -1,0 +1,160 @@
+/* dataplane.h: THE BOUNDARY between Python and C.
+ *
+ * Everything that Python can see of the dataplane is declared here and nowhere else: dataplane/build.py
+ * feeds this file to cffi as the cdef, so it is written in the subset of C that cffi reads (no macros but
+ * integer constants, no inline functions).
+ *
+ * Who calls it: dataplane/binding.py, and the C tests, fuzzers and benchmarks.
+ * What crosses: down, a configuration (copied) and a few live settings; up, counters in a mapped segment,
+ * the mode of each port and a sentence for each failure. Never: callbacks into Python, pointers to frames,
+ * a call per packet (the memory ports of tests and benchmarks are the one exception).
+ *
+ * Functions that can fail return 0 or a negative errno, and leave a sentence in the engine (dp_error).
+ * Times are nanoseconds. Addresses are 16 bytes in network order, IPv4 as ::ffff:a.b.c.d (RFC 4291 2.5.5.2).
+ * Ports and all other numbers are in host order.
+ */
+
+#ifndef XDPCOPY_DATAPLANE_H
+#define XDPCOPY_DATAPLANE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define DP_MAX_WORKERS 64
+#define DP_MAX_PORTS 8
+#define DP_MAX_TRANSFERS 64
+#define DP_DEVICE_SIZE 16
+#define DP_PATH_SIZE 256
+#define DP_ERROR_SIZE 256
+
+enum dp_port_kind { DP_PORT_MEMORY, DP_PORT_XSK };
+enum dp_port_role { DP_ROLE_MIRROR, DP_ROLE_TEST };
+
+/* What is asked of a port (AUTO: the best that binds) and what it obtained (never AUTO). */
+enum dp_port_mode { DP_MODE_AUTO, DP_MODE_ZEROCOPY, DP_MODE_COPY, DP_MODE_MEMORY };
+
+/* One network device with its queues, or a memory port of the same shape. Queue q belongs to worker
+ * q modulo workers. There is exactly one test port; it must have at least as many queues as workers. */
+struct dp_port {
+    uint32_t kind; /* enum dp_port_kind */
+    uint32_t role; /* enum dp_port_role */
+    char device[DP_DEVICE_SIZE];
+    uint32_t queues;
+    uint32_t mode;       /* enum dp_port_mode */
+    uint32_t ring_size;  /* descriptors of each ring, a power of two */
+    int32_t sockets_map; /* fd of the XSKMAP of the program that is attached to the device; xsk only */
+    uint32_t verify_checksums; /* 1: frames with a wrong IP or TCP checksum are dropped and counted */
+    uint32_t mtu;              /* of the device; bounds the segments sent through a test port */
+    uint8_t mac[6];            /* of the device: source of what is sent; test port only */
+};
+
+/* "Traffic to source is replayed to target." source_ip :: means any address (tcpcopy's -x without an
+ * address). First match wins. */
+struct dp_transfer {
+    uint8_t source_ip[16];
+    uint8_t target_ip[16];
+    uint16_t source_port;
+    uint16_t target_port;
+    uint8_t target_mac[6]; /* of the next hop towards the target */
+};
+
+struct dp_limits {
+    uint32_t connections; /* mirrored connections held at once, all workers together */
+    uint32_t sessions;    /* sessions held at once, all workers together */
+    uint64_t buffer_bytes; /* request bytes held at once, all workers together */
+    uint32_t backlog_bytes; /* request bytes that one connection may hold */
+};
+
+/* Times and counts of the session simulation (docs/architecture.md, section "Replay semantics"). */
+struct dp_timing {
+    uint64_t settle;           /* least silence that ends a shorter answer than production's */
+    uint64_t response_timeout; /* a turn without an answer ends the session (tcpcopy's -t) */
+    uint64_t idle_timeout;     /* a mirrored connection without frames is forgotten */
+    uint64_t gap_timeout;      /* missing mirrored bytes end the session */
+    uint64_t linger;           /* an ended connection's key is kept so long, for late duplicates */
+    uint32_t tries;            /* transmissions of one segment without any answer */
+    uint32_t syn_tries;        /* transmissions of a SYN */
+};
+
+struct dp_config {
+    uint32_t workers;
+    uint32_t cpus[DP_MAX_WORKERS]; /* CPU of each worker thread; DP_NO_CPU: not pinned */
+    uint32_t port_count;
+    struct dp_port ports[DP_MAX_PORTS];
+    uint32_t transfer_count;
+    struct dp_transfer transfers[DP_MAX_TRANSFERS];
+    struct dp_limits limits;
+    struct dp_timing timing;
+    uint64_t clock_offset; /* added to the clock for initial sequence numbers and timestamps */
+    char stats_path[DP_PATH_SIZE]; /* file of the stats segment; empty: private memory */
+};
+
+#define DP_NO_CPU 0xffffffff
+
+/* How a counter is to be read. The three last kinds are the headings of the ledger. */
+enum dp_counter_kind { DP_COUNTER, DP_GAUGE, DP_DROP_MIRROR, DP_DROP_TEST, DP_SESSION_END };
+
+struct dp_counter {
+    const char *name;
+    const char *unit;
+    const char *help;
+    uint32_t kind; /* enum dp_counter_kind */
+};
+
+/* XDP_STATISTICS of one socket (linux/if_xdp.h), or zeros for a memory port. */
+struct dp_port_statistics {
+    uint64_t rx_dropped;
+    uint64_t rx_invalid_descs;
+    uint64_t tx_invalid_descs;
+    uint64_t rx_ring_full;
+    uint64_t rx_fill_ring_empty_descs;
+    uint64_t tx_ring_empty_descs;
+};
+
+struct dp_engine;
+
+/* Lifecycle. dp_open allocates everything and binds the sockets; on failure *engine is NULL and error holds
+ * a sentence. dp_start runs the worker threads. dp_stop resets every open session, waits at most timeout for
+ * the resets to leave, and joins the threads. dp_close frees everything. */
+int dp_open(const struct dp_config *config, struct dp_engine **engine, char *error, size_t error_size);
+int dp_start(struct dp_engine *engine);
+int dp_stop(struct dp_engine *engine, uint64_t timeout);
+void dp_close(struct dp_engine *engine);
+const char *dp_error(const struct dp_engine *engine);
+
+/* Without threads: one turn of every worker at the given time. Never together with dp_start. */
+void dp_step(struct dp_engine *engine, uint64_t now);
+
+/* From the next turn on every worker resets its sessions and admits no new ones. */
+void dp_drain(struct dp_engine *engine);
+
+/* Live setting: the next hop of a transfer's target has moved. */
+int dp_set_neighbour(struct dp_engine *engine, uint32_t transfer, const uint8_t mac[6]);
+
+/* Counters: descriptors (the same for every engine), and a worker's value. */
+uint32_t dp_counter_count(void);
+const struct dp_counter *dp_counter_info(uint32_t counter);
+uint64_t dp_counter_value(const struct dp_engine *engine, uint32_t worker, uint32_t counter);
+
+/* The same from the stats segment of another process, mapped by the caller: size bytes at segment.
+ * Returns -EPROTO if it was not written by this version. */
+int dp_segment_check(const void *segment, size_t size, uint32_t *workers);
+uint64_t dp_segment_value(const void *segment, uint32_t worker, uint32_t counter);
+uint64_t dp_segment_heartbeat(const void *segment, uint32_t worker);
+
+/* The mode obtained, and the kernel's statistics, of one queue. */
+int dp_port_mode(const struct dp_engine *engine, uint32_t port, uint32_t queue);
+int dp_port_statistics(const struct dp_engine *engine, uint32_t port, uint32_t queue,
+                       struct dp_port_statistics *statistics);
+
+/* The far end of a memory port: put a frame into its RX queue; take the next frame that the line sent.
+ * dp_mem_send returns -ENOBUFS when the queue is full; dp_mem_receive the frame's length, 0 when there
+ * is none. dp_mem_limit sets how many sent frames the port holds before its TX ring is "full". */
+int dp_mem_send(struct dp_engine *engine, uint32_t port, uint32_t queue, const uint8_t *frame, uint32_t size);
+int dp_mem_receive(struct dp_engine *engine, uint32_t port, uint32_t queue, uint8_t *frame, uint32_t size);
+int dp_mem_limit(struct dp_engine *engine, uint32_t port, uint32_t queue, uint32_t frames);
+
+/* The compiled dataplane/bpf/steer.bpf.c, an ELF object that libbpf loads. */
+const uint8_t *dp_steer_object(size_t *size);
+
+#endif

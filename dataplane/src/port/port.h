@@ -1,0 +1,52 @@
+/* port.h: where frames come from and go to; one struct port is one queue of one device.
+ *
+ * Called by worker.c (bursts) and engine.c (open, close). The kinds are xsk.c (AF_XDP) and mem.c (tests and
+ * benchmarks); each embeds a struct port as its first member and owns its buffers. An indirect call costs
+ * one burst, never one frame (tx_alloc and tx_push are per frame and touch only the ring's own cache lines).
+ */
+#ifndef XDPCOPY_PORT_H
+#define XDPCOPY_PORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../frame.h"
+#include "dataplane.h"
+
+#define PORT_BURST 64
+
+struct port {
+    const struct port_ops *ops;
+    enum dp_port_role role;
+    enum dp_port_mode mode; /* the mode obtained */
+    uint32_t mtu;
+};
+
+struct port_ops {
+    /* Borrows up to most (<= PORT_BURST) frames that have arrived; returns how many. */
+    uint32_t (*rx)(struct port *port, struct frame *frames, uint32_t most);
+    /* Gives back all the frames of the last rx. */
+    void (*rx_done)(struct port *port, const struct frame *frames, uint32_t count);
+    /* Takes a buffer to fill; false if the ring has no room: try again in a later turn. */
+    bool (*tx_alloc)(struct port *port, struct frame *frame);
+    /* Queues a filled buffer (frame->size is now its length). */
+    void (*tx_push)(struct port *port, const struct frame *frame);
+    /* Hands what was queued to the kernel, and collects buffers that have been sent. Once a turn. */
+    void (*flush)(struct port *port);
+    /* A descriptor that poll(2) can wait on for frames to receive, or -1. */
+    int (*wait_fd)(const struct port *port);
+    int (*statistics)(const struct port *port, struct dp_port_statistics *statistics);
+    void (*close)(struct port *port);
+};
+
+/* Each returns 0 or a negative errno, and then leaves a sentence in error (DP_ERROR_SIZE bytes). */
+int port_open_xsk(const struct dp_port *config, uint32_t queue, struct port **port, char *error);
+int port_open_mem(const struct dp_port *config, struct port **port, char *error);
+
+/* The far end of a memory port; see dataplane.h. */
+int port_mem_send(struct port *port, const uint8_t *frame, uint32_t size);
+int port_mem_receive(struct port *port, uint8_t *frame, uint32_t size);
+void port_mem_limit(struct port *port, uint32_t frames);
+
+#endif
