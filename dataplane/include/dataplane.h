@@ -40,9 +40,9 @@ struct dp_port {
     uint32_t role; /* enum dp_port_role */
     char device[DP_DEVICE_SIZE];
     uint32_t queues;
-    uint32_t mode;       /* enum dp_port_mode */
-    uint32_t ring_size;  /* descriptors of each ring, a power of two */
-    int32_t sockets_map; /* fd of the XSKMAP of the program that is attached to the device; xsk only */
+    uint32_t mode;             /* enum dp_port_mode */
+    uint32_t ring_size;        /* descriptors of each ring, a power of two */
+    int32_t sockets_map;       /* fd of the XSKMAP of the program that is attached to the device; xsk only */
     uint32_t verify_checksums; /* 1: frames with a wrong IP or TCP checksum are dropped and counted */
     uint32_t mtu;              /* of the device; bounds the segments sent through a test port */
     uint8_t mac[6];            /* of the device: source of what is sent; test port only */
@@ -59,9 +59,9 @@ struct dp_transfer {
 };
 
 struct dp_limits {
-    uint32_t connections; /* mirrored connections held at once, all workers together */
-    uint32_t sessions;    /* sessions held at once, all workers together */
-    uint64_t buffer_bytes; /* request bytes held at once, all workers together */
+    uint32_t connections;   /* mirrored connections held at once, all workers together */
+    uint32_t sessions;      /* sessions held at once, all workers together */
+    uint64_t buffer_bytes;  /* request bytes held at once, all workers together */
     uint32_t backlog_bytes; /* request bytes that one connection may hold */
 };
 
@@ -85,7 +85,7 @@ struct dp_config {
     struct dp_transfer transfers[DP_MAX_TRANSFERS];
     struct dp_limits limits;
     struct dp_timing timing;
-    uint64_t clock_offset; /* added to the clock for initial sequence numbers and timestamps */
+    uint64_t clock_offset;         /* added to the clock for initial sequence numbers and timestamps */
     char stats_path[DP_PATH_SIZE]; /* file of the stats segment; empty: private memory */
 };
 

@@ -1,0 +1,359 @@
+/* engine.c: the lifecycle behind dataplane.h: allocates everything, owns ports, workers and threads. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "worker.h"
+
+enum {
+    HANDOFF_SLOTS = 512,
+    STEP_NANOSECONDS = 1000000,
+    /* After the resets have left, answers to them may still want one (a challenge, RFC 5961). */
+    DRAIN_NANOSECONDS = 100000000,
+};
+
+struct engine_port {
+    struct port *queues[WORKER_QUEUES];
+};
+
+struct dp_engine {
+    struct dp_config config;
+    struct stats_segment *segment;
+    struct engine_port ports[DP_MAX_PORTS];
+    struct worker *workers;
+    pthread_t threads[DP_MAX_WORKERS];
+    uint32_t running; /* threads */
+    uint32_t orders;
+    uint64_t next_hops[DP_MAX_TRANSFERS];
+    char error[DP_ERROR_SIZE];
+};
+
+__attribute__((format(printf, 3, 4))) static int fail(struct dp_engine *engine, int code, const char *format,
+                                                      ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(engine->error, sizeof(engine->error), format, arguments);
+    va_end(arguments);
+    return code;
+}
+
+static bool is_power_of_two(uint32_t number)
+{
+    return number && !(number & (number - 1));
+}
+
+static int check_port(struct dp_engine *engine, const struct dp_port *port)
+{
+    if (port->queues < 1 || port->queues > WORKER_QUEUES)
+        return fail(engine, -EINVAL, "port %s: queues is %u; give 1 to %d", port->device, port->queues,
+                    WORKER_QUEUES);
+    if (!is_power_of_two(port->ring_size))
+        return fail(engine, -EINVAL, "port %s: ring_size is %u; give a power of two", port->device,
+                    port->ring_size);
+    if (port->mtu < 576 || port->mtu > 9216)
+        return fail(engine, -EINVAL, "port %s: mtu is %u; 576 to 9216 can be carried", port->device,
+                    port->mtu);
+    if (port->role == DP_ROLE_TEST && port->queues < engine->config.workers)
+        return fail(engine, -EINVAL,
+                    "test port %s: %u queues for %u workers; each worker sends on a queue of its own",
+                    port->device, port->queues, engine->config.workers);
+    return 0;
+}
+
+static int check_config(struct dp_engine *engine)
+{
+    const struct dp_config *config = &engine->config;
+    uint32_t tests = 0;
+    if (config->workers < 1 || config->workers > DP_MAX_WORKERS)
+        return fail(engine, -EINVAL, "workers is %u; give 1 to %d", config->workers, DP_MAX_WORKERS);
+    if (config->port_count > DP_MAX_PORTS || config->transfer_count > DP_MAX_TRANSFERS)
+        return fail(engine, -EINVAL, "more than %d ports or %d transfers", DP_MAX_PORTS, DP_MAX_TRANSFERS);
+    for (uint32_t i = 0; i < config->port_count; i++) {
+        int code = check_port(engine, &config->ports[i]);
+        if (code)
+            return code;
+        tests += config->ports[i].role == DP_ROLE_TEST;
+    }
+    if (tests != 1)
+        return fail(engine, -EINVAL, "%u test ports; there must be exactly one", tests);
+    return 0;
+}
+
+static int open_queue(struct dp_engine *engine, uint32_t port, uint32_t queue)
+{
+    const struct dp_port *config = &engine->config.ports[port];
+    struct port **at = &engine->ports[port].queues[queue];
+    int code = config->kind == DP_PORT_XSK ? port_open_xsk(config, queue, at, engine->error)
+                                           : port_open_mem(config, at, engine->error);
+    if (code)
+        return code;
+    struct worker *worker = &engine->workers[queue % engine->config.workers];
+    if (worker->inlet_count == WORKER_QUEUES)
+        return fail(engine, -EINVAL, "more than %d queues for one worker", WORKER_QUEUES);
+    worker->inlets[worker->inlet_count++] = (struct inlet){*at, config->verify_checksums};
+    if (config->role == DP_ROLE_TEST && !worker->outlet) {
+        worker->outlet = *at;
+        memcpy(worker->mac, config->mac, sizeof(worker->mac));
+    }
+    return 0;
+}
+
+static int open_ports(struct dp_engine *engine)
+{
+    for (uint32_t port = 0; port < engine->config.port_count; port++) {
+        for (uint32_t queue = 0; queue < engine->config.ports[port].queues; queue++) {
+            int code = open_queue(engine, port, queue);
+            if (code)
+                return code;
+        }
+    }
+    return 0;
+}
+
+static uint32_t largest_mtu(const struct dp_config *config)
+{
+    uint32_t largest = 0;
+    for (uint32_t i = 0; i < config->port_count; i++)
+        largest = config->ports[i].mtu > largest ? config->ports[i].mtu : largest;
+    return largest;
+}
+
+static int open_handoffs(struct dp_engine *engine)
+{
+    uint32_t workers = engine->config.workers;
+    uint32_t frame_size = largest_mtu(&engine->config) + 64; /* link headers */
+    for (uint32_t from = 0; from < workers; from++) {
+        for (uint32_t to = 0; to < workers; to++) {
+            if (from == to)
+                continue;
+            struct handoff *handoff = handoff_open(HANDOFF_SLOTS, frame_size);
+            if (!handoff)
+                return fail(engine, -ENOMEM, "no memory for the hand-off rings of %u workers", workers);
+            engine->workers[from].to[to] = engine->workers[to].from[from] = handoff;
+        }
+    }
+    return 0;
+}
+
+static int open_workers(struct dp_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->config.workers; i++) {
+        struct worker *worker = &engine->workers[i];
+        worker->config = &engine->config;
+        worker->next_hops = engine->next_hops;
+        worker->stats = &engine->segment->stats[i];
+        worker->orders = &engine->orders;
+        worker->index = i;
+        if (replay_open(&worker->replay, &engine->config, worker->stats, worker->outlet->mtu))
+            return fail(engine, -ENOMEM,
+                        "no memory for limits: connections %u, sessions %u, buffer_bytes %llu",
+                        engine->config.limits.connections, engine->config.limits.sessions,
+                        (unsigned long long)engine->config.limits.buffer_bytes);
+    }
+    return 0;
+}
+
+static int open_engine(struct dp_engine *engine)
+{
+    int code = check_config(engine);
+    if (code)
+        return code;
+    for (uint32_t i = 0; i < engine->config.transfer_count; i++)
+        engine->next_hops[i] = mac_pack(engine->config.transfers[i].target_mac);
+    engine->workers = aligned_alloc(64, sizeof(struct worker) * engine->config.workers);
+    if (!engine->workers)
+        return fail(engine, -ENOMEM, "no memory for %u workers", engine->config.workers);
+    memset(engine->workers, 0, sizeof(struct worker) * engine->config.workers);
+    code = stats_open(&engine->segment, engine->config.stats_path, engine->config.workers);
+    if (code)
+        return fail(engine, code, "cannot make the stats segment %s: %s", engine->config.stats_path,
+                    strerror(-code));
+    code = open_ports(engine);
+    code = code ? code : open_workers(engine);
+    return code ? code : open_handoffs(engine);
+}
+
+int dp_open(const struct dp_config *config, struct dp_engine **out, char *error, size_t error_size)
+{
+    *out = NULL;
+    struct dp_engine *engine = calloc(1, sizeof(*engine));
+    if (!engine) {
+        snprintf(error, error_size, "no memory for the engine");
+        return -ENOMEM;
+    }
+    engine->config = *config;
+    int code = open_engine(engine);
+    if (code) {
+        snprintf(error, error_size, "%s", engine->error);
+        dp_close(engine);
+        return code;
+    }
+    *out = engine;
+    return 0;
+}
+
+static int start_thread(struct dp_engine *engine, uint32_t index)
+{
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    uint32_t cpu = engine->config.cpus[index];
+    if (cpu != DP_NO_CPU) {
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        CPU_SET(cpu, &set);
+        pthread_attr_setaffinity_np(&attributes, sizeof(set), &set);
+    }
+    int code = pthread_create(&engine->threads[index], &attributes, worker_run, &engine->workers[index]);
+    pthread_attr_destroy(&attributes);
+    if (code)
+        return fail(engine, -code, "cannot start worker %u on CPU %u: %s", index, cpu, strerror(code));
+    char name[16];
+    snprintf(name, sizeof(name), "worker-%u", index);
+    pthread_setname_np(engine->threads[index], name);
+    return 0;
+}
+
+static void join_threads(struct dp_engine *engine)
+{
+    __atomic_fetch_or(&engine->orders, ORDER_STOP, __ATOMIC_RELEASE);
+    for (; engine->running; engine->running--)
+        pthread_join(engine->threads[engine->running - 1], NULL);
+}
+
+int dp_start(struct dp_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->config.workers; i++) {
+        int code = start_thread(engine, i);
+        if (code) {
+            join_threads(engine);
+            return code;
+        }
+        engine->running++;
+    }
+    return 0;
+}
+
+/* Every session has been reset, and the resets have left. */
+static bool is_drained(const struct dp_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->config.workers; i++)
+        if (!__atomic_load_n(&engine->workers[i].drained, __ATOMIC_ACQUIRE))
+            return false;
+    return true;
+}
+
+int dp_stop(struct dp_engine *engine, uint64_t timeout)
+{
+    if (!engine->running)
+        return 0;
+    struct timespec step = {0, STEP_NANOSECONDS};
+    dp_drain(engine);
+    uint64_t waited = 0;
+    for (; waited < timeout && !is_drained(engine); waited += STEP_NANOSECONDS)
+        nanosleep(&step, NULL);
+    struct timespec rest = {0, DRAIN_NANOSECONDS};
+    nanosleep(&rest, NULL);
+    join_threads(engine);
+    return 0;
+}
+
+void dp_close(struct dp_engine *engine)
+{
+    join_threads(engine);
+    for (uint32_t i = 0; engine->workers && i < engine->config.workers; i++) {
+        replay_close(&engine->workers[i].replay);
+        for (uint32_t other = 0; other < engine->config.workers; other++)
+            handoff_close(engine->workers[i].to[other]);
+    }
+    for (uint32_t port = 0; port < DP_MAX_PORTS; port++)
+        for (uint32_t queue = 0; queue < WORKER_QUEUES; queue++)
+            if (engine->ports[port].queues[queue])
+                engine->ports[port].queues[queue]->ops->close(engine->ports[port].queues[queue]);
+    stats_close(engine->segment, engine->config.stats_path);
+    free(engine->workers);
+    free(engine);
+}
+
+const char *dp_error(const struct dp_engine *engine)
+{
+    return engine->error;
+}
+
+void dp_step(struct dp_engine *engine, uint64_t now)
+{
+    for (uint32_t i = 0; i < engine->config.workers; i++)
+        worker_turn(&engine->workers[i], now);
+}
+
+void dp_drain(struct dp_engine *engine)
+{
+    __atomic_fetch_or(&engine->orders, ORDER_DRAIN, __ATOMIC_RELEASE);
+}
+
+int dp_set_neighbour(struct dp_engine *engine, uint32_t transfer, const uint8_t mac[6])
+{
+    if (transfer >= engine->config.transfer_count)
+        return fail(engine, -EINVAL, "there is no transfer %u", transfer);
+    __atomic_store_n(&engine->next_hops[transfer], mac_pack(mac), __ATOMIC_RELAXED);
+    return 0;
+}
+
+uint64_t dp_counter_value(const struct dp_engine *engine, uint32_t worker, uint32_t counter)
+{
+    return dp_segment_value(engine->segment, worker, counter);
+}
+
+static struct port *port_at(const struct dp_engine *engine, uint32_t port, uint32_t queue)
+{
+    if (port >= engine->config.port_count || queue >= engine->config.ports[port].queues)
+        return NULL;
+    return engine->ports[port].queues[queue];
+}
+
+int dp_port_mode(const struct dp_engine *engine, uint32_t port, uint32_t queue)
+{
+    const struct port *at = port_at(engine, port, queue);
+    return at ? (int)at->mode : -EINVAL;
+}
+
+int dp_port_statistics(const struct dp_engine *engine, uint32_t port, uint32_t queue,
+                       struct dp_port_statistics *statistics)
+{
+    const struct port *at = port_at(engine, port, queue);
+    return at ? at->ops->statistics(at, statistics) : -EINVAL;
+}
+
+static struct port *mem_at(struct dp_engine *engine, uint32_t port, uint32_t queue)
+{
+    struct port *at = port_at(engine, port, queue);
+    return at && at->mode == DP_MODE_MEMORY ? at : NULL;
+}
+
+int dp_mem_send(struct dp_engine *engine, uint32_t port, uint32_t queue, const uint8_t *frame, uint32_t size)
+{
+    struct port *at = mem_at(engine, port, queue);
+    return at ? port_mem_send(at, frame, size)
+              : fail(engine, -EINVAL, "port %u queue %u is no memory port", port, queue);
+}
+
+int dp_mem_receive(struct dp_engine *engine, uint32_t port, uint32_t queue, uint8_t *frame, uint32_t size)
+{
+    struct port *at = mem_at(engine, port, queue);
+    return at ? port_mem_receive(at, frame, size)
+              : fail(engine, -EINVAL, "port %u queue %u is no memory port", port, queue);
+}
+
+int dp_mem_limit(struct dp_engine *engine, uint32_t port, uint32_t queue, uint32_t frames)
+{
+    struct port *at = mem_at(engine, port, queue);
+    if (!at)
+        return fail(engine, -EINVAL, "port %u queue %u is no memory port", port, queue);
+    port_mem_limit(at, frames);
+    return 0;
+}

@@ -1,0 +1,79 @@
+#include "handoff.h"
+
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+
+struct slot {
+    uint32_t size;
+    uint16_t role;
+    uint16_t verify_checksums;
+    uint8_t bytes[];
+};
+
+struct handoff {
+    uint32_t tail __attribute__((aligned(64))); /* the producer's line */
+    uint32_t head __attribute__((aligned(64))); /* the consumer's line */
+    uint32_t mask __attribute__((aligned(64))); /* read by both, written by none */
+    uint32_t slot_size;
+    size_t total;
+    uint8_t slots[];
+};
+
+struct handoff *handoff_open(uint32_t slots, uint32_t frame_size)
+{
+    uint32_t slot_size = ((uint32_t)sizeof(struct slot) + frame_size + 63) & ~63u;
+    size_t total = sizeof(struct handoff) + (size_t)slots * slot_size;
+    struct handoff *handoff =
+        mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (handoff == MAP_FAILED)
+        return NULL;
+    handoff->mask = slots - 1;
+    handoff->slot_size = slot_size;
+    handoff->total = total;
+    return handoff;
+}
+
+void handoff_close(struct handoff *handoff)
+{
+    if (handoff)
+        munmap(handoff, handoff->total);
+}
+
+static struct slot *slot_at(const struct handoff *handoff, uint32_t at)
+{
+    const uint8_t *slot = handoff->slots + (size_t)(at & handoff->mask) * handoff->slot_size;
+    return (struct slot *)(void *)(uintptr_t)slot;
+}
+
+bool handoff_put(struct handoff *handoff, const struct handed *handed)
+{
+    uint32_t tail = handoff->tail;
+    if (tail - __atomic_load_n(&handoff->head, __ATOMIC_ACQUIRE) > handoff->mask)
+        return false;
+    if (handed->frame.size + sizeof(struct slot) > handoff->slot_size)
+        return false;
+    struct slot *slot = slot_at(handoff, tail);
+    slot->size = handed->frame.size;
+    slot->role = (uint16_t)handed->role;
+    slot->verify_checksums = handed->verify_checksums;
+    memcpy(slot->bytes, handed->frame.data, handed->frame.size);
+    __atomic_store_n(&handoff->tail, tail + 1, __ATOMIC_RELEASE);
+    return true;
+}
+
+bool handoff_take(const struct handoff *handoff, struct handed *handed)
+{
+    if (handoff->head == __atomic_load_n(&handoff->tail, __ATOMIC_ACQUIRE))
+        return false;
+    struct slot *slot = slot_at(handoff, handoff->head);
+    handed->frame = (struct frame){slot->bytes, slot->size, 0};
+    handed->role = slot->role;
+    handed->verify_checksums = slot->verify_checksums;
+    return true;
+}
+
+void handoff_done(struct handoff *handoff)
+{
+    __atomic_store_n(&handoff->head, handoff->head + 1, __ATOMIC_RELEASE);
+}

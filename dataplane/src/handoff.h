@@ -1,0 +1,34 @@
+/* handoff.h: frames on their way from the worker whose queue got them to the worker that owns them.
+ *
+ * A ring with one producer and one consumer for each ordered pair of workers; copies, because a frame lives
+ * only one turn of the worker that borrowed it. Full means that the frame is dropped and counted. Called by
+ * worker.c; opened by engine.c.
+ */
+#ifndef XDPCOPY_HANDOFF_H
+#define XDPCOPY_HANDOFF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "frame.h"
+
+struct handoff;
+
+struct handed {
+    struct frame frame;
+    uint32_t role; /* enum dp_port_role of the port that it came in by */
+    bool verify_checksums;
+};
+
+/* NULL: no memory. slots: a power of two. */
+struct handoff *handoff_open(uint32_t slots, uint32_t frame_size);
+void handoff_close(struct handoff *handoff);
+
+/* The producer's side. False: full, or the frame is larger than a slot. */
+bool handoff_put(struct handoff *handoff, const struct handed *handed);
+
+/* The consumer's side: the next frame, borrowed until handoff_done. */
+bool handoff_take(const struct handoff *handoff, struct handed *handed);
+void handoff_done(struct handoff *handoff);
+
+#endif

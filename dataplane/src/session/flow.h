@@ -1,0 +1,59 @@
+/* flow.h: the key of a conversation, its hash, and the worker that owns it.
+ *
+ * A mirrored connection is keyed by the production client and server, a session by the forged endpoint and
+ * the target. The owner depends on the client side alone, so that a worker owns both.
+ */
+#ifndef XDPCOPY_FLOW_H
+#define XDPCOPY_FLOW_H
+
+#include "../wire/packet.h"
+
+struct flow {
+    struct address client;
+    struct address server;
+    uint16_t client_port;
+    uint16_t server_port;
+    uint32_t encapsulation; /* tells equal addresses of two tunnels apart; 0: none */
+};
+
+static inline struct flow flow_make(const struct endpoint *client, const struct endpoint *server)
+{
+    return (struct flow){.client = client->address,
+                         .server = server->address,
+                         .client_port = client->port,
+                         .server_port = server->port};
+}
+
+static inline bool flow_equal(const struct flow *a, const struct flow *b)
+{
+    return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/* Folded multiplication: each half of the product depends on every bit of both factors. */
+static inline uint64_t hash_mix(uint64_t a, uint64_t b)
+{
+    unsigned __int128 product = (unsigned __int128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static inline uint64_t hash_address(const struct address *address, uint64_t with)
+{
+    return hash_mix(address->half[0] ^ 0x9e3779b97f4a7c15,
+                    hash_mix(address->half[1] ^ with, 0xd6e8feb86659fd93));
+}
+
+static inline uint32_t flow_hash(const struct flow *flow)
+{
+    uint64_t ports =
+        (uint64_t)flow->client_port << 48 | (uint64_t)flow->server_port << 32 | flow->encapsulation;
+    uint64_t hash = hash_address(&flow->client, ports) ^ hash_address(&flow->server, ~ports);
+    return (uint32_t)(hash_mix(hash, 0xa0761d6478bd642f) >> 32);
+}
+
+static inline uint32_t flow_owner(const struct endpoint *client, uint32_t workers)
+{
+    uint64_t hash = hash_mix(hash_address(&client->address, client->port), 0xe7037ed1a0b428db);
+    return (uint32_t)(((hash >> 32) * workers) >> 32);
+}
+
+#endif

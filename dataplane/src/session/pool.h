@@ -1,0 +1,34 @@
+/* pool.h: objects of one size, taken and given back without the allocator.
+ *
+ * Memory is reserved at once and touched only as the pool grows, so a generous capacity costs nothing.
+ * Used by replay.c for streams, sessions and chunks. An object's index is stable: tables refer to it.
+ */
+#ifndef XDPCOPY_POOL_H
+#define XDPCOPY_POOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct pool {
+    uint8_t *base;
+    void *free; /* each free object holds the address of the next */
+    size_t object_size;
+    uint32_t capacity;
+    uint32_t touched; /* objects ever taken */
+    uint32_t live;
+};
+
+/* Returns 0 or -ENOMEM. */
+int pool_open(struct pool *pool, size_t object_size, uint32_t capacity);
+void pool_close(struct pool *pool);
+
+/* An object with undefined contents, or NULL when all are taken. */
+void *pool_take(struct pool *pool);
+void pool_give(struct pool *pool, void *object);
+
+static inline uint32_t pool_index(const struct pool *pool, const void *object)
+{
+    return (uint32_t)((size_t)((const uint8_t *)object - pool->base) / pool->object_size);
+}
+
+#endif

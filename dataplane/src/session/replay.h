@@ -1,0 +1,67 @@
+/* replay.h: all conversations that one worker owns.
+ *
+ * Called by worker.c: packets and the time go in, segments are pulled out. Owns the pools, the two tables
+ * (mirrored connections; sessions), the timing wheel and the list of sessions that have something to send.
+ * Every packet comes back with the reason why it was not used, or DROP_NONE.
+ */
+#ifndef XDPCOPY_REPLAY_H
+#define XDPCOPY_REPLAY_H
+
+#include "session.h"
+#include "table.h"
+
+enum { REPLAY_STRAYS = 64, REPLAY_BUDGET = 16 };
+
+/* An answer that no session claims: the target still holds a connection that we do not. */
+struct stray {
+    struct flow flow;
+    uint32_t seq;
+    uint16_t transfer;
+};
+
+struct replay {
+    const struct dp_config *config;
+    struct session_context context;
+    struct pool streams;
+    struct pool sessions;
+    struct table mirrored;
+    struct table forged;
+    struct wheel wheel;
+    struct session *ready_head;
+    struct session *ready_tail;
+    uint32_t budget; /* segments that the first of the list may still send before the next one's turn */
+    uint32_t stray_count;
+    struct stray strays[REPLAY_STRAYS];
+    bool draining;
+    uint64_t source_ports[65536 / 64]; /* bitmap: ports that some transfer names as its source */
+};
+
+/* Takes its part (one of config->workers) of the configured limits. Returns 0 or a negative errno. */
+int replay_open(struct replay *replay, const struct dp_config *config, struct stats *stats, uint32_t mtu);
+void replay_close(struct replay *replay);
+
+enum drop replay_on_mirror(struct replay *replay, const struct packet *packet, uint64_t now);
+enum drop replay_on_answer(struct replay *replay, const struct packet *packet, uint64_t now);
+void replay_on_time(struct replay *replay, uint64_t now);
+
+/* The next segment that wants to leave; replay_sent when it has. Called again without replay_sent, it names
+ * the same one. */
+bool replay_next(struct replay *replay, struct segment *segment);
+void replay_sent(struct replay *replay, const struct segment *segment);
+
+/* Resets all sessions and admits no new ones. */
+void replay_drain(struct replay *replay);
+
+/* Whether the packet comes from a client to a mirrored service, or from the service. */
+bool replay_is_from_client(const struct replay *replay, const struct packet *packet);
+
+/* Gauges that are read off the pools. */
+void replay_report(const struct replay *replay);
+
+/* Nothing to send, nothing due. */
+static inline bool replay_is_quiet(const struct replay *replay)
+{
+    return !replay->ready_head && !replay->stray_count;
+}
+
+#endif

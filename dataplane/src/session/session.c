@@ -1,0 +1,323 @@
+#include "session.h"
+
+enum { TCP_HEADER = 20, IPV4_HEADER = 20, IPV6_HEADER = 40, NANOSECONDS_PER_MILLI = 1000000 };
+
+/* RFC 9293 3.4.1: a clock of about 4 microseconds, and a hash of the connection. The clock goes on over
+ * restarts and the hash has no secret, so that an endpoint used again within the target's TIME-WAIT gets a
+ * higher number than before. */
+static uint32_t initial_sequence_number(const struct flow *flow, uint64_t clock)
+{
+    return (uint32_t)(clock >> 12) + flow_hash(flow);
+}
+
+static uint32_t link_mss(const struct session *session, const struct session_context *context)
+{
+    uint32_t ip = address_is_ipv4(&session->flow.server) ? IPV4_HEADER : IPV6_HEADER;
+    return context->mtu - ip - TCP_HEADER;
+}
+
+/* The production client's own options; its MSS only as far as the test port carries it. */
+static struct tcp_options options_of(const struct session *session, const struct session_context *context)
+{
+    struct tcp_options options = session->stream->options;
+    options.mss = (uint16_t)min32(options.mss, link_mss(session, context));
+    options.echo = 0;
+    return options;
+}
+
+void session_open(struct session *session, struct session_context *context, const struct flow *flow,
+                  struct stream *stream)
+{
+    *session = (struct session){
+        .flow = *flow,
+        .stream = stream,
+        .sibling = stream->sessions,
+        .timer.kind = TIMER_SESSION,
+        .turn_at = context->now,
+        .answered_at = context->now,
+        .transfer = stream->transfer,
+    };
+    tcp_open(&session->tcp, initial_sequence_number(flow, context->now + context->clock_offset));
+    stream->sessions = session;
+    stream->session_count++;
+    stats_add(&context->stats->sessions_opened, 1);
+    stats_add(&context->stats->sessions_live, 1);
+}
+
+static uint64_t settle_time(const struct session *session, const struct session_context *context)
+{
+    uint64_t twice_rtt = 2000ull * session->tcp.srtt;
+    return twice_rtt > context->timing->settle ? twice_rtt : context->timing->settle;
+}
+
+static uint32_t answered(const struct session *session)
+{
+    return tcp_received(&session->tcp) - session->answer_mark;
+}
+
+/* Whether a turn after so much of production's answer may begin; see session.h. */
+static bool may_begin(const struct session *session, const struct session_context *context, uint32_t turn)
+{
+    if (!seq_after(turn, session->turn))
+        return true;
+    if (session->tcp.state == SYN_SENT || seq_before(tcp_acked(&session->tcp), session->gate))
+        return false;
+    if (answered(session) >= turn - session->turn)
+        return true;
+    if (!answered(session) || context->now - session->answered_at < settle_time(session, context))
+        return false;
+    stats_add(&context->stats->gate_by_settle, 1);
+    return true;
+}
+
+static void begin(struct session *session, const struct session_context *context, uint32_t turn)
+{
+    session->turn = seq_max(session->turn, turn);
+    session->answer_mark = tcp_received(&session->tcp);
+    session->turn_at = context->now;
+}
+
+/* The chunk that holds the byte at the gate, or NULL. */
+static struct chunk *chunk_at_gate(const struct session *session)
+{
+    struct chunk *chunk = session->gate_chunk;
+    if (!chunk)
+        return session->chunk;
+    return seq_before(session->gate, chunk->offset + chunk->size) ? chunk : chunk->next;
+}
+
+static bool reset_waits(const struct session *session)
+{
+    const struct stream *stream = session->stream;
+    return stream->reset && !stream_has_gap(stream) && session->gate == stream->next;
+}
+
+static bool fin_waits(const struct session *session)
+{
+    return stream_is_finished(session->stream) && session->gate == session->stream->fin && !session->fin_open;
+}
+
+/* Opens the gate as far as the dialogue has got. */
+static void open_gate(struct session *session, struct session_context *context)
+{
+    for (struct chunk *chunk; (chunk = chunk_at_gate(session));) {
+        bool next_turn = !session->begun || seq_after(chunk->turn, session->turn);
+        if (!may_begin(session, context, chunk->turn))
+            return;
+        if (next_turn) {
+            begin(session, context, chunk->turn);
+            session->begun = true;
+            stats_add(&context->stats->turns_sent, 1);
+        }
+        session->gate = chunk->offset + chunk->size;
+        session->gate_chunk = chunk;
+    }
+    if (fin_waits(session) && may_begin(session, context, session->stream->fin_turn)) {
+        begin(session, context, session->stream->fin_turn);
+        session->fin_open = true;
+    }
+    if (reset_waits(session) && may_begin(session, context, session->stream->acked))
+        session_end(session, context, END_client_reset);
+}
+
+void session_on_stream(struct session *session, struct session_context *context, struct chunk *first)
+{
+    if (!session->chunk)
+        session->chunk = first;
+    open_gate(session, context);
+}
+
+/* Hands back what the target has acknowledged. */
+static void account_delivered(struct session *session, struct session_context *context)
+{
+    uint32_t acked = tcp_acked(&session->tcp);
+    if (seq_after(acked, session->gate))
+        acked = session->gate; /* the FIN */
+    uint32_t fresh = acked - session->delivered;
+    session->delivered = acked;
+    stats_add(&context->stats->request_bytes_acked, fresh);
+    stats_sub(&context->stats->request_bytes_pending, fresh);
+    while (session->chunk && !seq_after(session->chunk->offset + session->chunk->size, acked)) {
+        if (session->gate_chunk == session->chunk)
+            session->gate_chunk = NULL;
+        if (session->send_chunk == session->chunk)
+            session->send_chunk = NULL;
+        session->chunk = stream_release(session->stream, &context->chunks, session->chunk);
+    }
+}
+
+void session_end(struct session *session, struct session_context *context, enum end end)
+{
+    if (session->end)
+        return;
+    session->end = (uint8_t)end;
+    session->reset_due = end != END_complete && end != END_target_reset && end != END_target_closed &&
+                         end != END_target_refused;
+    uint32_t lost = session->stream->next - session->delivered;
+    stats_add(&context->stats->request_bytes_abandoned, lost);
+    stats_sub(&context->stats->request_bytes_pending, lost);
+    while (session->chunk)
+        session->chunk = stream_release(session->stream, &context->chunks, session->chunk);
+    session->gate_chunk = session->send_chunk = NULL;
+    stats_add(&context->stats->end[end], 1);
+    stats_sub(&context->stats->sessions_live, 1);
+}
+
+static void end_if_done(struct session *session, struct session_context *context)
+{
+    const struct tcp *tcp = &session->tcp;
+    if ((tcp->state == TIME_WAIT || tcp->state == CLOSED) && !tcp->ack_due)
+        session_end(session, context, END_complete);
+}
+
+static enum drop take_event(struct session *session, struct session_context *context, enum tcp_event event)
+{
+    switch (event) {
+    case TCP_OPENED:
+        stats_add(&context->stats->sessions_established, 1);
+        session->turn_at = session->answered_at = context->now;
+        return DROP_NONE;
+    case TCP_REFUSED:
+        session_end(session, context, END_target_refused);
+        return DROP_NONE;
+    case TCP_WAS_RESET:
+        session_end(session, context, session->tcp.has_peer_fin ? END_target_closed : END_target_reset);
+        return DROP_NONE;
+    case TCP_UNRESPONSIVE:
+        session_end(session, context, END_target_unresponsive);
+        return DROP_NONE;
+    case TCP_UNACCEPTABLE:
+        return DROP_unacceptable;
+    case TCP_NOTHING:
+        break;
+    }
+    return DROP_NONE;
+}
+
+enum drop session_on_answer(struct session *session, struct session_context *context,
+                            const struct packet *packet)
+{
+    uint32_t before = tcp_received(&session->tcp);
+    struct tcp_options ours = options_of(session, context);
+    enum tcp_event event =
+        tcp_receive(&session->tcp, packet, &ours, link_mss(session, context), context->now);
+    enum drop drop = take_event(session, context, event);
+    if (session->end)
+        return drop;
+    uint32_t fresh = tcp_received(&session->tcp) - before;
+    if (fresh) {
+        session->answered_at = context->now;
+        stats_add(&context->stats->answer_bytes, fresh);
+    }
+    account_delivered(session, context);
+    open_gate(session, context);
+    if (!session->end)
+        end_if_done(session, context);
+    return drop;
+}
+
+/* Something of the client's waits for the target to speak, or to close. */
+static bool waits_for_target(const struct session *session)
+{
+    return session->fin_open || chunk_at_gate(session) || fin_waits(session) || reset_waits(session);
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t silent_at(const struct session *session, const struct session_context *context)
+{
+    return later(session->turn_at, session->answered_at) + context->timing->response_timeout;
+}
+
+uint64_t session_deadline(const struct session *session, const struct session_context *context)
+{
+    uint64_t deadline = session->tcp.retransmit_at;
+    if (session->tcp.state == SYN_SENT || !waits_for_target(session))
+        return deadline;
+    deadline = sooner(deadline, silent_at(session, context));
+    if (answered(session) && !session->fin_open)
+        deadline = sooner(deadline, session->answered_at + settle_time(session, context));
+    return deadline;
+}
+
+void session_on_time(struct session *session, struct session_context *context)
+{
+    take_event(session, context, tcp_expire(&session->tcp, context->timing, context->now));
+    if (session->end)
+        return;
+    open_gate(session, context);
+    if (!session->end && session->tcp.state != SYN_SENT && waits_for_target(session) &&
+        context->now >= silent_at(session, context))
+        session_end(session, context, END_target_silent);
+}
+
+/* Names the bytes of the segment. Where they lie in more pieces than a segment can name, it is shortened. */
+static void find_pieces(struct session *session, struct segment *segment)
+{
+    uint32_t offset = segment->seq - session->tcp.iss - 1;
+    uint32_t wanted = segment->size;
+    struct chunk *chunk = session->send_chunk;
+    if (!chunk || seq_after(chunk->offset, offset))
+        chunk = session->chunk;
+    segment->size = 0;
+    while (chunk && wanted && segment->piece_count < SEGMENT_PIECES) {
+        uint32_t skipped = offset - chunk->offset;
+        if (skipped < chunk->size) {
+            uint32_t size = min32(chunk->size - skipped, wanted);
+            segment->pieces[segment->piece_count++] = (struct piece){chunk->bytes + skipped, size};
+            segment->size += size;
+            offset += size;
+            wanted -= size;
+            session->send_chunk = chunk;
+        }
+        chunk = chunk->next;
+    }
+    if (wanted)
+        segment->flags &= (uint8_t) ~(TCP_PSH | TCP_FIN);
+}
+
+static void address_segment(const struct session *session, struct segment *segment)
+{
+    segment->source = (struct endpoint){session->flow.client, session->flow.client_port};
+    segment->destination = (struct endpoint){session->flow.server, session->flow.server_port};
+    segment->transfer = session->transfer;
+    segment->size = 0;
+    segment->piece_count = 0;
+    segment->sack_count = 0;
+    segment->window = 0;
+    segment->again = false;
+}
+
+bool session_next(struct session *session, struct session_context *context, struct segment *segment)
+{
+    address_segment(session, segment);
+    if (session->end)
+        return session->reset_due && tcp_plan_reset(&session->tcp, segment);
+    struct tcp_allowance allowed = {session->gate, session->fin_open};
+    struct tcp_options ours = options_of(session, context);
+    segment->options = (struct tcp_options){.window_scale = NO_WINDOW_SCALE};
+    if (!tcp_plan(&session->tcp, &allowed, &ours, context->now, segment))
+        return false;
+    segment->options.timestamp = (uint32_t)((context->now + context->clock_offset) / NANOSECONDS_PER_MILLI);
+    if (segment->size)
+        find_pieces(session, segment);
+    return true;
+}
+
+void session_sent(struct session *session, struct session_context *context, const struct segment *segment)
+{
+    if (session->end) {
+        session->reset_due = false;
+        return;
+    }
+    tcp_sent(&session->tcp, segment, context->now);
+    end_if_done(session, context);
+}

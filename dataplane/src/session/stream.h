@@ -1,0 +1,88 @@
+/* stream.h: what production said: the client's bytes of one mirrored connection, put in order.
+ *
+ * Called by replay.c with every mirrored segment of the connection; read by session.c and by rewrite (the
+ * bytes are copied in here once, and out once). Knows nothing of the target. Owns the chunks.
+ *
+ * Positions are offsets from the client's first byte, 32 bits, wrapping: the sequence number less `first`.
+ * Each chunk also keeps how far the client had acknowledged the server when it sent these bytes (`turn`):
+ * bytes of different turns never share a chunk. That is all that turn-taking needs (session.h).
+ */
+#ifndef XDPCOPY_STREAM_H
+#define XDPCOPY_STREAM_H
+
+#include "../reason.h"
+#include "../wire/bytes.h"
+#include "flow.h"
+#include "pool.h"
+#include "timer.h"
+
+#define CHUNK_BYTES 2016
+
+struct chunk {
+    struct chunk *next;
+    uint32_t offset;
+    uint32_t turn;
+    uint16_t size;
+    uint16_t holders; /* sessions that have not delivered it */
+    uint8_t pad[12];
+    uint8_t bytes[CHUNK_BYTES];
+};
+
+struct session;
+
+struct stream {
+    struct flow flow; /* production's client and server; the key */
+    struct session *sessions;
+    struct chunk *head; /* in order: the oldest that a session still holds */
+    struct chunk *tail;
+    struct chunk *waiting; /* out of order, sorted by offset */
+    struct timer timer;
+    uint64_t heard;  /* when the last frame came */
+    uint64_t gap_at; /* since when bytes are missing */
+    uint32_t first;  /* sequence number of the client's first byte */
+    uint32_t next;   /* offset of the next byte in order */
+    uint32_t origin; /* the acknowledgement number that stands for "nothing received" */
+    uint32_t acked;  /* how far the client has acknowledged the server, from origin */
+    uint32_t fin;    /* offset of the client's FIN */
+    uint32_t fin_turn;
+    uint32_t held; /* bytes in chunks, in order or not */
+    uint16_t session_count;
+    uint16_t transfer;
+    bool has_origin;
+    bool has_fin;
+    bool reset;                 /* the production connection was reset */
+    struct tcp_options options; /* of the client's SYN */
+};
+
+/* Takes over the SYN. The stream's memory is undefined before. */
+void stream_open(struct stream *stream, const struct flow *flow, const struct packet *syn, uint64_t now);
+
+/* Notes what the segment says besides its bytes: acknowledgement, FIN, RST. */
+void stream_note(struct stream *stream, const struct packet *packet);
+
+/* Puts the segment's bytes where they belong. DROP_NONE also when it carries none. On DROP_buffers_full
+ * nothing more can be stored and the stream has a hole for good. */
+enum drop stream_append(struct stream *stream, struct pool *chunks, const struct packet *packet,
+                        uint64_t now);
+
+/* The production server's segment: its SYN-ACK gives the origin, its RST ends the conversation. */
+void stream_on_server(struct stream *stream, const struct packet *packet);
+
+/* A session has delivered this chunk: on to the next, and chunks that nobody holds are given back. */
+struct chunk *stream_release(struct stream *stream, struct pool *chunks, struct chunk *chunk);
+
+/* Gives back all chunks. */
+void stream_clear(struct stream *stream, struct pool *chunks);
+
+static inline bool stream_has_gap(const struct stream *stream)
+{
+    return stream->waiting || (stream->has_fin && seq_before(stream->next, stream->fin));
+}
+
+/* The client has said its last byte, and all of them are here. */
+static inline bool stream_is_finished(const struct stream *stream)
+{
+    return stream->has_fin && stream->next == stream->fin;
+}
+
+#endif

@@ -1,0 +1,83 @@
+#include "table.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+static size_t table_size(const struct table *table)
+{
+    return ((size_t)table->mask + 1) * sizeof(struct table_slot);
+}
+
+int table_open(struct table *table, const struct pool *pool)
+{
+    uint32_t slots = 16;
+    while (slots < pool->capacity * 2ull && slots < 1u << 31)
+        slots *= 2;
+    *table = (struct table){.pool = pool, .mask = slots - 1};
+    void *memory = mmap(NULL, table_size(table), PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED)
+        return -ENOMEM;
+    table->slots = memory;
+    return 0;
+}
+
+void table_close(struct table *table)
+{
+    if (table->slots)
+        munmap(table->slots, table_size(table));
+    table->slots = NULL;
+}
+
+static void *object_at(const struct table *table, uint32_t object)
+{
+    return table->pool->base + table->pool->object_size * (object - 1);
+}
+
+void *table_find(const struct table *table, const struct flow *flow)
+{
+    uint32_t hash = flow_hash(flow);
+    for (uint32_t at = hash & table->mask; table->slots[at].object; at = (at + 1) & table->mask) {
+        if (table->slots[at].hash != hash)
+            continue;
+        void *object = object_at(table, table->slots[at].object);
+        if (flow_equal(object, flow))
+            return object;
+    }
+    return NULL;
+}
+
+void table_insert(struct table *table, const void *object)
+{
+    uint32_t hash = flow_hash(object);
+    uint32_t at = hash & table->mask;
+    while (table->slots[at].object)
+        at = (at + 1) & table->mask;
+    table->slots[at] = (struct table_slot){hash, pool_index(table->pool, object) + 1};
+}
+
+/* Knuth, volume 3, 6.4, algorithm R: pull back every following slot that may not stay behind the hole. */
+static void close_hole(struct table *table, uint32_t hole)
+{
+    for (uint32_t at = (hole + 1) & table->mask; table->slots[at].object; at = (at + 1) & table->mask) {
+        uint32_t home = table->slots[at].hash & table->mask;
+        if (((at - home) & table->mask) < ((at - hole) & table->mask))
+            continue;
+        table->slots[hole] = table->slots[at];
+        hole = at;
+    }
+    table->slots[hole] = (struct table_slot){0, 0};
+}
+
+void table_remove(struct table *table, const void *object)
+{
+    uint32_t wanted = pool_index(table->pool, object) + 1;
+    for (uint32_t at = flow_hash(object) & table->mask; table->slots[at].object;
+         at = (at + 1) & table->mask) {
+        if (table->slots[at].object == wanted) {
+            close_hole(table, at);
+            return;
+        }
+    }
+}

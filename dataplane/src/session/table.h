@@ -1,0 +1,33 @@
+/* table.h: from a flow to the object of a pool that has it as its first member.
+ *
+ * Open addressing with linear probing over 8-byte slots (hash and index), at most half full; removal shifts
+ * the following slots back, so that there are no tombstones and a look-up never gets slower with age.
+ * Owned by replay.c, which has two: mirrored connections and sessions.
+ */
+#ifndef XDPCOPY_TABLE_H
+#define XDPCOPY_TABLE_H
+
+#include "flow.h"
+#include "pool.h"
+
+struct table_slot {
+    uint32_t hash;
+    uint32_t object; /* index in the pool + 1; 0: empty */
+};
+
+struct table {
+    struct table_slot *slots;
+    const struct pool *pool;
+    uint32_t mask;
+};
+
+/* Room for all objects of the pool. Returns 0 or -ENOMEM. */
+int table_open(struct table *table, const struct pool *pool);
+void table_close(struct table *table);
+
+void *table_find(const struct table *table, const struct flow *flow);
+/* The object must not be in the table yet, nor another one with its flow. */
+void table_insert(struct table *table, const void *object);
+void table_remove(struct table *table, const void *object);
+
+#endif

@@ -1,0 +1,468 @@
+#include "tcp.h"
+
+#include "timer.h"
+
+enum {
+    MICROSECOND = 1000,
+    FIRST_RTO = 1000000, /* microseconds; RFC 6298 2.1 */
+    LEAST_RTO = 200000,  /* as Linux has it; RFC 6298 2.4 would have 1 s */
+    MOST_RTO = 60000000,
+    FIRST_CWND = 10,            /* segments; RFC 6928 */
+    DEFAULT_MSS = 536,          /* RFC 9293 3.7.1 */
+    RECEIVE_WINDOW = 512 << 10, /* all is swallowed at once, so it never closes */
+    TIMESTAMP_OPTION = 12,
+    MOST_CHALLENGES = 3, /* answered at once, for each time that the SYN is sent by the timer */
+};
+
+void tcp_open(struct tcp *tcp, uint32_t iss)
+{
+    *tcp = (struct tcp){
+        .retransmit_at = TIMER_NEVER,
+        .iss = iss,
+        .snd_una = iss,
+        .snd_nxt = iss,
+        .snd_max = iss,
+        .ssthresh = UINT32_MAX,
+        .rto = FIRST_RTO,
+        .mss = DEFAULT_MSS,
+        .state = SYN_SENT,
+    };
+}
+
+/* RFC 6298 2.2 and 2.3. */
+static void take_sample(struct tcp *tcp, uint32_t ack, uint64_t now)
+{
+    if (!tcp->sampled_at || seq_before(ack, tcp->sampled))
+        return;
+    uint64_t micros = (now - tcp->sampled_at) / MICROSECOND;
+    uint32_t sample = micros > MOST_RTO ? MOST_RTO : (uint32_t)micros;
+    tcp->sampled_at = 0;
+    if (!tcp->srtt) {
+        tcp->srtt = sample ? sample : 1;
+        tcp->rttvar = sample / 2;
+        return;
+    }
+    uint32_t error = tcp->srtt > sample ? tcp->srtt - sample : sample - tcp->srtt;
+    tcp->rttvar += error / 4 - tcp->rttvar / 4;
+    tcp->srtt += sample / 8 - tcp->srtt / 8;
+    if (!tcp->srtt)
+        tcp->srtt = 1;
+}
+
+static void restart_retransmission(struct tcp *tcp, uint64_t now)
+{
+    if (tcp->srtt) {
+        uint32_t rto = tcp->srtt + 4 * tcp->rttvar;
+        tcp->rto = rto < LEAST_RTO ? LEAST_RTO : min32(rto, MOST_RTO);
+    }
+    tcp->retries = 0;
+    bool outstanding = tcp->snd_una != tcp->snd_max;
+    tcp->retransmit_at = outstanding ? now + (uint64_t)tcp->rto * MICROSECOND : TIMER_NEVER;
+}
+
+static void use_options(struct tcp *tcp, const struct packet *packet, const struct tcp_options *ours,
+                        uint32_t link_mss)
+{
+    const struct tcp_options *theirs = &packet->options;
+    tcp->timestamps = ours->has_timestamp && theirs->has_timestamp;
+    tcp->recent = theirs->timestamp;
+    tcp->sack = ours->sack_permitted && theirs->sack_permitted;
+    if (ours->window_scale != NO_WINDOW_SCALE && theirs->window_scale != NO_WINDOW_SCALE) {
+        tcp->snd_scale = theirs->window_scale;
+        tcp->rcv_scale = ours->window_scale;
+    }
+    uint32_t mss = min32(theirs->mss ? theirs->mss : DEFAULT_MSS, link_mss);
+    mss = mss < 64 ? 64 : mss; /* a nonsensical MSS must not make a segment per byte */
+    tcp->mss = (uint16_t)(mss - (tcp->timestamps ? TIMESTAMP_OPTION : 0));
+    tcp->cwnd = FIRST_CWND * tcp->mss;
+}
+
+/* RFC 9293 3.10.7.3. An acknowledgement of something else than our SYN is a challenge of an older connection
+ * at the target (RFC 5961 4.2, or TIME-WAIT): it is reset, and the SYN is sent again. */
+static enum tcp_event receive_in_syn_sent(struct tcp *tcp, const struct packet *packet,
+                                          const struct tcp_options *ours, uint32_t link_mss, uint64_t now)
+{
+    bool acceptable = (packet->flags & TCP_ACK) && tcp->snd_max != tcp->iss && packet->ack == tcp->iss + 1;
+    if (packet->flags & TCP_RST)
+        return acceptable ? TCP_REFUSED : TCP_UNACCEPTABLE;
+    if (!(packet->flags & TCP_ACK))
+        return TCP_UNACCEPTABLE;
+    if (!acceptable) {
+        tcp->challenged = tcp->duplicate_acks < MOST_CHALLENGES;
+        tcp->duplicate_acks += tcp->challenged;
+        tcp->challenge = packet->ack;
+        return TCP_UNACCEPTABLE;
+    }
+    if (!(packet->flags & TCP_SYN))
+        return TCP_UNACCEPTABLE;
+    tcp->irs = packet->seq;
+    tcp->rcv_nxt = packet->seq + 1;
+    use_options(tcp, packet, ours, link_mss);
+    tcp->snd_una = tcp->snd_nxt = tcp->snd_max = packet->ack;
+    tcp->snd_wnd = packet->window; /* that of a SYN is never scaled (RFC 7323 2.2) */
+    tcp->snd_wl1 = packet->seq;
+    tcp->snd_wl2 = packet->ack;
+    tcp->recover = packet->ack;
+    take_sample(tcp, packet->ack, now);
+    restart_retransmission(tcp, now);
+    tcp->state = ESTABLISHED;
+    tcp->ack_due = true;
+    return TCP_OPENED;
+}
+
+static uint32_t sequence_size(const struct packet *packet)
+{
+    return packet->size + ((packet->flags & TCP_FIN) ? 1 : 0);
+}
+
+/* RFC 9293 3.10.7.4, first. */
+static bool sequence_is_acceptable(const struct tcp *tcp, const struct packet *packet)
+{
+    uint32_t edge = tcp->rcv_nxt + RECEIVE_WINDOW;
+    uint32_t size = sequence_size(packet);
+    if (!size)
+        return !seq_before(packet->seq, tcp->rcv_nxt) && seq_before(packet->seq, edge);
+    return seq_after(packet->seq + size, tcp->rcv_nxt) && seq_before(packet->seq, edge);
+}
+
+/* RFC 5681 3.2, RFC 6582 3.2. */
+static void on_duplicate_ack(struct tcp *tcp)
+{
+    if (tcp->duplicate_acks < UINT8_MAX)
+        tcp->duplicate_acks++;
+    if (tcp->recovering) {
+        tcp->cwnd += tcp->mss;
+    } else if (tcp->duplicate_acks == 3 && !seq_before(tcp->snd_una, tcp->recover)) {
+        uint32_t half = (tcp->snd_max - tcp->snd_una) / 2;
+        tcp->ssthresh = half > 2u * tcp->mss ? half : 2u * tcp->mss;
+        tcp->cwnd = tcp->ssthresh + 3u * tcp->mss;
+        tcp->recover = tcp->snd_max;
+        tcp->recovering = true;
+        tcp->resend_head = true;
+        tcp->sampled_at = 0;
+    }
+}
+
+static void grow_cwnd(struct tcp *tcp, uint32_t acked)
+{
+    if (tcp->cwnd < tcp->ssthresh)
+        tcp->cwnd += min32(acked, 2u * tcp->mss); /* RFC 3465, L = 2 */
+    else if (tcp->cwnd < 1u << 30)
+        tcp->cwnd += (uint32_t)tcp->mss * tcp->mss / tcp->cwnd + 1;
+}
+
+static void on_new_ack(struct tcp *tcp, uint32_t ack, uint64_t now)
+{
+    uint32_t acked = ack - tcp->snd_una;
+    take_sample(tcp, ack, now);
+    tcp->snd_una = ack;
+    if (seq_before(tcp->snd_nxt, ack))
+        tcp->snd_nxt = ack;
+    tcp->duplicate_acks = 0;
+    tcp->probe = false;
+    if (!tcp->recovering) {
+        grow_cwnd(tcp, acked);
+    } else if (seq_before(ack, tcp->recover)) {
+        tcp->resend_head = true; /* a partial acknowledgement: the next hole */
+        tcp->cwnd = tcp->ssthresh;
+    } else {
+        tcp->recovering = false;
+        tcp->resend_head = false;
+        tcp->cwnd = tcp->ssthresh;
+    }
+    restart_retransmission(tcp, now);
+    if (ack != tcp->snd_max)
+        return;
+    if (tcp->state == FIN_WAIT_1)
+        tcp->state = FIN_WAIT_2;
+    else if (tcp->state == CLOSING)
+        tcp->state = TIME_WAIT;
+    else if (tcp->state == LAST_ACK)
+        tcp->state = CLOSED;
+}
+
+static void update_window(struct tcp *tcp, const struct packet *packet)
+{
+    bool newer = seq_before(tcp->snd_wl1, packet->seq) ||
+                 (tcp->snd_wl1 == packet->seq && !seq_after(tcp->snd_wl2, packet->ack));
+    if (!newer)
+        return;
+    tcp->snd_wnd = packet->window << tcp->snd_scale;
+    tcp->snd_wl1 = packet->seq;
+    tcp->snd_wl2 = packet->ack;
+    if (!tcp->snd_wnd) {
+        tcp->retries = 0; /* it lives, it just has no room (RFC 9293 3.8.6.1) */
+        return;
+    }
+    tcp->probe = false;
+    if (tcp->snd_una == tcp->snd_max)
+        tcp->retransmit_at = TIMER_NEVER; /* it was the persist timer */
+}
+
+/* RFC 9293 3.10.7.4, fifth. False: the segment is to be dropped. */
+static bool check_ack(struct tcp *tcp, const struct packet *packet, uint64_t now)
+{
+    if (!(packet->flags & TCP_ACK))
+        return false;
+    if (seq_after(packet->ack, tcp->snd_max)) {
+        tcp->ack_due = true;
+        return false;
+    }
+    bool same_window = packet->window << tcp->snd_scale == tcp->snd_wnd;
+    if (seq_after(packet->ack, tcp->snd_una))
+        on_new_ack(tcp, packet->ack, now);
+    else if (packet->ack == tcp->snd_una && !sequence_size(packet) && same_window && tcp->snd_wnd &&
+             tcp->snd_una != tcp->snd_max)
+        on_duplicate_ack(tcp);
+    if (!seq_before(packet->ack, tcp->snd_una))
+        update_window(tcp, packet);
+    return true;
+}
+
+static void remove_range(struct tcp *tcp, uint32_t at)
+{
+    tcp->range_count--;
+    for (uint32_t i = at; i < tcp->range_count; i++)
+        tcp->ranges[i] = tcp->ranges[i + 1];
+}
+
+/* Joins the new range with all that it touches; the result stands first, as RFC 2018 4 wants it. If there
+ * is no room the range is forgotten, and the target sends it again. */
+static void add_range(struct tcp *tcp, struct sack_block range)
+{
+    for (uint32_t i = 0; i < tcp->range_count;) {
+        struct sack_block *other = &tcp->ranges[i];
+        if (seq_after(other->start, range.end) || seq_before(other->end, range.start)) {
+            i++;
+            continue;
+        }
+        if (seq_before(other->start, range.start))
+            range.start = other->start;
+        range.end = seq_max(range.end, other->end);
+        remove_range(tcp, i);
+    }
+    if (tcp->range_count == TCP_RANGES)
+        tcp->range_count--;
+    for (uint32_t i = tcp->range_count; i > 0; i--)
+        tcp->ranges[i] = tcp->ranges[i - 1];
+    tcp->ranges[0] = range;
+    tcp->range_count++;
+}
+
+static void take_payload(struct tcp *tcp, const struct packet *packet)
+{
+    struct sack_block range = {packet->seq, packet->seq + packet->size};
+    if (!packet->size)
+        return;
+    tcp->ack_due = true;
+    if (seq_after(range.start, tcp->rcv_nxt)) {
+        add_range(tcp, range);
+        return;
+    }
+    tcp->rcv_nxt = seq_max(tcp->rcv_nxt, range.end);
+    for (uint32_t i = 0; i < tcp->range_count;) {
+        if (seq_after(tcp->ranges[i].start, tcp->rcv_nxt)) {
+            i++;
+            continue;
+        }
+        tcp->rcv_nxt = seq_max(tcp->rcv_nxt, tcp->ranges[i].end);
+        remove_range(tcp, i);
+        i = 0;
+    }
+}
+
+/* RFC 9293 3.10.7.4, eighth; the FIN counts when all before it has arrived. */
+static void check_fin(struct tcp *tcp, const struct packet *packet)
+{
+    if (packet->flags & TCP_FIN) {
+        tcp->has_peer_fin = true;
+        tcp->peer_fin = packet->seq + packet->size;
+        tcp->ack_due = true;
+    }
+    if (!tcp->has_peer_fin || tcp->rcv_nxt != tcp->peer_fin)
+        return;
+    tcp->rcv_nxt++;
+    if (tcp->state == ESTABLISHED)
+        tcp->state = CLOSE_WAIT;
+    else if (tcp->state == FIN_WAIT_1)
+        tcp->state = CLOSING;
+    else if (tcp->state == FIN_WAIT_2)
+        tcp->state = TIME_WAIT;
+}
+
+enum tcp_event tcp_receive(struct tcp *tcp, const struct packet *packet, const struct tcp_options *ours,
+                           uint32_t link_mss, uint64_t now)
+{
+    if (tcp->state == SYN_SENT)
+        return receive_in_syn_sent(tcp, packet, ours, link_mss, now);
+    if (!sequence_is_acceptable(tcp, packet)) {
+        tcp->ack_due |= !(packet->flags & TCP_RST);
+        return TCP_UNACCEPTABLE;
+    }
+    if (packet->flags & TCP_RST) { /* RFC 5961 3.2: exactly the next, or it is challenged */
+        if (packet->seq == tcp->rcv_nxt)
+            return TCP_WAS_RESET;
+        tcp->ack_due = true;
+        return TCP_UNACCEPTABLE;
+    }
+    if (packet->flags & TCP_SYN) { /* RFC 5961 4.2 */
+        tcp->ack_due = true;
+        return TCP_UNACCEPTABLE;
+    }
+    if (packet->options.has_timestamp && !seq_after(packet->seq, tcp->rcv_nxt))
+        tcp->recent = packet->options.timestamp;
+    if (!check_ack(tcp, packet, now))
+        return TCP_UNACCEPTABLE;
+    take_payload(tcp, packet);
+    check_fin(tcp, packet);
+    return TCP_NOTHING;
+}
+
+enum tcp_event tcp_expire(struct tcp *tcp, const struct dp_timing *timing, uint64_t now)
+{
+    if (tcp->retransmit_at > now)
+        return TCP_NOTHING;
+    uint32_t tries = tcp->state == SYN_SENT ? timing->syn_tries : timing->tries;
+    if (++tcp->retries >= tries)
+        return TCP_UNRESPONSIVE;
+    tcp->rto = min32(tcp->rto * 2, MOST_RTO);
+    tcp->retransmit_at = TIMER_NEVER; /* runs again when the segment has left */
+    tcp->sampled_at = 0;              /* Karn's algorithm (RFC 6298 3) */
+    if (tcp->snd_wnd == 0 && tcp->state != SYN_SENT) {
+        tcp->probe = true;
+    } else if (tcp->state != SYN_SENT) { /* RFC 5681 3.1, 6582 4 */
+        uint32_t half = (tcp->snd_max - tcp->snd_una) / 2;
+        if (tcp->retries == 1)
+            tcp->ssthresh = half > 2u * tcp->mss ? half : 2u * tcp->mss;
+        tcp->cwnd = tcp->mss;
+        tcp->recover = tcp->snd_max;
+    }
+    tcp->recovering = false;
+    tcp->resend_head = false;
+    tcp->duplicate_acks = 0;
+    tcp->snd_nxt = tcp->snd_una;
+    return TCP_NOTHING;
+}
+
+static uint16_t receive_window(const struct tcp *tcp)
+{
+    uint32_t window = RECEIVE_WINDOW >> tcp->rcv_scale;
+    return (uint16_t)min32(window ? window : 1, UINT16_MAX);
+}
+
+/* Before the connection stands only two segments can leave: the answer to a challenge, and the SYN. */
+static bool plan_in_syn_sent(const struct tcp *tcp, const struct tcp_options *ours, struct segment *segment)
+{
+    if (tcp->challenged) {
+        segment->flags = TCP_RST;
+        segment->seq = tcp->challenge;
+        return true;
+    }
+    if (tcp->snd_nxt != tcp->iss)
+        return false;
+    segment->flags = TCP_SYN;
+    segment->seq = tcp->iss;
+    segment->window = UINT16_MAX;
+    segment->options = *ours;
+    segment->again = tcp->snd_max != tcp->iss;
+    return true;
+}
+
+/* How many new bytes may leave now; RFC 9293 3.8.6.2.1 keeps from sending silly little ones. */
+static uint32_t sendable(struct tcp *tcp, uint32_t available, uint64_t now)
+{
+    uint32_t in_flight = tcp->snd_nxt - tcp->snd_una;
+    uint32_t window = min32(tcp->snd_wnd, tcp->cwnd);
+    uint32_t usable = window > in_flight ? window - in_flight : 0;
+    uint32_t size = min32(min32(available, usable), tcp->mss);
+    if (size < available && size < tcp->mss && in_flight)
+        return 0;
+    if (size || !available || in_flight)
+        return size;
+    if (tcp->probe)
+        return 1;
+    if (tcp->retransmit_at == TIMER_NEVER)
+        tcp->retransmit_at = now + (uint64_t)tcp->rto * MICROSECOND; /* the persist timer */
+    return 0;
+}
+
+static bool may_send_fin(const struct tcp *tcp)
+{
+    return tcp->state != FIN_WAIT_2 && tcp->state != TIME_WAIT && tcp->state != CLOSED;
+}
+
+static void plan_sacks(const struct tcp *tcp, struct segment *segment)
+{
+    if (!tcp->sack)
+        return;
+    segment->sack_count = (uint8_t)min32(tcp->range_count, SEGMENT_SACK_BLOCKS);
+    memcpy(segment->sacks, tcp->ranges, segment->sack_count * sizeof(segment->sacks[0]));
+}
+
+bool tcp_plan(struct tcp *tcp, const struct tcp_allowance *allowed, const struct tcp_options *ours,
+              uint64_t now, struct segment *segment)
+{
+    if (tcp->state == SYN_SENT)
+        return plan_in_syn_sent(tcp, ours, segment);
+    uint32_t end = tcp->iss + 1 + allowed->end;
+    uint32_t seq = tcp->resend_head ? tcp->snd_una : tcp->snd_nxt;
+    uint32_t available = seq_before(seq, end) ? end - seq : 0;
+    uint32_t size = tcp->resend_head ? min32(available, tcp->mss) : sendable(tcp, available, now);
+    bool fin = allowed->fin && size == available && !seq_after(seq, end) && may_send_fin(tcp);
+    if (!size && !fin && !tcp->ack_due)
+        return false;
+    segment->flags = (uint8_t)(TCP_ACK | (fin ? TCP_FIN : 0) | (size && size == available ? TCP_PSH : 0));
+    segment->seq = size || fin ? seq : tcp->snd_max;
+    segment->size = size;
+    segment->ack = tcp->rcv_nxt;
+    segment->window = receive_window(tcp);
+    segment->again = (size || fin) && seq_before(seq, tcp->snd_max);
+    segment->options = (struct tcp_options){
+        .window_scale = NO_WINDOW_SCALE, .has_timestamp = tcp->timestamps, .echo = tcp->recent};
+    if (!size)
+        plan_sacks(tcp, segment);
+    return true;
+}
+
+/* What left is counted; the retransmission timer runs for whatever must be acknowledged. */
+void tcp_sent(struct tcp *tcp, const struct segment *segment, uint64_t now)
+{
+    if (segment->flags & TCP_RST) {
+        tcp->challenged = false;
+        tcp->snd_nxt = tcp->iss;
+        return;
+    }
+    if (segment->flags & TCP_ACK)
+        tcp->ack_due = false;
+    bool syn_or_fin = segment->flags & (TCP_SYN | TCP_FIN);
+    uint32_t end = segment->seq + segment->size + (syn_or_fin ? 1 : 0);
+    if (end == segment->seq)
+        return;
+    tcp->resend_head = false;
+    if (seq_after(end, tcp->snd_nxt))
+        tcp->snd_nxt = end;
+    if (!segment->again && !tcp->sampled_at) {
+        tcp->sampled_at = now;
+        tcp->sampled = end;
+    }
+    tcp->snd_max = seq_max(tcp->snd_max, end);
+    if (tcp->retransmit_at == TIMER_NEVER)
+        tcp->retransmit_at = now + (uint64_t)tcp->rto * MICROSECOND;
+    if (!(segment->flags & TCP_FIN))
+        return;
+    if (tcp->state == ESTABLISHED)
+        tcp->state = FIN_WAIT_1;
+    else if (tcp->state == CLOSE_WAIT)
+        tcp->state = LAST_ACK;
+}
+
+bool tcp_plan_reset(const struct tcp *tcp, struct segment *segment)
+{
+    if (tcp->snd_max == tcp->iss)
+        return false;
+    segment->flags = (uint8_t)(TCP_RST | (tcp->state == SYN_SENT ? 0 : TCP_ACK));
+    segment->seq = tcp->snd_max;
+    segment->ack = tcp->rcv_nxt;
+    segment->options = (struct tcp_options){.window_scale = NO_WINDOW_SCALE};
+    return true;
+}

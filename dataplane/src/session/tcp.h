@@ -1,0 +1,112 @@
+/* tcp.h: our connection to the target: a client of RFC 9293, and no more.
+ *
+ * Called by session.c, which decides what may be sent and when; this decides how: sequence space, windows,
+ * retransmission (RFC 6298), fast retransmit and congestion window (RFC 5681, 6582), timestamps (RFC 7323),
+ * SACK blocks for what arrived out of order (RFC 2018). The target's bytes are not kept, only counted: we
+ * are a black hole. No I/O and no clock: segments and times are arguments.
+ *
+ * Sending is in two steps: tcp_plan chooses a segment, the caller finds its bytes (and may shorten it),
+ * tcp_sent takes note of what really left.
+ */
+#ifndef XDPCOPY_TCP_H
+#define XDPCOPY_TCP_H
+
+#include "../wire/bytes.h"
+#include "../wire/packet.h"
+#include "../wire/rewrite.h"
+#include "dataplane.h"
+
+/* RFC 9293 3.3.2, the states that a client can be in. */
+enum tcp_state {
+    SYN_SENT,
+    ESTABLISHED,
+    FIN_WAIT_1,
+    FIN_WAIT_2,
+    CLOSING,
+    CLOSE_WAIT,
+    LAST_ACK,
+    TIME_WAIT,
+    CLOSED,
+};
+
+enum tcp_event { TCP_NOTHING, TCP_OPENED, TCP_UNACCEPTABLE, TCP_REFUSED, TCP_WAS_RESET, TCP_UNRESPONSIVE };
+
+enum { TCP_RANGES = 4 };
+
+struct tcp {
+    uint64_t retransmit_at; /* TIMER_NEVER: not running */
+    uint64_t sampled_at;    /* when the byte before `sampled` was sent; 0: no sample is being taken */
+    uint32_t sampled;
+    uint32_t iss;
+    uint32_t snd_una;
+    uint32_t snd_nxt;
+    uint32_t snd_max; /* the furthest that was ever sent */
+    uint32_t snd_wnd;
+    uint32_t snd_wl1;
+    uint32_t snd_wl2;
+    uint32_t cwnd;
+    uint32_t ssthresh;
+    uint32_t recover; /* loss recovery ends when this is acknowledged */
+    uint32_t irs;
+    uint32_t rcv_nxt;
+    uint32_t peer_fin;                    /* sequence number of the target's FIN */
+    uint32_t challenge;                   /* what a SYN was answered with instead of a SYN-ACK */
+    uint32_t recent;                      /* the target's timestamp to echo */
+    uint32_t srtt;                        /* microseconds; 0: nothing measured yet */
+    uint32_t rttvar;                      /* microseconds */
+    uint32_t rto;                         /* microseconds */
+    struct sack_block ranges[TCP_RANGES]; /* received out of order, the latest first */
+    uint16_t mss;                         /* of what we send, options taken off */
+    uint8_t state;
+    uint8_t snd_scale;
+    uint8_t rcv_scale;
+    uint8_t duplicate_acks;
+    uint8_t retries;
+    uint8_t range_count;
+    bool timestamps;
+    bool sack;
+    bool ack_due;
+    bool resend_head;
+    bool recovering;
+    bool probe; /* one byte may go into a closed window */
+    bool challenged;
+    bool has_peer_fin;
+};
+
+/* What the session allows: bytes up to this offset, and a FIN behind them. */
+struct tcp_allowance {
+    uint32_t end;
+    bool fin;
+};
+
+/* Ready to send a SYN. */
+void tcp_open(struct tcp *tcp, uint32_t iss);
+
+/* A segment of the target's. link_mss: what a segment on the test port carries behind IP and TCP headers. */
+enum tcp_event tcp_receive(struct tcp *tcp, const struct packet *packet, const struct tcp_options *ours,
+                           uint32_t link_mss, uint64_t now);
+
+/* TCP_UNRESPONSIVE when all tries are used up, else TCP_NOTHING; a segment may be due again. */
+enum tcp_event tcp_expire(struct tcp *tcp, const struct dp_timing *timing, uint64_t now);
+
+/* Chooses the next segment: seq, ack, window, flags, size and options are set. False: nothing to send. */
+bool tcp_plan(struct tcp *tcp, const struct tcp_allowance *allowed, const struct tcp_options *ours,
+              uint64_t now, struct segment *segment);
+void tcp_sent(struct tcp *tcp, const struct segment *segment, uint64_t now);
+
+/* A RST that the target accepts wherever the connection stands. False: the target knows nothing of us. */
+bool tcp_plan_reset(const struct tcp *tcp, struct segment *segment);
+
+/* How many of the client's bytes (and its FIN) the target has acknowledged. */
+static inline uint32_t tcp_acked(const struct tcp *tcp)
+{
+    return tcp->state == SYN_SENT ? 0 : tcp->snd_una - tcp->iss - 1;
+}
+
+/* How many bytes (and its FIN) the target has sent us in order. */
+static inline uint32_t tcp_received(const struct tcp *tcp)
+{
+    return tcp->state == SYN_SENT ? 0 : tcp->rcv_nxt - tcp->irs - 1;
+}
+
+#endif

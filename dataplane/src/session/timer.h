@@ -1,0 +1,45 @@
+/* timer.h: a hierarchical timing wheel: arm, cancel and expire in constant time.
+ *
+ * Four levels of 256 slots; one tick is 2^20 ns (about a millisecond), the horizon 52 days. A timer fires
+ * in the first advance after its tick has passed, never early. A wheel starts as zeroed memory; owned by
+ * replay.c; timers are embedded in streams and sessions. Varghese and Lauck, "Hashed and Hierarchical Timing
+ * Wheels", 1987, scheme 7.
+ */
+#ifndef XDPCOPY_TIMER_H
+#define XDPCOPY_TIMER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define TIMER_NEVER UINT64_MAX
+
+enum timer_kind { TIMER_SESSION, TIMER_STREAM };
+
+struct timer {
+    struct timer *next;
+    struct timer **link; /* what points here; NULL: not armed */
+    uint64_t tick;
+    enum timer_kind kind;
+};
+
+enum { TIMER_LEVELS = 4, TIMER_SLOTS = 256 };
+
+struct wheel {
+    uint64_t tick; /* every tick before this one has been handled */
+    struct timer *slots[TIMER_LEVELS][TIMER_SLOTS];
+    struct timer *expired;
+    uint32_t armed;
+};
+
+/* Fires at due or up to a tick later. A timer that is armed for an earlier time stays so (its owner looks
+ * at what is due when it fires, and arms it again); for a later time it is moved. */
+void timer_arm(struct wheel *wheel, struct timer *timer, uint64_t due);
+void timer_cancel(struct wheel *wheel, struct timer *timer);
+
+/* The next timer that is due, disarmed, or NULL. */
+struct timer *wheel_expire(struct wheel *wheel, uint64_t now);
+
+/* A time until which nothing can be due; at most so many ticks ahead. */
+uint64_t wheel_idle_until(const struct wheel *wheel, uint32_t most_ticks);
+
+#endif

@@ -1,0 +1,24 @@
+/* checksum.h: the Internet checksum (RFC 1071) over pieces of a packet.
+ *
+ * A sum is built up piece by piece in 64 bits and folded once. Every piece but the last must have an
+ * even size.
+ */
+#ifndef XDPCOPY_CHECKSUM_H
+#define XDPCOPY_CHECKSUM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The sum with the bytes added to it. Sums are in the machine's byte order until folded. */
+uint64_t checksum_add(uint64_t sum, const uint8_t *bytes, size_t size);
+
+/* The same, and the bytes are copied to target on the way. */
+uint64_t checksum_copy(uint64_t sum, uint8_t *target, const uint8_t *bytes, size_t size);
+
+/* A sum whose next piece starts at an odd place: swap it, add, swap again. */
+uint64_t checksum_swap(uint64_t sum);
+
+/* The checksum, to be stored as it is (its bytes are already in network order). */
+uint16_t checksum_fold(uint64_t sum);
+
+#endif

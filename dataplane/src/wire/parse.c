@@ -1,0 +1,209 @@
+#include "parse.h"
+
+#include "bytes.h"
+#include "checksum.h"
+
+enum {
+    ETHERTYPE_IPV4 = 0x0800,
+    ETHERTYPE_IPV6 = 0x86dd,
+    ETHERTYPE_VLAN = 0x8100,
+    ETHERTYPE_QINQ = 0x88a8,
+    ETHERNET_HEADER = 14,
+    VLAN_TAG = 4,
+    MAX_VLAN_TAGS = 2,
+    IPV4_HEADER = 20,
+    IPV6_HEADER = 40,
+    MAX_EXTENSIONS = 8,
+    TCP_HEADER = 20,
+    PROTOCOL_TCP = 6,
+};
+
+/* What is left to read. */
+struct view {
+    const uint8_t *at;
+    uint32_t size;
+};
+
+static inline void skip(struct view *view, uint32_t size)
+{
+    view->at += size;
+    view->size -= size;
+}
+
+static enum drop parse_link(struct view *view, uint16_t *ethertype)
+{
+    if (view->size < ETHERNET_HEADER)
+        return DROP_truncated;
+    *ethertype = load16(view->at + 12);
+    skip(view, ETHERNET_HEADER);
+    for (int tag = 0; tag < MAX_VLAN_TAGS; tag++) {
+        if (*ethertype != ETHERTYPE_VLAN && *ethertype != ETHERTYPE_QINQ)
+            break;
+        if (view->size < VLAN_TAG)
+            return DROP_truncated;
+        *ethertype = load16(view->at + 2);
+        skip(view, VLAN_TAG);
+    }
+    return DROP_NONE;
+}
+
+static enum drop parse_ipv4(struct view *view, bool verify, struct packet *packet, uint8_t *protocol)
+{
+    if (view->size < IPV4_HEADER)
+        return DROP_truncated;
+    const uint8_t *header = view->at;
+    uint32_t header_size = (header[0] & 0x0fu) * 4;
+    uint32_t total = load16(header + 2);
+    if (header[0] >> 4 != 4 || header_size < IPV4_HEADER || total < header_size)
+        return DROP_bad_ip_header;
+    if (view->size < total)
+        return DROP_truncated;
+    if (verify && checksum_fold(checksum_add(0, header, header_size)) != 0)
+        return DROP_bad_ip_header;
+    if (load16(header + 6) & 0x3fff) /* more fragments, or not the first */
+        return DROP_fragment;
+    *protocol = header[9];
+    packet->source.address = address_from_ipv4(header + 12);
+    packet->destination.address = address_from_ipv4(header + 16);
+    view->size = total;
+    skip(view, header_size);
+    return DROP_NONE;
+}
+
+/* RFC 8200 4: hop-by-hop options (0), routing (43), fragment (44), authentication (51), destination
+ * options (60). Anything else is the upper layer. */
+static enum drop skip_extensions(struct view *view, uint8_t *protocol)
+{
+    for (int i = 0; i < MAX_EXTENSIONS; i++) {
+        if (*protocol == 44)
+            return DROP_fragment;
+        if (*protocol != 0 && *protocol != 43 && *protocol != 51 && *protocol != 60)
+            return DROP_NONE;
+        if (view->size < 8)
+            return DROP_bad_ip_header;
+        uint32_t size = *protocol == 51 ? (view->at[1] + 2u) * 4 : (view->at[1] + 1u) * 8;
+        if (view->size < size)
+            return DROP_bad_ip_header;
+        *protocol = view->at[0];
+        skip(view, size);
+    }
+    return DROP_bad_ip_header;
+}
+
+static enum drop parse_ipv6(struct view *view, struct packet *packet, uint8_t *protocol)
+{
+    if (view->size < IPV6_HEADER)
+        return DROP_truncated;
+    const uint8_t *header = view->at;
+    uint32_t payload = load16(header + 4);
+    if (header[0] >> 4 != 6)
+        return DROP_bad_ip_header;
+    if (view->size < IPV6_HEADER + payload)
+        return DROP_truncated;
+    *protocol = header[6];
+    packet->source.address = address_from_bytes(header + 8);
+    packet->destination.address = address_from_bytes(header + 24);
+    view->size = IPV6_HEADER + payload;
+    skip(view, IPV6_HEADER);
+    return skip_extensions(view, protocol);
+}
+
+/* One option of the given size (at least 2, and it fits). Options of a wrong size are ignored, as
+ * RFC 9293 3.1 (MUST-7) has it for unknown ones. */
+static void parse_option(const uint8_t *option, uint32_t size, struct tcp_options *options)
+{
+    if (option[0] == 2 && size == 4)
+        options->mss = load16(option + 2);
+    else if (option[0] == 3 && size == 3)
+        options->window_scale = option[2] > 14 ? 14 : option[2]; /* RFC 7323 2.3 */
+    else if (option[0] == 4 && size == 2)
+        options->sack_permitted = true;
+    else if (option[0] == 8 && size == 10) {
+        options->has_timestamp = true;
+        options->timestamp = load32(option + 2);
+        options->echo = load32(option + 6);
+    }
+}
+
+static enum drop parse_options(const uint8_t *at, uint32_t size, struct tcp_options *options)
+{
+    *options = (struct tcp_options){.window_scale = NO_WINDOW_SCALE};
+    while (size && *at != 0) {
+        if (*at == 1) {
+            at++;
+            size--;
+            continue;
+        }
+        if (size < 2 || at[1] < 2 || at[1] > size)
+            return DROP_bad_tcp_header;
+        uint32_t length = at[1];
+        parse_option(at, length, options);
+        at += length;
+        size -= length;
+    }
+    return DROP_NONE;
+}
+
+/* The sum over the pseudo-header (RFC 9293 3.1) and the segment is zero when the checksum is right. The
+ * 16-byte form of an IPv4 address adds 0xffff twice, which is zero in one's complement. */
+static bool checksum_is_right(const struct view *segment, const struct packet *packet)
+{
+    uint8_t pseudo[4] = {0, PROTOCOL_TCP, (uint8_t)(segment->size >> 8), (uint8_t)segment->size};
+    uint64_t sum = checksum_add(0, (const uint8_t *)&packet->source.address, 16);
+    sum = checksum_add(sum, (const uint8_t *)&packet->destination.address, 16);
+    sum = checksum_add(sum, pseudo, sizeof(pseudo));
+    return checksum_fold(checksum_add(sum, segment->at, segment->size)) == 0;
+}
+
+static bool flags_are_possible(uint8_t flags)
+{
+    if ((flags & TCP_SYN) && (flags & (TCP_FIN | TCP_RST)))
+        return false;
+    return flags & (TCP_SYN | TCP_RST | TCP_ACK);
+}
+
+static enum drop parse_tcp(struct view *view, bool verify, struct packet *packet)
+{
+    if (view->size < TCP_HEADER)
+        return DROP_bad_tcp_header;
+    const uint8_t *header = view->at;
+    uint32_t header_size = (header[12] >> 4) * 4u;
+    if (header_size < TCP_HEADER || header_size > view->size)
+        return DROP_bad_tcp_header;
+    if (verify && !checksum_is_right(view, packet))
+        return DROP_bad_checksum;
+    packet->source.port = load16(header);
+    packet->destination.port = load16(header + 2);
+    packet->seq = load32(header + 4);
+    packet->ack = load32(header + 8);
+    packet->flags = header[13];
+    packet->window = load16(header + 14);
+    if (!flags_are_possible(packet->flags))
+        return DROP_bad_tcp_header;
+    enum drop drop = parse_options(header + TCP_HEADER, header_size - TCP_HEADER, &packet->options);
+    skip(view, header_size);
+    packet->payload = view->at;
+    packet->size = view->size;
+    return drop;
+}
+
+enum drop parse_frame(const struct frame *frame, bool verify_checksums, struct packet *packet)
+{
+    struct view view = {frame->data, frame->size};
+    uint16_t ethertype;
+    uint8_t protocol = 0;
+    enum drop drop = parse_link(&view, &ethertype);
+    if (drop)
+        return drop;
+    if (ethertype == ETHERTYPE_IPV4)
+        drop = parse_ipv4(&view, verify_checksums, packet, &protocol);
+    else if (ethertype == ETHERTYPE_IPV6)
+        drop = parse_ipv6(&view, packet, &protocol);
+    else
+        return DROP_not_ip;
+    if (drop)
+        return drop;
+    if (protocol != PROTOCOL_TCP)
+        return DROP_not_tcp;
+    return parse_tcp(&view, verify_checksums, packet);
+}

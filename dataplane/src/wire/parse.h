@@ -1,0 +1,17 @@
+/* parse.h: a frame's bytes to a packet, or the reason why not.
+ *
+ * Called by worker.c for every received frame. Ethernet, up to two VLAN tags (802.1Q, 802.1ad), IPv4 (with
+ * options), IPv6 (with extension headers), TCP. Never trusts a length: what the headers say must fit into
+ * the frame, what the frame has beyond them (padding) is ignored.
+ */
+#ifndef XDPCOPY_PARSE_H
+#define XDPCOPY_PARSE_H
+
+#include "../frame.h"
+#include "../reason.h"
+#include "packet.h"
+
+/* Fills the packet, or returns why it is not usable. */
+enum drop parse_frame(const struct frame *frame, bool verify_checksums, struct packet *packet);
+
+#endif

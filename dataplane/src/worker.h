@@ -1,0 +1,50 @@
+/* worker.h: the line: one turn of one worker.
+ *
+ * A worker owns the queues that are dealt to it, and all conversations whose client hashes to it. It runs in
+ * its own thread (worker_run), or is turned by dp_step. Called by engine.c.
+ */
+#ifndef XDPCOPY_WORKER_H
+#define XDPCOPY_WORKER_H
+
+#include "handoff.h"
+#include "port/port.h"
+#include "session/replay.h"
+
+#define WORKER_QUEUES 64
+
+/* One queue of a port, and what its frames need. */
+struct inlet {
+    struct port *port;
+    bool verify_checksums;
+};
+
+struct worker {
+    const struct dp_config *config;
+    const uint64_t *next_hops; /* for each transfer: link-layer address of its next hop, packed */
+    struct stats *stats;
+    struct replay replay;
+    struct inlet inlets[WORKER_QUEUES];
+    uint32_t inlet_count;
+    struct port *outlet; /* its queue of the test port */
+    uint8_t mac[6];      /* of the test port */
+    uint32_t index;
+    struct handoff *to[DP_MAX_WORKERS]; /* NULL for itself */
+    struct handoff *from[DP_MAX_WORKERS];
+    uint64_t housekeeping_at;
+    uint32_t *orders; /* what the control thread wants: enum worker_order bits */
+    bool draining;
+    uint32_t drained; /* set by the worker: draining, and the last reset has left */
+};
+
+enum worker_order { ORDER_DRAIN = 1, ORDER_STOP = 2 };
+
+/* What arrived, what is due, what may leave. True if there was anything to do. */
+bool worker_turn(struct worker *worker, uint64_t now);
+
+/* The body of the worker's thread: turns until ORDER_STOP. */
+void *worker_run(void *worker);
+
+/* Packs a link-layer address, so that it can be read and written at once. */
+uint64_t mac_pack(const uint8_t mac[6]);
+
+#endif
