@@ -1,0 +1,178 @@
+"""Handshake and turn-taking: when a request may leave."""
+
+import pytest
+
+from dataplane.binding import SECOND, Timing
+from tests.line.scene import OPTIONS
+
+
+@pytest.mark.parametrize("both", [True, False], ids=["both directions", "client only"])
+@pytest.mark.parametrize("ipv6", [False, True], ids=["IPv4", "IPv6"])
+def test_keepalive_connection_is_replayed_whole(make_scene, both, ipv6):
+    scene = make_scene(both=both, ipv6=ipv6)
+    scene.establish()
+    scene.exchange(b"GET /1")
+    scene.exchange(b"GET /2")
+    scene.client.closes()
+    scene.expect("FA")
+    scene.target.closes()
+    scene.expect("A")
+    assert scene.ended() == {"complete": 1}
+    assert scene.count("request_bytes_acked") == 12
+    assert scene.count("answer_bytes") == 13  # twice 200 OK, and the FIN
+
+
+def test_syn_carries_the_mirrored_clients_options(scene):
+    scene.client.connect()
+    syn = scene.expect("S")[0]
+    assert set(syn.options) == {"MSS", "SAckOK", "Timestamp", "NOP", "WScale"}
+    assert syn.options["MSS"] == 1460
+    assert syn.options["WScale"] == 7
+    assert (syn.raw.src, syn.raw.dst) == ("02:00:00:00:00:0a", "02:00:00:00:00:0b")
+
+
+def test_syn_without_options_stays_without(scene):
+    scene.client.connect(options=[])
+    assert scene.expect("S")[0].options == {}
+
+
+def test_mss_is_clamped_to_the_test_port(make_scene):
+    scene = make_scene(mtu=1000)
+    scene.client.connect()
+    assert scene.expect("S")[0].options["MSS"] == 960
+
+
+def test_ack_echoes_the_targets_timestamp(scene):
+    scene.client.connect()
+    scene.expect("S")
+    scene.target.accept(options=[*OPTIONS[:2], ("Timestamp", (777, 1))])
+    ack = scene.expect("A")[0]
+    assert ack.options["Timestamp"][1] == 777
+
+
+def test_request_waits_for_the_targets_handshake(scene):
+    scene.client.connect()
+    scene.client.says(b"GET /")
+    scene.expect("S")
+    scene.target.accept()
+    scene.expect("PA GET /")
+
+
+def test_request_waits_for_the_targets_greeting(scene):
+    scene.establish()
+    scene.server.says(b"220 hello")
+    scene.client.says(b"HELO")
+    scene.expect()
+    scene.target.says(b"220 hello")
+    scene.expect("PA HELO")
+
+
+def test_next_request_waits_for_as_many_bytes_as_production_answered(open_scene):
+    scene = open_scene
+    scene.client.says(b"one")
+    scene.server.says(b"answer")
+    scene.client.says(b"two")
+    scene.expect("PA one")
+    scene.target.says(b"ans")
+    scene.expect("A")
+    scene.target.says(b"wer")
+    scene.expect("PA two")
+
+
+def test_next_request_waits_until_the_target_has_acknowledged(open_scene):
+    scene = open_scene
+    scene.client.says(b"one")
+    scene.server.says(b"answer")
+    scene.client.says(b"two")
+    scene.expect("PA one")
+    scene.target.shows("PA", b"answer", ack=0)
+    scene.target.next += 6
+    scene.expect("A")
+    scene.target.acks()
+    scene.expect("PA two")
+
+
+def test_shorter_answer_ends_after_silence(open_scene):
+    scene = open_scene
+    scene.client.says(b"one")
+    scene.server.says(b"a long answer")
+    scene.client.says(b"two")
+    scene.expect("PA one")
+    scene.target.says(b"short")
+    scene.expect("A")
+    scene.advance(0.003)
+    scene.expect()
+    scene.advance(0.004)
+    scene.expect("PA two")
+    assert scene.count("gate_by_settle") == 1
+
+
+def test_pipelined_requests_are_sent_at_once(open_scene):
+    scene = open_scene
+    scene.client.says(b"one")
+    scene.client.says(b"two")
+    scene.expect("PA one", "PA two")
+    assert scene.count("turns_sent") == 1
+
+
+def test_silent_target_ends_the_session(make_scene):
+    scene = make_scene(timing=Timing(response_timeout=2 * SECOND))
+    scene.establish()
+    scene.client.says(b"one")
+    scene.server.says(b"answer")
+    scene.client.says(b"two")
+    scene.expect("PA one")
+    scene.target.acks()
+    scene.advance(1.9)
+    scene.expect()
+    scene.advance(0.2)
+    scene.expect("RA")
+    assert scene.ended() == {"target_silent": 1}
+    assert scene.count("request_bytes_abandoned") == 3
+
+
+def test_long_poll_waits_for_the_answer(open_scene):
+    scene = open_scene
+    scene.client.says(b"poll")
+    scene.expect("PA poll")
+    scene.target.acks()
+    scene.advance(60)
+    scene.server.says(b"news")
+    scene.client.says(b"poll again")
+    scene.expect()
+    scene.target.says(b"news")
+    scene.expect("PA poll again")
+
+
+def test_answer_in_pieces_is_acknowledged_piece_by_piece(open_scene):
+    scene = open_scene
+    scene.client.says(b"GET /")
+    scene.expect("PA GET /")
+    for end in (1000, 2000, 3000):
+        scene.target.says(bytes(1000))
+        assert scene.expect("A")[0].ack == end
+
+
+def test_new_connection_on_a_live_key_supersedes_the_old(open_scene):
+    scene = open_scene
+    scene.client.isn += 77777
+    scene.client.next = scene.client.seen = 0
+    scene.client.connect()
+    scene.expect("RA", "S")
+    assert scene.ended() == {"superseded": 1}
+    scene.target.accept()
+    scene.expect("A")
+
+
+def test_frames_of_an_unseen_connection_are_counted(scene):
+    scene.client.says(b"in the middle")
+    scene.server.says(b"answer")
+    scene.expect()
+    assert scene.count("drop_mirror_no_connection") == 2
+
+
+def test_other_services_are_not_replayed(make_scene):
+    scene = make_scene(source="198.18.0.99")
+    scene.client.connect()
+    scene.expect()
+    assert scene.count("drop_mirror_no_transfer") == 3
