@@ -1,0 +1,164 @@
+"""The demo's client: a program that speaks HTTP/1.1 over many real TCP connections.
+
+``python -m appliance.demo.client --help``. It prints one JSON line: what was sent, answered and how fast.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from appliance.demo.nginx import SIZES
+from appliance.demo.workload import Conversation, Exchange, body, workload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+ANSWER_TIMEOUT_S = 30.0
+OK = b"200"
+
+
+@dataclass
+class Outcome:
+    """What became of the requests."""
+
+    answered: int = 0
+    connections: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    latencies: list[float] = field(default_factory=list)
+
+    def as_dict(self, requests: int, seconds: float) -> dict[str, object]:
+        """Summarise for the JSON line."""
+        ordered = sorted(self.latencies) or [0.0]
+
+        def milliseconds(share: float) -> float:
+            return round(1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))], 3)
+
+        return {
+            "requests": requests,
+            "answered": self.answered,
+            "connections": self.connections,
+            "failures": dict(self.failures),
+            "seconds": round(seconds, 3),
+            "p50_ms": milliseconds(0.5),
+            "p99_ms": milliseconds(0.99),
+            "max_ms": milliseconds(1.0),
+        }
+
+
+class AnswerError(Exception):
+    """The server's answer is not the one that was asked for."""
+
+
+def _head(exchange: Exchange, host: str, *, last: bool) -> bytes:
+    path = f"/{exchange.size}" if exchange.method == "GET" else "/store"
+    lines = [f"{exchange.method} {path} HTTP/1.1", f"Host: {host}", f"X-Request-Id: {exchange.id}"]
+    if exchange.method == "POST":
+        lines.append(f"Content-Length: {exchange.size}")
+    if last:
+        lines.append("Connection: close")
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+async def _answer(reader: asyncio.StreamReader) -> tuple[bytes, int]:
+    """Read one answer; its status and the length of its body."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    status = head.split(b" ", 2)[1]
+    for line in head.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            await reader.readexactly(int(value))
+            return status, int(value)
+    raise AnswerError("an answer without a length")
+
+
+async def _exchange(
+    exchange: Exchange, host: str, streams: tuple[asyncio.StreamReader, asyncio.StreamWriter], *, last: bool
+) -> None:
+    reader, writer = streams
+    writer.write(_head(exchange, host, last=last))
+    if exchange.method == "POST":
+        writer.write(body(exchange))
+    await writer.drain()
+    status, length = await _answer(reader)
+    if status != OK or (exchange.method == "GET" and length != exchange.size):
+        raise AnswerError(f"status {status.decode()}, {length} bytes")
+
+
+async def _converse(
+    conversation: Conversation, address: tuple[str, int], source: str, outcome: Outcome, pause: float
+) -> None:
+    streams = await asyncio.open_connection(*address, local_addr=(source, 0))
+    outcome.connections += 1
+    try:
+        for number, exchange in enumerate(conversation.exchanges, 1):
+            last = conversation.server_closes and number == len(conversation.exchanges)
+            start = time.perf_counter()
+            await asyncio.wait_for(_exchange(exchange, address[0], streams, last=last), ANSWER_TIMEOUT_S)
+            outcome.latencies.append(time.perf_counter() - start)
+            outcome.answered += 1
+            if pause:
+                await asyncio.sleep(pause)
+        if conversation.server_closes:
+            await streams[0].read()
+    finally:
+        streams[1].close()
+        await streams[1].wait_closed()
+
+
+async def _worker(
+    work: Iterator[Conversation], options: argparse.Namespace, source: str, outcome: Outcome
+) -> None:
+    for conversation in work:
+        try:
+            await _converse(conversation, (options.address, options.port), source, outcome, options.pause)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, AnswerError) as error:
+            outcome.failures[f"{type(error).__name__}: {error}"] += 1
+
+
+async def _run(options: argparse.Namespace, work: Sequence[Conversation], outcome: Outcome) -> None:
+    sources = options.sources.split(",")
+    shared = iter(work)
+    try:
+        async with asyncio.timeout(options.limit):
+            await asyncio.gather(
+                *(
+                    _worker(shared, options, sources[n % len(sources)], outcome)
+                    for n in range(options.parallel)
+                )
+            )
+    except TimeoutError:
+        outcome.failures[f"not done within {options.limit:g} s"] += 1
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m appliance.demo.client", description=__doc__)
+    parser.add_argument("--address", required=True, help="the server's address")
+    parser.add_argument("--port", type=int, default=80, help="the server's port")
+    parser.add_argument("--sources", required=True, help="own addresses, separated by commas")
+    parser.add_argument("--requests", type=int, default=20000, help="how many requests in all")
+    parser.add_argument("--parallel", type=int, default=64, help="how many connections at once")
+    parser.add_argument("--seed", type=int, default=1, help="decides the mix and the ids")
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds between a connection's requests")
+    parser.add_argument("--limit", type=float, default=120.0, help="seconds after which it gives up")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the workload; 0 if every request was answered as it should be."""
+    options = _options(argv)
+    outcome = Outcome()
+    start = time.perf_counter()
+    asyncio.run(_run(options, workload(options.requests, options.seed, SIZES), outcome))
+    print(json.dumps(outcome.as_dict(options.requests, time.perf_counter() - start)))
+    return 0 if outcome.answered == options.requests else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
