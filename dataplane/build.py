@@ -23,7 +23,7 @@ WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wstrict-prototypes
 
 def c_sources() -> list[str]:
     """All C files of the line, relative to the project's root, as setuptools wants them."""
-    files = [*(HERE / "src").rglob("*.c"), HERE / "pyxdp" / "afxdp.c"]
+    files = [*(HERE / "src").rglob("*.c"), *(HERE / "pyxdp").glob("afxdp*.c")]
     return sorted(str(path.relative_to(ROOT)) for path in files)
 
 

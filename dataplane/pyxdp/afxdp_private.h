@@ -1,0 +1,38 @@
+/* afxdp_private.h: what afxdp_open.c makes and afxdp.c moves frames through; nobody else includes it. */
+#ifndef AFXDP_PRIVATE_H
+#define AFXDP_PRIVATE_H
+
+#include "afxdp.h"
+
+#include <stddef.h>
+#include <xdp/xsk.h>
+
+#ifndef AF_XDP
+#define AF_XDP 44
+#endif
+#ifndef SOL_XDP
+#define SOL_XDP 283
+#endif
+
+struct afxdp {
+    struct xsk_ring_cons rx;
+    struct xsk_ring_prod fill;
+    struct xsk_ring_prod tx;
+    struct xsk_ring_cons completion;
+    uint8_t *area;
+    uint64_t frame_mask; /* address & frame_mask: start of the frame */
+    uint32_t frame_size;
+    uint32_t tx_frames;
+    uint32_t tx_free_count;
+    uint32_t tx_queued; /* in the TX ring, not yet shown to the kernel */
+    uint64_t *tx_free;  /* addresses of frames to fill, a stack */
+    int fd;
+    enum afxdp_mode mode;
+    uint32_t queue;
+    uint32_t mtu;
+    size_t area_size;
+    struct xsk_umem *umem;
+    struct xsk_socket *socket;
+};
+
+#endif
