@@ -1,0 +1,103 @@
+# xdpcopy's verbs. Each does the set-up that it needs by itself; what is done already is not repeated.
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help setup build test lint fmt fuzz e2e bench demo docs clean \
+        packages lint-python lint-types lint-format lint-tidy lint-size test-c
+
+PYTHON := .venv/bin/python
+STAMPS := build/stamps
+SECONDS_EACH ?= 30
+
+# Under sudo the checkout's files stay its owner's: only what needs root runs as root.
+OWNER := $(shell stat -c %U .)
+AS_OWNER := $(if $(and $(filter 0,$(shell id -u)),$(filter-out root UNKNOWN,$(OWNER))),runuser -u $(OWNER) --)
+
+PYTHON_CODE := appliance dataplane api tests setup.py
+C_FILES := $(shell find dataplane tests -name '*.c' -not -name '*.bpf.c' -not -name '_*.c')
+C_ALL := $(C_FILES) $(shell find dataplane tests -name '*.h' -o -name '*.bpf.c' -o -name '*.def')
+C_FLAGS := -std=gnu17 -D_GNU_SOURCE -Idataplane/include -Idataplane/src -Idataplane/pyxdp -Itests/c -Wno-unknown-warning-option
+BUILD_FILES := $(C_ALL) $(shell find dataplane -name 'build.py')
+
+help: ## these lines
+	@sed -n 's/^\([a-z0-9]*\):[^#]*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: packages $(STAMPS)/installed ## Debian packages, Python environment, command xdpcopy (with sudo when packages are missing)
+
+build: setup $(STAMPS)/extensions ## the C extensions, in place
+
+test: build ## everything: lint, C tests, fuzzers for a moment, Python tests (end to end only as root)
+	@$(MAKE) lint test-c
+	@$(MAKE) fuzz SECONDS_EACH=5
+	@[ "$$(id -u)" = 0 ] || echo "not root: the end-to-end tests are skipped; sudo make test runs them too"
+	@$(PYTHON) -m pytest
+
+lint: build ## formatting, linters, types, size limits; changes nothing
+	@$(MAKE) -j2 --output-sync=target lint-python lint-types lint-format lint-tidy lint-size
+
+fmt: setup ## format the code
+	$(AS_OWNER) $(PYTHON) -m ruff check --fix-only --quiet $(PYTHON_CODE)
+	$(AS_OWNER) $(PYTHON) -m ruff format $(PYTHON_CODE)
+	$(AS_OWNER) clang-format -i $(filter-out %.def,$(C_ALL))
+
+fuzz: packages ## fuzzers of the C code, SECONDS_EACH=30 each
+	@[ ! -e tests/fuzz/Makefile ] || $(AS_OWNER) $(MAKE) -C tests/fuzz run SECONDS_EACH=$(SECONDS_EACH)
+
+e2e: build ## the end-to-end tests alone (root)
+	@[ "$$(id -u)" = 0 ] || { echo "make e2e needs root: network namespaces and AF_XDP. Run sudo make e2e"; exit 1; }
+	@$(PYTHON) -m pytest -m e2e
+
+bench: build ## ns/frame and frames/s of the stages and of the line
+	@$(PYTHON) -m tests.bench
+
+demo: build ## the whole line on this machine, with a verdict (root); KEEP=1 leaves it running
+	@[ "$$(id -u)" = 0 ] || { echo "make demo needs root: network namespaces and AF_XDP. Run sudo make demo"; exit 1; }
+	@KEEP=$(KEEP) $(PYTHON) -m appliance.demo
+
+docs: build ## write the generated pages of docs/ anew
+	@$(AS_OWNER) $(PYTHON) -m appliance.reference docs
+
+clean: ## remove what was built (the environment in .venv stays; rm -r .venv removes it)
+	rm -rf build dist *.egg-info dataplane/_dataplane.* dataplane/pyxdp/_*.so dataplane/pyxdp/_*.c
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/artefacts
+	find appliance dataplane api tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	[ ! -e tests/c/Makefile ] || $(MAKE) -C tests/c clean
+	[ ! -e tests/fuzz/Makefile ] || $(MAKE) -C tests/fuzz clean
+
+packages:
+	@docker/setup.sh docker/packages.txt
+
+.venv/installed: requirements.lock
+	[ -x $(PYTHON) ] || $(AS_OWNER) /usr/bin/python3 -m venv .venv
+	$(AS_OWNER) $(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(AS_OWNER) touch $@
+
+# An editable installation compiles the extensions too, but from nothing; what follows an edit is the cheaper rule below.
+$(STAMPS)/installed: .venv/installed pyproject.toml setup.py | packages
+	@$(AS_OWNER) mkdir -p $(STAMPS)
+	$(AS_OWNER) $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(AS_OWNER) touch $@ $(STAMPS)/extensions
+
+$(STAMPS)/extensions: $(BUILD_FILES) | $(STAMPS)/installed
+	$(AS_OWNER) $(PYTHON) setup.py --quiet build_ext --inplace
+	@$(AS_OWNER) touch $@
+
+lint-python:
+	@$(AS_OWNER) $(PYTHON) -m ruff check --quiet $(PYTHON_CODE)
+	@$(AS_OWNER) $(PYTHON) -m ruff format --quiet --check $(PYTHON_CODE)
+
+lint-types:
+	@$(AS_OWNER) $(PYTHON) -m mypy
+
+lint-format:
+	@clang-format --dry-run -Werror $(filter-out %.def,$(C_ALL))
+
+lint-tidy:
+	@printf '%s\n' $(C_FILES) | xargs -P 2 -I{} clang-tidy --quiet {} -- $(C_FLAGS) 2>/dev/null
+
+lint-size:
+	@$(PYTHON) -m lizard -l cpp -w -L 60 -C 12 -x '*/_*.c' dataplane tests
+	@$(PYTHON) -m lizard -l python -w -L 40 -C 12 $(PYTHON_CODE)
+
+test-c: packages
+	@[ ! -e tests/c/Makefile ] || $(AS_OWNER) $(MAKE) -C tests/c
