@@ -16,7 +16,7 @@ AS_OWNER := $(if $(and $(filter 0,$(shell id -u)),$(filter-out root UNKNOWN,$(OW
 PYTHON_CODE := appliance dataplane api tests setup.py
 C_FILES := $(shell find dataplane tests -name '*.c' -not -name '*.bpf.c' -not -name '_*.c')
 C_ALL := $(C_FILES) $(shell find dataplane tests -name '*.h' -o -name '*.bpf.c' -o -name '*.def')
-C_FLAGS := -std=gnu17 -Idataplane/include -Idataplane/src -Idataplane/pyxdp -Itests/c -Wno-unknown-warning-option
+C_FLAGS := -std=gnu17 -Idataplane/include -Idataplane/src -Idataplane/pyxdp -Wno-unknown-warning-option
 BUILD_FILES := $(C_ALL) $(shell find dataplane -name 'build.py')
 
 help: ## these lines
@@ -61,8 +61,6 @@ clean: ## remove what was built (the environment in .venv stays; rm -r .venv rem
 	rm -rf build dist *.egg-info dataplane/_dataplane.* dataplane/pyxdp/_*.so dataplane/pyxdp/_*.c
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/artefacts
 	find appliance dataplane api tests -name __pycache__ -type d -prune -exec rm -rf {} +
-	[ ! -e tests/c/Makefile ] || $(MAKE) -C tests/c clean
-	[ ! -e tests/fuzz/Makefile ] || $(MAKE) -C tests/fuzz clean
 
 packages:
 	@docker/setup.sh docker/packages.txt
