@@ -1,0 +1,61 @@
+"""Fixtures of the end-to-end tests: they need root, and build their lab under a prefix of their own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from appliance.lab import Lab
+from tests.e2e.bed import PREFIX, Bed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+TOOLS = ("ip", "tc", "ss", "ethtool", "nft", "nginx", "curl", "wrk", "ab", "tcpdump", "setpriv")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything here as end-to-end, and skip it, with the reason, where it cannot run."""
+    absent = [tool for tool in TOOLS if shutil.which(tool) is None]
+    reason = "needs root" if os.geteuid() else f"not installed: {', '.join(absent)}" if absent else ""
+    for item in items:
+        if "tests/e2e/" not in item.nodeid:
+            continue
+        item.add_marker(pytest.mark.e2e)
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def _clean() -> Iterator[None]:
+    """Remove what an interrupted run left, and what this one leaves."""
+    Lab(PREFIX).down()
+    try:
+        yield
+    finally:
+        Lab(PREFIX).down()
+
+
+@pytest.fixture
+def make_bed(_clean: None) -> Iterator[Callable[..., Bed]]:
+    """Make beds with settings of the test's choice; each is closed, and its ledger checked, at the end."""
+    beds: list[Bed] = []
+
+    def make(**settings: Any) -> Bed:
+        beds.append(Bed(**settings))
+        return beds[-1]
+
+    try:
+        yield make
+    finally:
+        for bed in reversed(beds):
+            bed.close()
+
+
+@pytest.fixture
+def bed(make_bed: Callable[..., Bed]) -> Bed:
+    """Make the ordinary bed: both directions mirrored, one queue, both servers up, no appliance yet."""
+    return make_bed()
