@@ -18,10 +18,7 @@ int replay_open(struct replay *replay, const struct dp_config *config, struct st
     replay->config = config;
     replay->context = (struct session_context){
         .timing = &config->timing, .stats = stats, .clock_offset = config->clock_offset, .mtu = mtu};
-    for (uint32_t i = 0; i < config->transfer_count; i++) {
-        uint16_t port = config->transfers[i].source_port;
-        replay->source_ports[port / 64] |= 1ull << (port % 64);
-    }
+    transfers_open(&replay->transfers, config);
     struct pool *chunks = &replay->context.chunks;
     int code = pool_open(chunks, CHUNK_SIZE, share(limits->buffer_bytes / CHUNK_SIZE, config->workers));
     code = code ? code
@@ -152,38 +149,9 @@ static void forget_stream(struct replay *replay, struct stream *stream)
 
 /* --- the mirror ----------------------------------------------------------------------------------------- */
 
-static bool is_source_port(const struct replay *replay, uint16_t port)
-{
-    return replay->source_ports[port / 64] >> (port % 64) & 1;
-}
-
-/* The first transfer whose source is this endpoint, or NULL. */
-static const struct dp_transfer *match_source(const struct replay *replay, const struct endpoint *endpoint)
-{
-    if (!is_source_port(replay, endpoint->port))
-        return NULL;
-    for (uint32_t i = 0; i < replay->config->transfer_count; i++) {
-        const struct dp_transfer *transfer = &replay->config->transfers[i];
-        struct address source = address_from_bytes(transfer->source_ip);
-        struct address target = address_from_bytes(transfer->target_ip);
-        bool same_family = address_is_ipv4(&target) == address_is_ipv4(&endpoint->address);
-        if (transfer->source_port == endpoint->port && same_family &&
-            (address_is_any(&source) || address_equal(&source, &endpoint->address)))
-            return transfer;
-    }
-    return NULL;
-}
-
 bool replay_is_from_client(const struct replay *replay, const struct packet *packet)
 {
-    return match_source(replay, &packet->destination) != NULL;
-}
-
-/* The mirrored client's own address and port, towards the transfer's target. */
-static struct flow forge(const struct dp_transfer *transfer, const struct endpoint *client)
-{
-    struct endpoint target = {address_from_bytes(transfer->target_ip), transfer->target_port};
-    return flow_make(client, &target);
+    return transfers_match_source(&replay->transfers, &packet->destination) != NULL;
 }
 
 /* What keeps a new connection out, asked once for each: the seam for filters, sampling and rates. */
@@ -201,7 +169,7 @@ static enum drop open_connection(struct replay *replay, const struct dp_transfer
                                  const struct flow *flow, const struct packet *packet)
 {
     struct session_context *context = &replay->context;
-    struct flow forged = forge(transfer, &packet->source);
+    struct flow forged = transfer_forge(transfer, &packet->source);
     enum drop drop = admit(replay, &forged);
     if (drop)
         return drop;
@@ -302,9 +270,10 @@ static enum drop on_server(struct replay *replay, struct stream *stream, const s
 
 static enum drop on_unknown(struct replay *replay, const struct flow *flow, const struct packet *packet)
 {
-    const struct dp_transfer *transfer = match_source(replay, &packet->destination);
+    const struct dp_transfer *transfer = transfers_match_source(&replay->transfers, &packet->destination);
     if (!transfer)
-        return match_source(replay, &packet->source) ? DROP_no_connection : DROP_no_transfer;
+        return transfers_match_source(&replay->transfers, &packet->source) ? DROP_no_connection
+                                                                           : DROP_no_transfer;
     stats_add(&replay->context.stats->mirror_client_frames, 1);
     stats_add(&replay->context.stats->mirror_client_payload, packet->size != 0);
     if ((packet->flags & (TCP_SYN | TCP_ACK)) != TCP_SYN)
@@ -317,11 +286,11 @@ enum drop replay_on_mirror(struct replay *replay, const struct packet *packet, u
     replay->context.now = now;
     struct flow flow = flow_make(&packet->source, &packet->destination);
     struct stream *stream = NULL;
-    if (is_source_port(replay, packet->destination.port))
+    if (transfers_have_port(&replay->transfers, packet->destination.port))
         stream = table_find(&replay->mirrored, &flow);
     if (stream)
         return on_client(replay, stream, packet);
-    if (is_source_port(replay, packet->source.port)) {
+    if (transfers_have_port(&replay->transfers, packet->source.port)) {
         struct flow reverse = flow_make(&packet->destination, &packet->source);
         stream = table_find(&replay->mirrored, &reverse);
     }
@@ -333,17 +302,13 @@ enum drop replay_on_mirror(struct replay *replay, const struct packet *packet, u
 /* RFC 9293 3.10.7.1: what nobody claims is answered with a RST, so that the target lets go of it. */
 static enum drop on_stray(struct replay *replay, const struct flow *flow, const struct packet *packet)
 {
-    struct endpoint target = {flow->server, flow->server_port};
-    for (uint32_t i = 0; i < replay->config->transfer_count; i++) {
-        const struct dp_transfer *transfer = &replay->config->transfers[i];
-        struct endpoint wanted = {address_from_bytes(transfer->target_ip), transfer->target_port};
-        if (!endpoint_equal(&target, &wanted))
-            continue;
-        if ((packet->flags & (TCP_ACK | TCP_RST)) == TCP_ACK && replay->stray_count < REPLAY_STRAYS)
-            replay->strays[replay->stray_count++] = (struct stray){*flow, packet->ack, (uint16_t)i};
-        return DROP_no_session;
-    }
-    return DROP_no_transfer;
+    const struct dp_transfer *transfer = transfers_match_target(&replay->transfers, &packet->source);
+    if (!transfer)
+        return DROP_no_transfer;
+    uint16_t index = (uint16_t)(transfer - replay->config->transfers);
+    if ((packet->flags & (TCP_ACK | TCP_RST)) == TCP_ACK && replay->stray_count < REPLAY_STRAYS)
+        replay->strays[replay->stray_count++] = (struct stray){*flow, packet->ack, index};
+    return DROP_no_session;
 }
 
 enum drop replay_on_answer(struct replay *replay, const struct packet *packet, uint64_t now)

@@ -9,6 +9,7 @@
 
 #include "session.h"
 #include "table.h"
+#include "transfers.h"
 
 enum { REPLAY_STRAYS = 64, REPLAY_BUDGET = 16 };
 
@@ -21,6 +22,7 @@ struct stray {
 
 struct replay {
     const struct dp_config *config;
+    struct transfers transfers;
     struct session_context context;
     struct pool streams;
     struct pool sessions;
@@ -33,7 +35,6 @@ struct replay {
     uint32_t stray_count;
     struct stray strays[REPLAY_STRAYS];
     bool draining;
-    uint64_t source_ports[65536 / 64]; /* bitmap: ports that some transfer names as its source */
 };
 
 /* Takes its part (one of config->workers) of the configured limits. Returns 0 or a negative errno. */

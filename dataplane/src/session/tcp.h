@@ -5,7 +5,8 @@
  * SACK blocks for what arrived out of order (RFC 2018). The target's bytes are not kept, only counted: we
  * are a black hole. No I/O and no clock: segments and times are arguments.
  *
- * Sending is in two steps: tcp_plan chooses a segment, the caller finds its bytes (and may shorten it),
+ * tcp_receive.c is what the target's segments do, tcp_send.c what leaves and what the retransmission timer
+ * does. Sending is in two steps: tcp_plan chooses a segment, the caller finds its bytes (and may shorten it),
  * tcp_sent takes note of what really left.
  */
 #ifndef XDPCOPY_TCP_H
@@ -31,7 +32,14 @@ enum tcp_state {
 
 enum tcp_event { TCP_NOTHING, TCP_OPENED, TCP_UNACCEPTABLE, TCP_REFUSED, TCP_WAS_RESET, TCP_UNRESPONSIVE };
 
-enum { TCP_RANGES = 4 };
+enum {
+    TCP_RANGES = 4,
+    MICROSECOND = 1000,
+    FIRST_RTO = 1000000, /* microseconds; RFC 6298 2.1 */
+    LEAST_RTO = 200000,  /* as Linux has it; RFC 6298 2.4 would have 1 s */
+    MOST_RTO = 60000000,
+    RECEIVE_WINDOW = 512 << 10, /* all is swallowed at once, so it never closes */
+};
 
 struct tcp {
     uint64_t retransmit_at; /* TIMER_NEVER: not running */

@@ -14,13 +14,13 @@ static void link_timer(struct wheel *wheel, struct timer **head, struct timer *t
     wheel->armed++;
 }
 
-/* The lowest level whose range reaches the timer's tick; beyond the horizon, the last slot of the top. */
+/* The lowest level whose slots reach the timer's tick; beyond the horizon, the last slot of the top. Counted in
+ * whole slots, so that above level 0 it is never the present slot, which has been emptied already. */
 static struct timer **slot_of(struct wheel *wheel, uint64_t tick)
 {
-    uint64_t ahead = tick - wheel->tick;
     for (uint32_t level = 0; level < TIMER_LEVELS; level++) {
         uint32_t shift = level * SLOT_BITS;
-        if (ahead >> shift < TIMER_SLOTS - (level ? 1 : 0))
+        if ((tick >> shift) - (wheel->tick >> shift) < TIMER_SLOTS)
             return &wheel->slots[level][(tick >> shift) % TIMER_SLOTS];
     }
     uint32_t shift = (TIMER_LEVELS - 1) * SLOT_BITS;

@@ -3,31 +3,12 @@
 #include "timer.h"
 
 enum {
-    MICROSECOND = 1000,
-    FIRST_RTO = 1000000, /* microseconds; RFC 6298 2.1 */
-    LEAST_RTO = 200000,  /* as Linux has it; RFC 6298 2.4 would have 1 s */
-    MOST_RTO = 60000000,
-    FIRST_CWND = 10,            /* segments; RFC 6928 */
-    DEFAULT_MSS = 536,          /* RFC 9293 3.7.1 */
-    RECEIVE_WINDOW = 512 << 10, /* all is swallowed at once, so it never closes */
+    FIRST_CWND = 10,   /* segments; RFC 6928 */
+    DEFAULT_MSS = 536, /* RFC 9293 3.7.1 */
+    LEAST_MSS = 64,    /* a nonsensical MSS must not make a segment per byte */
     TIMESTAMP_OPTION = 12,
     MOST_CHALLENGES = 3, /* answered at once, for each time that the SYN is sent by the timer */
 };
-
-void tcp_open(struct tcp *tcp, uint32_t iss)
-{
-    *tcp = (struct tcp){
-        .retransmit_at = TIMER_NEVER,
-        .iss = iss,
-        .snd_una = iss,
-        .snd_nxt = iss,
-        .snd_max = iss,
-        .ssthresh = UINT32_MAX,
-        .rto = FIRST_RTO,
-        .mss = DEFAULT_MSS,
-        .state = SYN_SENT,
-    };
-}
 
 /* RFC 6298 2.2 and 2.3. */
 static void take_sample(struct tcp *tcp, uint32_t ack, uint64_t now)
@@ -72,7 +53,7 @@ static void use_options(struct tcp *tcp, const struct packet *packet, const stru
         tcp->rcv_scale = ours->window_scale;
     }
     uint32_t mss = min32(theirs->mss ? theirs->mss : DEFAULT_MSS, link_mss);
-    mss = mss < 64 ? 64 : mss; /* a nonsensical MSS must not make a segment per byte */
+    mss = mss < LEAST_MSS ? LEAST_MSS : mss;
     tcp->mss = (uint16_t)(mss - (tcp->timestamps ? TIMESTAMP_OPTION : 0));
     tcp->cwnd = FIRST_CWND * tcp->mss;
 }
@@ -316,153 +297,4 @@ enum tcp_event tcp_receive(struct tcp *tcp, const struct packet *packet, const s
     take_payload(tcp, packet);
     check_fin(tcp, packet);
     return TCP_NOTHING;
-}
-
-enum tcp_event tcp_expire(struct tcp *tcp, const struct dp_timing *timing, uint64_t now)
-{
-    if (tcp->retransmit_at > now)
-        return TCP_NOTHING;
-    uint32_t tries = tcp->state == SYN_SENT ? timing->syn_tries : timing->tries;
-    if (++tcp->retries >= tries)
-        return TCP_UNRESPONSIVE;
-    tcp->rto = min32(tcp->rto * 2, MOST_RTO);
-    tcp->retransmit_at = TIMER_NEVER; /* runs again when the segment has left */
-    tcp->sampled_at = 0;              /* Karn's algorithm (RFC 6298 3) */
-    if (tcp->snd_wnd == 0 && tcp->state != SYN_SENT) {
-        tcp->probe = true;
-    } else if (tcp->state != SYN_SENT) { /* RFC 5681 3.1, 6582 4 */
-        uint32_t half = (tcp->snd_max - tcp->snd_una) / 2;
-        if (tcp->retries == 1)
-            tcp->ssthresh = half > 2u * tcp->mss ? half : 2u * tcp->mss;
-        tcp->cwnd = tcp->mss;
-        tcp->recover = tcp->snd_max;
-    }
-    tcp->recovering = false;
-    tcp->resend_head = false;
-    tcp->duplicate_acks = 0;
-    tcp->snd_nxt = tcp->snd_una;
-    return TCP_NOTHING;
-}
-
-static uint16_t receive_window(const struct tcp *tcp)
-{
-    uint32_t window = RECEIVE_WINDOW >> tcp->rcv_scale;
-    return (uint16_t)min32(window ? window : 1, UINT16_MAX);
-}
-
-/* Before the connection stands only two segments can leave: the answer to a challenge, and the SYN. */
-static bool plan_in_syn_sent(const struct tcp *tcp, const struct tcp_options *ours, struct segment *segment)
-{
-    if (tcp->challenged) {
-        segment->flags = TCP_RST;
-        segment->seq = tcp->challenge;
-        return true;
-    }
-    if (tcp->snd_nxt != tcp->iss)
-        return false;
-    segment->flags = TCP_SYN;
-    segment->seq = tcp->iss;
-    segment->window = UINT16_MAX;
-    segment->options = *ours;
-    segment->again = tcp->snd_max != tcp->iss;
-    return true;
-}
-
-/* How many new bytes may leave now; RFC 9293 3.8.6.2.1 keeps from sending silly little ones. */
-static uint32_t sendable(struct tcp *tcp, uint32_t available, uint64_t now)
-{
-    uint32_t in_flight = tcp->snd_nxt - tcp->snd_una;
-    uint32_t window = min32(tcp->snd_wnd, tcp->cwnd);
-    uint32_t usable = window > in_flight ? window - in_flight : 0;
-    uint32_t size = min32(min32(available, usable), tcp->mss);
-    if (size < available && size < tcp->mss && in_flight)
-        return 0;
-    if (size || !available || in_flight)
-        return size;
-    if (tcp->probe)
-        return 1;
-    if (tcp->retransmit_at == TIMER_NEVER)
-        tcp->retransmit_at = now + (uint64_t)tcp->rto * MICROSECOND; /* the persist timer */
-    return 0;
-}
-
-static bool may_send_fin(const struct tcp *tcp)
-{
-    return tcp->state != FIN_WAIT_2 && tcp->state != TIME_WAIT && tcp->state != CLOSED;
-}
-
-static void plan_sacks(const struct tcp *tcp, struct segment *segment)
-{
-    if (!tcp->sack)
-        return;
-    segment->sack_count = (uint8_t)min32(tcp->range_count, SEGMENT_SACK_BLOCKS);
-    memcpy(segment->sacks, tcp->ranges, segment->sack_count * sizeof(segment->sacks[0]));
-}
-
-bool tcp_plan(struct tcp *tcp, const struct tcp_allowance *allowed, const struct tcp_options *ours,
-              uint64_t now, struct segment *segment)
-{
-    if (tcp->state == SYN_SENT)
-        return plan_in_syn_sent(tcp, ours, segment);
-    uint32_t end = tcp->iss + 1 + allowed->end;
-    uint32_t seq = tcp->resend_head ? tcp->snd_una : tcp->snd_nxt;
-    uint32_t available = seq_before(seq, end) ? end - seq : 0;
-    uint32_t size = tcp->resend_head ? min32(available, tcp->mss) : sendable(tcp, available, now);
-    bool fin = allowed->fin && size == available && !seq_after(seq, end) && may_send_fin(tcp);
-    if (!size && !fin && !tcp->ack_due)
-        return false;
-    segment->flags = (uint8_t)(TCP_ACK | (fin ? TCP_FIN : 0) | (size && size == available ? TCP_PSH : 0));
-    segment->seq = size || fin ? seq : tcp->snd_max;
-    segment->size = size;
-    segment->ack = tcp->rcv_nxt;
-    segment->window = receive_window(tcp);
-    segment->again = (size || fin) && seq_before(seq, tcp->snd_max);
-    segment->options = (struct tcp_options){
-        .window_scale = NO_WINDOW_SCALE, .has_timestamp = tcp->timestamps, .echo = tcp->recent};
-    if (!size)
-        plan_sacks(tcp, segment);
-    return true;
-}
-
-/* What left is counted; the retransmission timer runs for whatever must be acknowledged. */
-void tcp_sent(struct tcp *tcp, const struct segment *segment, uint64_t now)
-{
-    if (segment->flags & TCP_RST) {
-        tcp->challenged = false;
-        tcp->snd_nxt = tcp->iss;
-        return;
-    }
-    if (segment->flags & TCP_ACK)
-        tcp->ack_due = false;
-    bool syn_or_fin = segment->flags & (TCP_SYN | TCP_FIN);
-    uint32_t end = segment->seq + segment->size + (syn_or_fin ? 1 : 0);
-    if (end == segment->seq)
-        return;
-    tcp->resend_head = false;
-    if (seq_after(end, tcp->snd_nxt))
-        tcp->snd_nxt = end;
-    if (!segment->again && !tcp->sampled_at) {
-        tcp->sampled_at = now;
-        tcp->sampled = end;
-    }
-    tcp->snd_max = seq_max(tcp->snd_max, end);
-    if (tcp->retransmit_at == TIMER_NEVER)
-        tcp->retransmit_at = now + (uint64_t)tcp->rto * MICROSECOND;
-    if (!(segment->flags & TCP_FIN))
-        return;
-    if (tcp->state == ESTABLISHED)
-        tcp->state = FIN_WAIT_1;
-    else if (tcp->state == CLOSE_WAIT)
-        tcp->state = LAST_ACK;
-}
-
-bool tcp_plan_reset(const struct tcp *tcp, struct segment *segment)
-{
-    if (tcp->snd_max == tcp->iss)
-        return false;
-    segment->flags = (uint8_t)(TCP_RST | (tcp->state == SYN_SENT ? 0 : TCP_ACK));
-    segment->seq = tcp->snd_max;
-    segment->ack = tcp->rcv_nxt;
-    segment->options = (struct tcp_options){.window_scale = NO_WINDOW_SCALE};
-    return true;
 }

@@ -1,0 +1,55 @@
+#include "transfers.h"
+
+void transfers_open(struct transfers *transfers, const struct dp_config *config)
+{
+    transfers->config = config;
+    for (uint32_t i = 0; i < config->transfer_count; i++) {
+        uint16_t port = config->transfers[i].source_port;
+        transfers->source_ports[port / 64] |= 1ull << (port % 64);
+    }
+}
+
+static struct endpoint target_of(const struct dp_transfer *transfer)
+{
+    return (struct endpoint){address_from_bytes(transfer->target_ip), transfer->target_port};
+}
+
+/* A source without an address means any address of the target's family. */
+static bool is_source(const struct dp_transfer *transfer, const struct endpoint *endpoint)
+{
+    struct address source = address_from_bytes(transfer->source_ip);
+    struct address target = address_from_bytes(transfer->target_ip);
+    if (transfer->source_port != endpoint->port)
+        return false;
+    if (address_is_any(&source))
+        return address_is_ipv4(&target) == address_is_ipv4(&endpoint->address);
+    return address_equal(&source, &endpoint->address);
+}
+
+const struct dp_transfer *transfers_match_source(const struct transfers *transfers,
+                                                 const struct endpoint *endpoint)
+{
+    if (!transfers_have_port(transfers, endpoint->port))
+        return NULL;
+    for (uint32_t i = 0; i < transfers->config->transfer_count; i++)
+        if (is_source(&transfers->config->transfers[i], endpoint))
+            return &transfers->config->transfers[i];
+    return NULL;
+}
+
+const struct dp_transfer *transfers_match_target(const struct transfers *transfers,
+                                                 const struct endpoint *endpoint)
+{
+    for (uint32_t i = 0; i < transfers->config->transfer_count; i++) {
+        struct endpoint target = target_of(&transfers->config->transfers[i]);
+        if (endpoint_equal(&target, endpoint))
+            return &transfers->config->transfers[i];
+    }
+    return NULL;
+}
+
+struct flow transfer_forge(const struct dp_transfer *transfer, const struct endpoint *client)
+{
+    struct endpoint target = target_of(transfer);
+    return flow_make(client, &target);
+}

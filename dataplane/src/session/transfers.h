@@ -1,0 +1,33 @@
+/* transfers.h: which transfer a frame belongs to, and which endpoint stands for its client.
+ *
+ * Asked by replay.c for frames of conversations that it does not know yet. The transfers themselves are the
+ * configuration's; this adds what makes looking fast.
+ */
+#ifndef XDPCOPY_TRANSFERS_H
+#define XDPCOPY_TRANSFERS_H
+
+#include "dataplane.h"
+#include "flow.h"
+
+struct transfers {
+    const struct dp_config *config;
+    uint64_t source_ports[65536 / 64]; /* bitmap: ports that some transfer names as its source */
+};
+
+void transfers_open(struct transfers *transfers, const struct dp_config *config);
+
+/* The first transfer whose source, or whose target, is this endpoint; or NULL. */
+const struct dp_transfer *transfers_match_source(const struct transfers *transfers,
+                                                 const struct endpoint *endpoint);
+const struct dp_transfer *transfers_match_target(const struct transfers *transfers,
+                                                 const struct endpoint *endpoint);
+
+/* The key of a session: the mirrored client's own address and port, towards the transfer's target. */
+struct flow transfer_forge(const struct dp_transfer *transfer, const struct endpoint *client);
+
+static inline bool transfers_have_port(const struct transfers *transfers, uint16_t port)
+{
+    return transfers->source_ports[port / 64] >> (port % 64) & 1;
+}
+
+#endif

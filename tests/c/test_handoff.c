@@ -1,0 +1,65 @@
+/* The hand-off ring between two threads; built with ThreadSanitizer. */
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+
+#include "check.h"
+#include "handoff.h"
+
+enum { FRAMES = 50000 };
+
+static void *produce(void *argument)
+{
+    struct handoff *handoff = argument;
+    uint8_t bytes[64];
+    for (uint32_t i = 0; i < FRAMES;) {
+        memset(bytes, (int)i, sizeof(bytes));
+        struct handed handed = {{bytes, 1 + i % 64, 0}, i % 2, i % 3 == 0};
+        if (handoff_put(handoff, &handed))
+            i++;
+        else
+            sched_yield();
+    }
+    return NULL;
+}
+
+static void test_frames_arrive_whole_and_in_order(void)
+{
+    struct handoff *handoff = handoff_open(16, 64);
+    pthread_t producer;
+    CHECK(handoff);
+    CHECK(pthread_create(&producer, NULL, produce, handoff) == 0);
+    for (uint32_t i = 0; i < FRAMES;) {
+        struct handed handed;
+        if (!handoff_take(handoff, &handed)) {
+            sched_yield();
+            continue;
+        }
+        CHECK(handed.frame.size == 1 + i % 64 && handed.role == i % 2 && handed.verify_checksums == (i % 3 == 0));
+        CHECK(handed.frame.data[0] == (uint8_t)i && handed.frame.data[handed.frame.size - 1] == (uint8_t)i);
+        handoff_done(handoff);
+        i++;
+    }
+    pthread_join(producer, NULL);
+    handoff_close(handoff);
+}
+
+static void test_a_full_ring_and_a_large_frame_are_refused(void)
+{
+    struct handoff *handoff = handoff_open(4, 100);
+    uint8_t bytes[300] = {0};
+    struct handed small = {{bytes, 10, 0}, 0, false};
+    struct handed large = {{bytes, 300, 0}, 0, false};
+    CHECK(!handoff_put(handoff, &large));
+    for (int i = 0; i < 4; i++)
+        CHECK(handoff_put(handoff, &small));
+    CHECK(!handoff_put(handoff, &small));
+    handoff_close(handoff);
+}
+
+int main(void)
+{
+    RUN(test_frames_arrive_whole_and_in_order);
+    RUN(test_a_full_ring_and_a_large_frame_are_refused);
+    return 0;
+}

@@ -1,0 +1,169 @@
+/* Pool, table, timing wheel and stream, each against a model that is too simple to be wrong. */
+#include <string.h>
+
+#include "check.h"
+#include "session/stream.h"
+#include "session/table.h"
+#include "session/timer.h"
+
+enum { OBJECTS = 300, STEPS = 200000 };
+
+struct object {
+    struct flow flow;
+    uint32_t number;
+};
+
+static struct flow flow_of(uint32_t number)
+{
+    struct endpoint client = {{{0, number % 7}}, (uint16_t)number};
+    struct endpoint server = {{{0, 1}}, 80};
+    return flow_make(&client, &server);
+}
+
+static void test_pool_gives_each_object_once(void)
+{
+    struct pool pool;
+    void *objects[OBJECTS];
+    CHECK(pool_open(&pool, 40, OBJECTS) == 0);
+    for (int round = 0; round < 3; round++) {
+        for (uint32_t i = 0; i < OBJECTS; i++) {
+            objects[i] = pool_take(&pool);
+            CHECK(objects[i]);
+            memset(objects[i], (int)i, 40);
+            CHECK(pool.base + pool.object_size * pool_index(&pool, objects[i]) == objects[i]);
+        }
+        CHECK(pool_take(&pool) == NULL);
+        CHECK(pool.live == OBJECTS);
+        for (uint32_t i = 0; i < OBJECTS; i++)
+            CHECK(((uint8_t *)objects[i])[39] == (uint8_t)i);
+        for (uint32_t i = 0; i < OBJECTS; i++)
+            pool_give(&pool, objects[i]);
+    }
+    CHECK(pool.live == 0);
+    pool_close(&pool);
+}
+
+static void test_table_against_an_array(void)
+{
+    struct pool pool;
+    struct table table;
+    struct object *model[2 * OBJECTS] = {0};
+    uint64_t state = 42;
+    CHECK(pool_open(&pool, sizeof(struct object), OBJECTS) == 0);
+    CHECK(table_open(&table, &pool) == 0);
+    for (uint32_t step = 0; step < STEPS; step++) {
+        uint32_t number = random32(&state) % (2 * OBJECTS);
+        struct flow flow = flow_of(number);
+        CHECK(table_find(&table, &flow) == model[number]);
+        if (model[number]) {
+            table_remove(&table, model[number]);
+            pool_give(&pool, model[number]);
+            model[number] = NULL;
+        } else if ((model[number] = pool_take(&pool))) {
+            model[number]->flow = flow;
+            model[number]->number = number;
+            table_insert(&table, model[number]);
+        }
+    }
+    for (uint32_t number = 0; number < 2 * OBJECTS; number++) {
+        struct flow flow = flow_of(number);
+        CHECK(table_find(&table, &flow) == model[number]);
+    }
+    table_close(&table);
+    pool_close(&pool);
+}
+
+static void test_timers_fire_once_and_never_early(void)
+{
+    static struct wheel wheel;
+    static struct timer timers[OBJECTS];
+    static uint64_t due[OBJECTS]; /* 0: not armed */
+    uint64_t state = 7;
+    uint64_t now = 12345678;
+    for (uint32_t step = 0; step < STEPS / 4; step++) {
+        uint32_t i = random32(&state) % OBJECTS;
+        uint64_t ahead = (uint64_t)random32(&state) << (random32(&state) % 20);
+        if (!due[i]) {
+            due[i] = now + ahead + 1;
+            timer_arm(&wheel, &timers[i], due[i]);
+        } else if (step % 7 == 0) {
+            due[i] = 0;
+            timer_cancel(&wheel, &timers[i]);
+        } else if (now + ahead + 1 < due[i]) {
+            due[i] = now + ahead + 1; /* earlier: moved; later would leave it where it is */
+            timer_arm(&wheel, &timers[i], due[i]);
+        }
+        now += (uint64_t)random32(&state) >> (random32(&state) % 16);
+        for (struct timer *timer; (timer = wheel_expire(&wheel, now));) {
+            uint64_t *expected = &due[timer - timers];
+            CHECK(*expected && *expected <= now);
+            *expected = 0;
+        }
+        for (uint32_t j = 0; step % 64 == 0 && j < OBJECTS; j++)
+            CHECK(!due[j] || due[j] + (2ull << 20) > now); /* not later than two ticks */
+    }
+}
+
+/* A stream is fed random pieces of a known text, in random order, twice and overlapping. */
+static void feed_stream(uint64_t *state, struct pool *chunks)
+{
+    enum { SIZE = 20000 };
+    static uint8_t text[SIZE];
+    struct stream stream;
+    struct flow flow = flow_of(1);
+    struct packet syn = {.seq = random32(state), .flags = TCP_SYN};
+    stream_open(&stream, &flow, &syn, 0);
+    stream.session_count = 1;
+    for (uint32_t i = 0; i < SIZE; i++)
+        text[i] = (uint8_t)random32(state);
+    uint32_t seen = 0;
+    for (uint32_t step = 0; stream.next < SIZE; step++) {
+        uint32_t around = stream.next > 3000 ? stream.next - 3000 : 0;
+        uint32_t at = step % 50 == 49 ? stream.next : around + random32(state) % 9000;
+        at = at < SIZE ? at : SIZE - 1;
+        uint32_t size = 1 + random32(state) % 3000;
+        size = size < SIZE - at ? size : SIZE - at;
+        struct packet packet = {.seq = stream.first + at, .flags = TCP_ACK, .payload = text + at, .size = size};
+        enum drop drop = stream_append(&stream, chunks, &packet, 0);
+        CHECK(drop == DROP_NONE || drop == DROP_duplicate);
+        uint32_t held = 0;
+        for (const struct chunk *chunk = stream.head; chunk; chunk = chunk->next) {
+            CHECK(chunk->offset == seen + held);
+            CHECK(memcmp(chunk->bytes, text + chunk->offset, chunk->size) == 0);
+            held += chunk->size;
+        }
+        CHECK(seen + held == stream.next);
+        while (stream.head && random32(state) % 3) {
+            seen += stream.head->size;
+            stream_release(&stream, chunks, stream.head);
+        }
+        for (const struct chunk *chunk = stream.head; chunk; chunk = chunk->next)
+            held -= chunk->offset < seen ? chunk->size : 0;
+        uint32_t waiting = 0;
+        for (const struct chunk *chunk = stream.waiting; chunk; chunk = chunk->next)
+            waiting += chunk->size;
+        CHECK(stream.held == stream.next - seen + waiting);
+    }
+    CHECK(!stream.waiting);
+    stream_clear(&stream, chunks);
+    CHECK(chunks->live == 0 && stream.held == 0);
+}
+
+static void test_stream_puts_any_pieces_in_order(void)
+{
+    struct pool chunks;
+    uint64_t state = 99;
+    CHECK(pool_open(&chunks, sizeof(struct chunk), 256) == 0);
+    for (int round = 0; round < 300; round++)
+        feed_stream(&state, &chunks);
+    pool_close(&chunks);
+}
+
+int main(void)
+{
+    RUN(test_pool_gives_each_object_once);
+    RUN(test_table_against_an_array);
+    RUN(test_timers_fire_once_and_never_early);
+    RUN(test_stream_puts_any_pieces_in_order);
+    return 0;
+}
