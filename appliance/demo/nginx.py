@@ -11,6 +11,7 @@ import hashlib
 import os
 import pwd
 import random
+import resource
 import signal
 import subprocess
 import tempfile
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 USER = "www-data"  # Debian's account for web servers
 SIZES = (64, 1024, 4096, 16384, 65536, 262144, 1 << 20)
 MAX_BODY = 2 << 20
-OPEN_FILES = 65536
+OPEN_FILES = 16384
 KEEPALIVE_REQUESTS = 1000
 START_TIMEOUT_S = 10
 STOP_TIMEOUT_S = 10
@@ -54,7 +55,7 @@ daemon off;
 worker_processes 1;
 pid {directory}/nginx.pid;
 error_log {directory}/error.log warn;
-events {{ worker_connections 16384; multi_accept on; }}
+events {{ worker_connections 8192; multi_accept on; }}
 http {{
     log_format account '{fields}';
     access_log {directory}/access.log account buffer=64k flush=500ms;
@@ -162,15 +163,9 @@ class Nginx:
         self._write_files()
         for path in (self.directory, *self.directory.rglob("*")):
             os.chown(path, account.pw_uid, account.pw_gid)
-        who = (
-            "prlimit",
-            f"--nofile={OPEN_FILES}",
-            "setpriv",
-            f"--reuid={USER}",
-            f"--regid={USER}",
-            "--clear-groups",
-            "--no-new-privs",
-        )
+        files = min(OPEN_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+        who = ("prlimit", f"--nofile={files}", "setpriv", f"--reuid={USER}", f"--regid={USER}")
+        who += ("--clear-groups", "--no-new-privs")
         argv = (*who, "nginx", "-e", f"{self.directory}/error.log", "-c", f"{self.directory}/nginx.conf")
         with (self.directory / "start.log").open("wb") as output:
             self.process = self.lab.exec(self.role, argv, stdout=output, stderr=output)
