@@ -34,7 +34,7 @@ struct worker {
     uint32_t *orders; /* what the control thread wants: enum worker_order bits */
     bool draining;
     uint32_t drained; /* set by the worker: draining, and the last reset has left */
-};
+} __attribute__((aligned(64)));
 
 enum worker_order { ORDER_DRAIN = 1, ORDER_STOP = 2 };
 
