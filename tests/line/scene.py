@@ -168,6 +168,7 @@ class Scene:
     def __init__(self, *, both: bool = True, ipv6: bool = False, start: int = 1000 * SECOND, **settings: Any) -> None:
         self.both = both
         self.now = start
+        self.queue = 0  # where frames arrive
         self.addresses = (CLIENT6, SERVER6, TARGET6) if ipv6 else (CLIENT, SERVER, TARGET)
         self.dataplane = Dataplane(self._config(**settings))
         self.client = Talker(self, self.addresses[0], self.addresses[1], isn=1_000_000)
@@ -197,16 +198,18 @@ class Scene:
 
     def mirror(self, data: bytes) -> None:
         """A frame arrives on the mirror port."""
-        self.dataplane.inject(MIRROR, 0, data)
+        self.dataplane.inject(MIRROR, self.queue, data)
         self.step()
 
     def answer(self, data: bytes) -> None:
         """A frame arrives on the test port."""
-        self.dataplane.inject(TEST, 0, data)
+        self.dataplane.inject(TEST, self.queue, data)
         self.step()
 
     def step(self) -> None:
-        self.dataplane.step(self.now)
+        """One turn of every worker; two where a frame may have to be handed back."""
+        for _ in range(2 if self.dataplane.config.workers > 1 else 1):
+            self.dataplane.step(self.now)
 
     def advance(self, seconds: float) -> None:
         """The clock goes on, a millisecond and a turn at a time (more for long times)."""
@@ -219,8 +222,9 @@ class Scene:
     def sent(self) -> list[Sent]:
         """What has left since the last look; what the target learns from it is noted."""
         found = []
-        while data := self.dataplane.collect(TEST, 0):
-            found.append(self._read(data))
+        for queue in range(self.dataplane.config.workers):
+            while data := self.dataplane.collect(TEST, queue):
+                found.append(self._read(data))
         return found
 
     def _read(self, data: bytes) -> Sent:
