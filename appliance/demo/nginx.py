@@ -164,9 +164,17 @@ class Nginx:
         for path in (self.directory, *self.directory.rglob("*")):
             os.chown(path, account.pw_uid, account.pw_gid)
         files = min(OPEN_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-        who = ("prlimit", f"--nofile={files}", "setpriv", f"--reuid={USER}", f"--regid={USER}")
-        who += ("--clear-groups", "--no-new-privs")
-        argv = (*who, "nginx", "-e", f"{self.directory}/error.log", "-c", f"{self.directory}/nginx.conf")
+        limits = ("prlimit", f"--nofile={files}")
+        who = ("setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--no-new-privs")
+        argv = (
+            *limits,
+            *who,
+            "nginx",
+            "-e",
+            f"{self.directory}/error.log",
+            "-c",
+            f"{self.directory}/nginx.conf",
+        )
         with (self.directory / "start.log").open("wb") as output:
             self.process = self.lab.exec(self.role, argv, stdout=output, stderr=output)
         self._wait_until_listening(self.process)

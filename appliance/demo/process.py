@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from appliance.lab import Lab
 
+PROGRAM = (sys.executable, "-m", "appliance.cli")
 READY_TIMEOUT_S = 15.0
 STOP_TIMEOUT_S = 10.0
 
@@ -71,7 +72,7 @@ class Replay:
         """Start it and wait for ``ready``."""
         self.directory.mkdir(parents=True, exist_ok=True)
         files = ("--ledger", str(self.ledger_path), "--stats", str(self.stats_path))
-        argv = (sys.executable, "-m", "appliance.cli", "run", *self.arguments, *files)
+        argv = (*PROGRAM, "run", *self.arguments, *files)
         with self.log_path.open("ab") as log, self.output_path.open("wb") as output:
             self.process = self.lab.exec("appliance", argv, stdout=output, stderr=log)
         try:

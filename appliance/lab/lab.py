@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from appliance.errors import MachineError
 from appliance.lab import topology
 from appliance.lab.topology import Address, Command, Direction, Role, Settings
 
@@ -25,7 +26,7 @@ PROCESS_GRACE_S = 2.0
 CARRIER_TIMEOUT_S = 5.0
 
 
-class LabError(Exception):
+class LabError(MachineError):
     """The lab cannot be built or used; the message says what failed."""
 
 
