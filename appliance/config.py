@@ -1,0 +1,258 @@
+"""The configuration: what is mirrored, where it is replayed to, and within which bounds.
+
+Models only: every field says in its description what it means, and its name carries the unit. Files are read
+by ``appliance.loading``; docs/configuration.md is written from these models by ``appliance.reference``.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import model_validator as model_check
+
+from appliance.safety import check_targets
+from appliance.transfer import Endpoint, parse_source, parse_target
+
+MAX_MIRROR_PORTS = 7
+MAX_TRANSFERS = 64
+MAX_WORKERS = 64
+MAX_U32 = (1 << 32) - 1
+MAX_PATH = 255
+DEFAULT_STATS = Path("/run/xdpcopy/stats")
+
+
+class Model(BaseModel):
+    """Settings do not change once they are read, and a misspelt one is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=False)
+
+
+class Mode(StrEnum):
+    """How frames pass between a device and the appliance."""
+
+    AUTO = "auto"
+    ZEROCOPY = "zerocopy"
+    COPY = "copy"
+    GENERIC = "generic"
+
+
+class Unwanted(StrEnum):
+    """What becomes of mirrored frames that no transfer names."""
+
+    DROP = "drop"
+    PASS = "pass"  # noqa: S105 - no password
+
+
+def _power_of_two(value: int) -> int:
+    if value & (value - 1):
+        raise ValueError(f"{value} is not a power of two; give {1 << value.bit_length()}")
+    return value
+
+
+def _path(value: Path) -> Path:
+    if not value.is_absolute() or len(str(value).encode()) > MAX_PATH:
+        raise ValueError(f"'{value}' cannot be used; give an absolute path of at most {MAX_PATH} bytes")
+    return value
+
+
+def _network(value: object) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(str(value))
+    except ValueError as error:
+        raise ValueError(f"{error}; write a network like 198.19.0.0/24 or fd00:198:18::/64") from None
+
+
+def _endpoint(parse: Any) -> BeforeValidator:  # noqa: ANN401 - either parser
+    def read(value: object) -> object:
+        plain = isinstance(value, str | int) and not isinstance(value, bool)
+        return value if isinstance(value, Endpoint) else parse(str(value) if plain else repr(value))
+
+    return BeforeValidator(read, json_schema_input_type=str)
+
+
+Device = Annotated[str, Field(min_length=1, max_length=15, pattern=r"^[^\s/:]+$")]
+Source = Annotated[Endpoint, _endpoint(parse_source), PlainSerializer(str)]
+Target = Annotated[Endpoint, _endpoint(parse_target), PlainSerializer(str)]
+Network = Annotated[
+    IPv4Network | IPv6Network, BeforeValidator(_network, json_schema_input_type=str), PlainSerializer(str)
+]
+AbsolutePath = Annotated[Path, AfterValidator(_path)]
+Auto = Literal["auto"]
+
+
+class Port(Model):
+    """A network device of the appliance."""
+
+    device: Device = Field(description="Name of the network device.")
+    queues: Annotated[int, Field(ge=1, le=MAX_WORKERS)] | Auto = Field(
+        default="auto",
+        description="How many of the device's receive queues are served; auto: all that it has.",
+    )
+    mode: Mode = Field(
+        default=Mode.AUTO,
+        description="How frames reach user space. auto: the best that the device has; zerocopy, copy: that or"
+        " refuse to start; generic: copy without the driver's help, for devices whose driver knows no XDP.",
+    )
+    ring_size: Annotated[int, Field(ge=64, le=32768), AfterValidator(_power_of_two)] = Field(
+        default=2048, description="Descriptors of each ring of each queue, a power of two."
+    )
+    verify_checksums: bool = Field(
+        default=True, description="Drop and count frames whose IP or TCP checksum is wrong."
+    )
+
+
+class MirrorPort(Port):
+    """A device that receives copies of production's frames. Nothing is ever sent on it."""
+
+    unwanted: Unwanted = Field(
+        default=Unwanted.DROP,
+        description="What becomes of frames that no transfer names: drop them, or pass them to the kernel.",
+    )
+
+
+class Transfer(Model):
+    """Traffic to ``source`` is replayed to ``target``."""
+
+    name: str = Field(
+        default="", description="A name for reports; empty: source-target, as in -x.", max_length=64
+    )
+    source: Source = Field(
+        description="The production server that is mirrored: address:port, or port alone for any address."
+    )
+    target: Target = Field(description="The server under test: address:port.")
+
+    @property
+    def label(self) -> str:
+        """The name, or what stands for it."""
+        return self.name or f"{self.source}-{self.target}"
+
+
+class Limits(Model):
+    """Hard bounds on memory, decided at start. At a bound new connections are refused and counted."""
+
+    connections: int = Field(
+        default=1 << 17,
+        ge=1,
+        le=MAX_U32,
+        description="Mirrored connections held at once, all workers together.",
+    )
+    sessions: int = Field(
+        default=1 << 17, ge=1, le=MAX_U32, description="Sessions held at once, all workers together."
+    )
+    buffer_bytes: int = Field(
+        default=1 << 30, ge=1 << 20, description="Request bytes held at once, all workers together."
+    )
+    backlog_bytes: int = Field(
+        default=16 << 20, ge=1 << 16, le=MAX_U32, description="Request bytes that one connection may hold."
+    )
+
+
+class Timing(Model):
+    """Times and counts of the session simulation."""
+
+    settle_ms: float = Field(
+        default=5.0,
+        gt=0,
+        description="Silence after which an answer shorter than production's counts as complete.",
+    )
+    response_timeout_s: float = Field(
+        default=120.0,
+        gt=0,
+        description="A request without an answer for so long ends the session (tcpcopy's -t).",
+    )
+    idle_timeout_s: float = Field(
+        default=3600.0, gt=0, description="A mirrored connection without frames for so long is forgotten."
+    )
+    gap_timeout_s: float = Field(
+        default=1.0, gt=0, description="Mirrored bytes that are missing for so long end the session."
+    )
+    linger_s: float = Field(
+        default=5.0,
+        ge=0,
+        description="How long an ended connection is remembered, for late copies of its frames.",
+    )
+    tries: int = Field(
+        default=8, ge=1, le=100, description="Transmissions of one segment without any answer."
+    )
+    syn_tries: int = Field(default=6, ge=1, le=100, description="Transmissions of a SYN.")
+
+
+class Safety(Model):
+    """What must never receive replayed traffic."""
+
+    allowed_targets: tuple[Network, ...] | None = Field(
+        default=None,
+        description="Networks that targets must lie in. Left out: exactly the targets of the transfers."
+        " Fixed here, a transfer that is added or changed later cannot leave them.",
+    )
+    production_networks: tuple[Network, ...] = Field(
+        default=(), description="Networks in which no target may lie, whatever allowed_targets says."
+    )
+
+
+class Config(Model):
+    """All settings of one appliance."""
+
+    mirror: Annotated[tuple[MirrorPort, ...], Field(min_length=1, max_length=MAX_MIRROR_PORTS)] = Field(
+        description="The mirror ports."
+    )
+    test: Port = Field(description="The test port: towards the targets.")
+    transfers: Annotated[tuple[Transfer, ...], Field(min_length=1, max_length=MAX_TRANSFERS)] = Field(
+        description="What is replayed where. The first transfer whose source fits a connection counts."
+    )
+    workers: Annotated[int, Field(ge=1, le=MAX_WORKERS)] | Auto = Field(
+        default="auto",
+        description="Worker threads; auto: one for each queue of the test port, at most one a CPU.",
+    )
+    cpus: tuple[Annotated[int, Field(ge=0)], ...] | Literal["auto", "none"] = Field(
+        default="auto", description="CPU of each worker; auto: the last ones; none: workers are not pinned."
+    )
+    limits: Limits = Field(default=Limits(), description="Hard bounds on memory.")
+    timing: Timing = Field(default=Timing(), description="Times and counts of the session simulation.")
+    safety: Safety = Field(default=Safety(), description="What must never receive replayed traffic.")
+    stats: AbsolutePath = Field(
+        default=DEFAULT_STATS,
+        description="File of the counters that other processes read while the engine runs.",
+    )
+    ledger: AbsolutePath | None = Field(
+        default=None, description="File for the account that is written as JSON when the engine stops."
+    )
+
+    @model_check(mode="after")
+    def _check(self) -> Self:
+        _check_devices([*(port.device for port in self.mirror), self.test.device])
+        _check_transfers(self.transfers)
+        sources = [transfer.source for transfer in self.transfers]
+        targets = [transfer.target for transfer in self.transfers]
+        check_targets(targets, sources, self.safety.allowed_targets, self.safety.production_networks)
+        if isinstance(self.workers, int) and isinstance(self.cpus, tuple) and len(self.cpus) < self.workers:
+            raise ValueError(f"cpus: {len(self.cpus)} CPUs for {self.workers} workers; name one for each")
+        return self
+
+
+def _check_devices(devices: list[str]) -> None:
+    for device in devices:
+        if devices.count(device) > 1:
+            raise ValueError(f"mirror, test: '{device}' is named twice; each port needs a device of its own")
+
+
+def _check_transfers(transfers: tuple[Transfer, ...]) -> None:
+    """Each transfer must be reachable: the first whose source fits a connection counts."""
+    seen: dict[tuple[object, int], int] = {}
+    for index, transfer in enumerate(transfers):
+        source, family = transfer.source, transfer.target.address.version if transfer.target.address else 0
+        if source.address is not None and source.address.version != family:
+            raise ValueError(
+                f"transfers[{index}]: '{source}' and '{transfer.target}' are of different IP versions;"
+                " a forged client keeps its address, so give a target of the source's version"
+            )
+        first = seen.setdefault((source.address or family, source.port), index)
+        if first != index:
+            raise ValueError(
+                f"transfers[{index}].source: '{source}' is the source of transfers[{first}] already, which"
+                " would take all its traffic; remove one of them"
+            )
