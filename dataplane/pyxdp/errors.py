@@ -16,7 +16,7 @@ def no_device(device: str) -> XdpError:
 
 
 def failure(code: int, doing: str, cures: dict[int, str]) -> XdpError:
-    """The error for a negative errno: what was being done, and the cause, in the words of ``cures`` if any."""
+    """The error for a negative errno: what was being done, and why; ``cures`` has better words than errno."""
     return XdpError(-code, f"{doing}: {cures.get(-code) or os.strerror(-code)}")
 
 
