@@ -22,6 +22,7 @@ MAX_TRANSFERS = 64
 MAX_WORKERS = 64
 MAX_U32 = (1 << 32) - 1
 MAX_PATH = 255
+MAX_SECONDS = 1_000_000.0
 DEFAULT_STATS = Path("/run/xdpcopy/stats")
 
 
@@ -157,22 +158,31 @@ class Timing(Model):
     settle_ms: float = Field(
         default=5.0,
         gt=0,
+        le=MAX_SECONDS,
         description="Silence after which an answer shorter than production's counts as complete.",
     )
     response_timeout_s: float = Field(
         default=120.0,
         gt=0,
+        le=MAX_SECONDS,
         description="A request without an answer for so long ends the session (tcpcopy's -t).",
     )
     idle_timeout_s: float = Field(
-        default=3600.0, gt=0, description="A mirrored connection without frames for so long is forgotten."
+        default=3600.0,
+        gt=0,
+        le=MAX_SECONDS,
+        description="A mirrored connection without frames for so long is forgotten.",
     )
     gap_timeout_s: float = Field(
-        default=1.0, gt=0, description="Mirrored bytes that are missing for so long end the session."
+        default=1.0,
+        gt=0,
+        le=MAX_SECONDS,
+        description="Mirrored bytes that are missing for so long end the session.",
     )
     linger_s: float = Field(
         default=5.0,
         ge=0,
+        le=MAX_SECONDS,
         description="How long an ended connection is remembered, for late copies of its frames.",
     )
     tries: int = Field(

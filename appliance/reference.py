@@ -1,0 +1,152 @@
+"""Writes the pages of docs/ that follow from the code: ``python -m appliance.reference docs``.
+
+docs/configuration.md comes from the models, docs/counters.md from the dataplane's declarations. A test
+compares both with what stands in the folder.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from appliance.config import Config
+from dataplane.binding import COUNTERS, CounterKind
+
+Schema = dict[str, Any]
+
+CONFIGURATION_HEAD = """\
+# Configuration
+
+One YAML file, read by `xdpcopy run --config FILE` and checked by `xdpcopy config check FILE`.
+[`configs/minimal.yaml`](../configs/minimal.yaml) holds what is needed,
+[`configs/full.yaml`](../configs/full.yaml) every setting with its default.
+Units are part of the names. A setting that does not exist is an error, as is one that is written twice.
+
+*This page is written by `make docs` from `appliance/config.py`.*
+"""
+
+COUNTERS_HEAD = """\
+# Counters
+
+Read them with `xdpcopy counters`. Each is declared once, in `dataplane/src/observe/stats.def`; which of them
+must add up to what is in `appliance/ledger.py`.
+
+*This page is written by `make docs`.*
+"""
+
+COUNTER_SECTIONS = (
+    ("Counters", CounterKind.COUNTER),
+    ("Gauges", CounterKind.GAUGE),
+    ("Why frames of mirror ports were not used", CounterKind.DROP_MIRROR),
+    ("Why frames of the test port were not used", CounterKind.DROP_TEST),
+    ("Why sessions ended", CounterKind.SESSION_END),
+)
+
+
+def pages() -> dict[str, str]:
+    """Each generated page: name of the file and text."""
+    return {"configuration.md": configuration(), "counters.md": counters()}
+
+
+def configuration() -> str:
+    """The reference of all settings."""
+    schema = Config.model_json_schema()
+    parts = [CONFIGURATION_HEAD, _section("Top level", schema, schema)]
+    for name, field in schema["properties"].items():
+        inner = _model(field, schema)
+        if inner is not None:
+            title = f"`{name}`: a list, each with" if field.get("type") == "array" else f"`{name}`"
+            parts.append(_section(title, inner, schema))
+    return "\n".join(parts)
+
+
+def counters() -> str:
+    """The reference of all counters."""
+    parts = [COUNTERS_HEAD]
+    for title, kind in COUNTER_SECTIONS:
+        rows = [(f"`{c.name}`", c.unit, c.help) for c in COUNTERS if c.kind is kind]
+        parts.append(f"## {title}\n\n" + _table(("counter", "unit", "meaning"), rows))
+    return "\n".join(parts)
+
+
+def _section(title: str, model: Schema, schema: Schema) -> str:
+    needed = model.get("required", [])
+    rows = [
+        (f"`{name}`", _kind(field, schema), _default(name, field, needed), _about(field, schema))
+        for name, field in model["properties"].items()
+    ]
+    about = "" if model is schema else f"{_about(model, schema)}\n\n"
+    return f"## {title}\n\n{about}" + _table(("setting", "value", "default", "meaning"), rows)
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |\n" for line in lines)
+
+
+def _resolve(field: Schema, schema: Schema) -> Schema:
+    reference = field.get("$ref")
+    found: Schema = schema["$defs"][reference.rpartition("/")[2]] if reference else field
+    return found
+
+
+def _about(field: Schema, schema: Schema) -> str:
+    described = field if "description" in field else _resolve(field, schema)
+    text: str = described["description"]
+    return text.replace("``", "`")
+
+
+def _model(field: Schema, schema: Schema) -> Schema | None:
+    """The model whose settings stand under a field, if it is a block or a list of blocks."""
+    inner = _resolve(field.get("items", field), schema)
+    return inner if "properties" in inner else None
+
+
+def _kind(field: Schema, schema: Schema) -> str:
+    field = {**field, **_resolve(field, schema)}
+    if "anyOf" in field:
+        alternatives = [one for one in field["anyOf"] if one.get("type") != "null"]
+        return " or ".join(_kind(one, schema) for one in alternatives)
+    if "enum" in field or "const" in field:
+        return " or ".join(f"`{value}`" for value in field.get("enum", [field.get("const")]))
+    if "properties" in field:
+        return "block, see below"
+    if field.get("type") == "array":
+        inner = _model(field, schema)
+        return "list, see below" if inner else f"list of {_kind(field['items'], schema)}"
+    return _scalar(field)
+
+
+def _scalar(field: Schema) -> str:
+    names = {"integer": "whole number", "number": "number", "boolean": "`true` or `false`", "string": "text"}
+    name = "path" if field.get("format") == "path" else names[field["type"]]
+    bounds = [
+        f"{words} {field[key]}"
+        for key, words in (("minimum", "from"), ("exclusiveMinimum", "above"), ("maximum", "to"))
+        if key in field
+    ]
+    return " ".join([name, *bounds])
+
+
+def _default(name: str, field: Schema, needed: list[str]) -> str:
+    if name in needed:
+        return "needed"
+    value = field.get("default")
+    if value in (None, "", [], ()) or isinstance(value, dict):
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def main(arguments: list[str]) -> int:
+    """Write all pages into the folder that the one argument names."""
+    if len(arguments) != 1:
+        print("usage: python -m appliance.reference FOLDER", file=sys.stderr)
+        return 2
+    for name, text in pages().items():
+        Path(arguments[0], name).write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
