@@ -133,6 +133,8 @@ class Bed:
         finally:
             for part in (self.replay, self.production, self.target):
                 part.stop()
+            if self.target_sockets():
+                self.lab.down()  # a killed engine's connections: the next test shall not find them
             shutil.rmtree(self.directory, ignore_errors=True)
 
     def _logs(self) -> tuple[list[Request], list[Request]]:
