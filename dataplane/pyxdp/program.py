@@ -75,7 +75,7 @@ class Program:
 
     def __init__(self, program: object, name: str) -> None:
         """Called by ``load``."""
-        self._program = program
+        self._program: object | None = ffi.gc(program, lib.program_close)
         self.name = name
         self.maps: dict[str, Map] = open_maps(program)
 
@@ -92,7 +92,7 @@ class Program:
     def close(self) -> None:
         """Lets go of the program and its maps; harmless when called again. A Link outlives it."""
         if self._program is not None:
-            lib.program_close(self._program)
+            ffi.release(self._program)
             self._program = None
 
     def fileno(self) -> int:

@@ -65,7 +65,6 @@ class Socket:
         ring_size: frames of the RX ring and of the TX ring, a power of two; the umem has three times as many.
         transmit: False leaves out the TX ring: the kernel then cannot send from this socket.
         """
-        self._socket = ffi.NULL
         opened = ffi.new("struct afxdp **")
         error = ffi.new("char[]", lib.AFXDP_ERROR_SIZE)
         name = ffi.new("char[]", device.encode())
@@ -84,7 +83,7 @@ class Socket:
             raise XdpError(-code, ffi.string(error).decode())
         self.device = device
         self.queue = queue
-        self._socket = opened[0]
+        self._socket = ffi.gc(opened[0], lib.afxdp_close)
         self.mode = SocketMode(lib.afxdp_mode_of(self._socket))
         self._burst = ffi.new("struct afxdp_frame[]", BURST)
         self._poll = select.poll()
@@ -102,8 +101,9 @@ class Socket:
 
     def close(self) -> None:
         """Unbinds and frees the umem; harmless when called again. The kernel takes it out of its XSKMAP."""
-        lib.afxdp_close(self._socket)
-        self._socket = ffi.NULL
+        if self._socket is not None:
+            ffi.release(self._socket)
+            self._socket = None
 
     def fileno(self) -> int:
         """The descriptor, for poll and select."""
@@ -162,7 +162,7 @@ class Socket:
         return Statistics(**{name: getattr(out, name) for name in Statistics.__dataclass_fields__})
 
     def _open(self) -> object:
-        if self._socket == ffi.NULL:
+        if self._socket is None:
             raise XdpError(errno.EBADF, f"the socket of queue {self.queue} of {self.device} is closed")
         return self._socket
 
