@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from appliance.lab import Lab
-
-pytest.register_assert_rewrite("tests.e2e.bed")  # its assertions are part of the tests
-
 from tests.e2e.bed import PREFIX, Bed
 
 if TYPE_CHECKING:

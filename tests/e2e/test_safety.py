@@ -8,7 +8,9 @@ import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from appliance.lab.topology import STANDARD_MTU
 from tests.e2e.bed import TARGET_PORT, ends, nonzero
+from tests.e2e.capture import capture, frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,32 +21,7 @@ if TYPE_CHECKING:
 
 LOAD = 30_000
 STOP_WITHIN_S = 2.0
-CAPTURE_START_S = 10.0
-
-
-@contextmanager
-def capture(bed: Bed, role: Role, name: str, *words: str) -> Iterator[Path]:
-    """Count what passes a device; ``words`` are tcpdump's. The file holds a line for each frame."""
-    lines = bed.directory / f"{role}-{name}"
-    log = bed.directory / f"{role}-{name}.log"
-    with lines.open("wb") as output, log.open("wb") as errors:
-        argv = ("tcpdump", "-nlqt", "-B", "65536", "--immediate-mode", *words)
-        dump = bed.lab.exec(role, argv, stdout=output, stderr=errors)
-    try:
-        deadline = time.monotonic() + CAPTURE_START_S
-        while "listening" not in log.read_text():
-            assert dump.poll() is None, log.read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        yield lines
-    finally:
-        dump.terminate()
-        dump.wait(10)
-
-
-def frames(path: Path) -> list[str]:
-    """Read what tcpdump printed, but for the empty line with which it ends."""
-    return [line for line in path.read_text().splitlines() if line]
+ETHERNET = 14
 
 
 @contextmanager
@@ -79,24 +56,26 @@ def test_frames_are_nowhere_but_on_the_test_link(bed: Bed) -> None:
         ("appliance", "mirror0"),
     )
     with ExitStack() as stack:
-        strays = [
-            stack.enter_context(capture(bed, role, name, "-i", name, f"{target} or ether host {mac}"))
-            for role, name in elsewhere
+
+        def watch(role: Role, name: str, *words: str) -> Path:
+            return stack.enter_context(capture(bed.lab, role, bed.directory / f"{role}-{name}", *words))
+
+        unwanted = [
+            watch(role, name, "-i", name, f"{target} or ether host {mac}") for role, name in elsewhere
         ]
         # What the switch's span port receives is what the appliance sent on its mirror port.
-        sent = stack.enter_context(capture(bed, "switch", "sent", "-i", "span0", "-Q", "in"))
-        forwarded = stack.enter_context(
-            capture(bed, "appliance", "forwarded", "-i", "any", "-Q", "out", answers)
-        )
-        replayed = stack.enter_context(
-            capture(bed, "target", "replayed", "-i", "target0", f"tcp and dst port {TARGET_PORT}")
-        )
+        unwanted.append(watch("switch", "sent", "-i", "span0", "-Q", "in"))
+        unwanted.append(watch("appliance", "forwarded", "-i", "any", "-Q", "out", answers))
+        # As on a wire, no frame is longer than the MTU allows, neither towards mirror0 nor towards test0.
+        unwanted.append(watch("switch", "long", "-i", "span0", f"greater {STANDARD_MTU + ETHERNET + 1}"))
+        unwanted.append(watch("target", "long", "-i", "target0", f"greater {STANDARD_MTU + ETHERNET + 1}"))
+        replayed = watch("target", "replayed", "-i", "target0", f"tcp and dst port {TARGET_PORT}")
         bed.start()
         bed.client(2000)
         bed.settle()
         counters = bed.finish()
         time.sleep(0.5)
-    for path in (*strays, sent, forwarded):
+    for path in unwanted:
         assert frames(path) == [], path.name
     assert len(frames(replayed)) == counters["sent_frames"]
     devices = {device.name: device for device in bed.lab.devices()}

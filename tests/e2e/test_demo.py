@@ -1,0 +1,105 @@
+"""The demonstration as a user starts it: its verdict, and that it leaves nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from appliance.lab import Lab
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PREFIX = "xd"
+ARGV = (sys.executable, "-m", "appliance.demo", "--prefix", PREFIX)
+WAIT_S = 60
+
+
+@contextlib.contextmanager
+def demo(*words: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """Start it; whatever happens, nothing of it is left afterwards."""
+    process = subprocess.Popen(
+        (*ARGV, *words),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+        Lab(PREFIX).down()
+
+
+def leftovers() -> list[str]:
+    listed = subprocess.run(("ip", "netns", "list"), capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if line.startswith(f"{PREFIX}-")]
+
+
+def test_verdict_is_one_json_line_and_nothing_is_left() -> None:
+    with demo("--requests", "1000", "--pause", "0.005") as process:
+        out, err = process.communicate(timeout=WAIT_S)
+        assert process.returncode == 0, out + err
+        assert leftovers() == []
+    (line,) = out.splitlines()
+    verdict = json.loads(line)
+    assert verdict["ok"] is True
+    assert verdict["production"] == verdict["target"] == 1000
+    assert [verdict[name] for name in ("missing", "duplicated", "out_of_order", "bodies_different")] == [
+        0
+    ] * 4
+    assert verdict["ledger"]["closes"] is True
+    assert "out of order within a connection" in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_takes_everything_down(number: signal.Signals) -> None:
+    with demo() as process:
+        lab = Lab(PREFIX)
+        deadline = time.monotonic() + WAIT_S
+        while "appliance.demo.client" not in commands(lab) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(number)
+        process.communicate(timeout=WAIT_S)
+        assert process.returncode == 130
+        assert leftovers() == []
+
+
+def test_keep_leaves_it_running_and_says_how_to_end_it() -> None:
+    with demo("--requests", "200", KEEP="1") as process:
+        _, err = process.communicate(timeout=WAIT_S)
+        assert process.returncode == 0, err
+        assert f"xdpcopy lab down --prefix {PREFIX}" in err
+        assert len(leftovers()) == 5
+        lab = Lab(PREFIX)
+        said = lab.run("client", ("curl", "-sf", "-H", "X-Request-Id: mine", f"http://{lab.production}/64"))
+        assert len(said.stdout) > 0
+        running = commands(lab)
+        assert "nginx" in running
+        assert " run " in running
+    assert leftovers() == []
+
+
+def commands(lab: Lab) -> str:
+    """Say what runs in the lab."""
+    said = ""
+    for role in ("client", "production", "appliance", "target"):
+        pids = subprocess.run(
+            ("ip", "netns", "pids", lab.namespace(role)), capture_output=True, text=True, check=False
+        )
+        for pid in pids.stdout.split():
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline") as file:  # noqa: PTH123
+                said += file.read().replace("\0", " ") + "\n"
+    return said
