@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from appliance.config import Config
 from dataplane.binding import COUNTERS, CounterKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Schema = dict[str, Any]
 
@@ -80,7 +83,7 @@ def _section(title: str, model: Schema, schema: Schema) -> str:
     return f"## {title}\n\n{about}" + _table(("setting", "value", "default", "meaning"), rows)
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, ("---",) * len(head), *rows]
     return "".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |\n" for line in lines)
 
