@@ -66,8 +66,8 @@ struct afxdp;
  * that was released a moment ago (the kernel does it in the background) is waited for, half a second. */
 int afxdp_open(const struct afxdp_config *config, struct afxdp **socket, char *error);
 
-/* Puts the socket into an XSKMAP, under the number of its queue: from now on frames arrive. The kernel takes
- * it out again when the socket is closed. */
+/* Puts the socket into an XSKMAP (-EINVAL: that map is none), under the number of its queue: from now on
+ * frames arrive. The kernel takes it out again when the socket is closed. */
 int afxdp_register(const struct afxdp *socket, int sockets_map);
 
 void afxdp_close(struct afxdp *socket);

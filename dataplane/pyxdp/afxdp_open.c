@@ -268,6 +268,14 @@ int afxdp_open(const struct afxdp_config *config, struct afxdp **out, char *erro
 
 int afxdp_register(const struct afxdp *s, int sockets_map)
 {
+    /* Any other map would take the number of the descriptor for a value. */
+    struct bpf_map_info info = {0};
+    uint32_t size = sizeof(info);
+    int code = bpf_obj_get_info_by_fd(sockets_map, &info, &size);
+    if (code)
+        return code;
+    if (info.type != BPF_MAP_TYPE_XSKMAP)
+        return -EINVAL;
     return bpf_map_update_elem(sockets_map, &s->queue, &s->fd, BPF_ANY);
 }
 

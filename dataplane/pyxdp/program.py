@@ -127,7 +127,7 @@ class Program:
         return link
 
     def test_run(self, frame: bytes, device: str | None = None, queue: int = 0, repeat: int = 1) -> TestRun:
-        """Runs the program on a frame (14 bytes to a page), as if it came from a queue of a device.
+        """Runs the program on a frame (of 14 bytes or more), as if it came from a queue of a device.
 
         Nothing is sent or received; maps are read and written as ever. Raises XdpError.
         """
@@ -138,7 +138,7 @@ class Program:
             self.fileno(), frame, len(frame), ifindex, queue, repeat, out, MAX_FRAME, run
         )
         if code:
-            cures = {errno.EINVAL: "a frame has 14 bytes or more and fits a page; the queue must exist"}
+            cures = {errno.EINVAL: "a frame has 14 bytes or more; the queue must exist"}
             raise failure(code, f"cannot run {self.name} on a frame of {len(frame)} bytes", cures)
         return TestRun(Verdict(run.verdict), bytes(ffi.buffer(out, run.size)), run.duration)
 
