@@ -9,6 +9,7 @@ import os
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from dataplane._dataplane import ffi, lib
@@ -75,14 +76,33 @@ class Port:
 
 
 @dataclass(frozen=True)
+class Range:
+    """Consecutive addresses of a client pool (``struct dp_range``)."""
+
+    first: IPv4Address | IPv6Address
+    count: int
+
+
+@dataclass(frozen=True)
 class Transfer:
-    """Traffic to ``source`` is replayed to ``target`` (``struct dp_transfer``). ``source_ip`` None: any."""
+    """Traffic to ``source`` is replayed to ``target`` (``struct dp_transfer``).
+
+    ``source_ip`` None: any. ``sample`` is of 2^32, 0 means all; ``ramp`` is in nanoseconds.
+    """
 
     source_ip: IPv4Address | IPv6Address | None
     source_port: int
     target_ip: IPv4Address | IPv6Address
     target_port: int
     target_mac: str
+    multiplier: int = 1
+    sample: int = 0
+    ramp: int = 0
+    pool: tuple[Range, ...] = ()
+    instance: int = 0
+    instances: int = 1
+    full_sessions_only: bool = False
+    no_wait: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,6 +113,7 @@ class Limits:
     sessions: int = 1 << 17
     buffer_bytes: int = 1 << 30
     backlog_bytes: int = 16 << 20
+    sessions_per_second: int = 0
 
 
 @dataclass(frozen=True)
@@ -184,9 +205,12 @@ def _port(port: Port) -> dict[str, Any]:
     return fields
 
 
-def _transfer(transfer: Transfer) -> dict[str, Any]:
+def _transfer(transfer: Transfer, range_first: int) -> dict[str, Any]:
     fields = asdict(transfer)
+    del fields["pool"]
     fields.update(
+        range_first=range_first,
+        range_count=len(transfer.pool),
         source_ip=address_bytes(transfer.source_ip),
         target_ip=address_bytes(transfer.target_ip),
         target_mac=mac_bytes(transfer.target_mac),
@@ -195,6 +219,8 @@ def _transfer(transfer: Transfer) -> dict[str, Any]:
 
 
 def _config(config: Config) -> Any:  # noqa: ANN401 - a cffi struct has no Python type
+    ranges = [one for transfer in config.transfers for one in transfer.pool]
+    firsts = accumulate((len(transfer.pool) for transfer in config.transfers), initial=0)
     pinned = list(config.cpus) + [NO_CPU] * (config.workers - len(config.cpus))
     return ffi.new(
         "struct dp_config *",
@@ -204,7 +230,9 @@ def _config(config: Config) -> Any:  # noqa: ANN401 - a cffi struct has no Pytho
             "port_count": len(config.ports),
             "ports": [_port(port) for port in config.ports],
             "transfer_count": len(config.transfers),
-            "transfers": [_transfer(transfer) for transfer in config.transfers],
+            "transfers": [_transfer(*pair) for pair in zip(config.transfers, firsts, strict=False)],
+            "range_count": len(ranges),
+            "ranges": [{"first": address_bytes(r.first), "count": r.count} for r in ranges],
             "limits": asdict(config.limits),
             "timing": asdict(config.timing),
             "clock_offset": config.clock_offset,

@@ -23,6 +23,7 @@
 #define DP_MAX_WORKERS 64
 #define DP_MAX_PORTS 8
 #define DP_MAX_TRANSFERS 64
+#define DP_MAX_RANGES 1024
 #define DP_DEVICE_SIZE 16
 #define DP_PATH_SIZE 256
 #define DP_ERROR_SIZE 256
@@ -48,21 +49,37 @@ struct dp_port {
     uint8_t mac[6];            /* of the device: source of what is sent; test port only */
 };
 
+/* Consecutive addresses of a client pool. */
+struct dp_range {
+    uint8_t first[16];
+    uint32_t count;
+};
+
 /* "Traffic to source is replayed to target." source_ip :: means any address (tcpcopy's -x without an
- * address). First match wins. */
+ * address). First match wins. Zero in an optional field means tcpcopy's default. */
 struct dp_transfer {
     uint8_t source_ip[16];
     uint8_t target_ip[16];
     uint16_t source_port;
     uint16_t target_port;
     uint8_t target_mac[6]; /* of the next hop towards the target */
+    uint32_t multiplier;   /* sessions for each connection (-n); 0: one */
+    uint64_t sample;       /* of 2^32: connections whose hash is below are replayed (-r); 0: all */
+    uint64_t ramp;         /* the sample grows linearly from nothing over this time (-g); 0: at once */
+    uint32_t range_first;  /* client pool (-c): ranges[range_first …] of the configuration */
+    uint32_t range_count;  /* 0: the mirrored client's own address */
+    uint16_t instance;     /* of `instances` engines towards the same target; each has its own ports (-f) */
+    uint16_t instances;    /* 0: one */
+    uint32_t full_sessions_only; /* connections whose SYN was not seen are ignored (-O) */
+    uint32_t no_wait;            /* the next turn does not wait for the answer to the one before (-W) */
 };
 
 struct dp_limits {
-    uint32_t connections;   /* mirrored connections held at once, all workers together */
-    uint32_t sessions;      /* sessions held at once, all workers together */
-    uint64_t buffer_bytes;  /* request bytes held at once, all workers together */
-    uint32_t backlog_bytes; /* request bytes that one connection may hold */
+    uint32_t connections;         /* mirrored connections held at once, all workers together */
+    uint32_t sessions;            /* sessions held at once, all workers together */
+    uint64_t buffer_bytes;        /* request bytes held at once, all workers together */
+    uint32_t backlog_bytes;       /* request bytes that one connection may hold */
+    uint32_t sessions_per_second; /* new ones, all workers together; 0: no cap */
 };
 
 /* Times and counts of the session simulation (docs/architecture.md, section "Replay semantics"). */
@@ -83,6 +100,8 @@ struct dp_config {
     struct dp_port ports[DP_MAX_PORTS];
     uint32_t transfer_count;
     struct dp_transfer transfers[DP_MAX_TRANSFERS];
+    uint32_t range_count;
+    struct dp_range ranges[DP_MAX_RANGES];
     struct dp_limits limits;
     struct dp_timing timing;
     uint64_t clock_offset;         /* added to the clock for initial sequence numbers and timestamps */

@@ -150,7 +150,7 @@ static int open_workers(struct dp_engine *engine)
         worker->stats = &engine->segment->stats[i];
         worker->orders = &engine->orders;
         worker->index = i;
-        if (replay_open(&worker->replay, &engine->config, worker->stats, worker->outlet->mtu))
+        if (replay_open(&worker->replay, &engine->config, worker->stats, worker->outlet->mtu, i))
             return fail(engine, -ENOMEM,
                         "no memory for limits: connections %u, sessions %u, buffer_bytes %llu",
                         engine->config.limits.connections, engine->config.limits.sessions,

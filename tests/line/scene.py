@@ -179,7 +179,7 @@ class Scene:
 
     def _config(
         self, *, mtu: int = 1500, workers: int = 1, timing: Timing | None = None, limits: Limits | None = None,
-        source: str | None = None,
+        source: str | None = None, **transfer_settings: Any,
     ) -> Config:
         memory = Port(PortKind.MEMORY, PortRole.MIRROR, queues=workers, ring_size=4096, mtu=9000)
         test = replace(memory, role=PortRole.TEST, mtu=mtu, mac="02:00:00:00:00:0a")
@@ -189,6 +189,7 @@ class Scene:
             target_ip=ip_address(self.addresses[2][0]),
             target_port=self.addresses[2][1],
             target_mac="02:00:00:00:00:0b",
+            **transfer_settings,
         )
         small = Limits(connections=4096, sessions=4096, buffer_bytes=32 << 20)
         return Config(
@@ -263,6 +264,12 @@ class Scene:
         self.expect(f"PA {request.decode()}")
         self.target.says(answer)
         self.expect("A")
+
+    def new_client(self, address: str, port: int) -> None:
+        """From now on the production client is another one; its connection begins anew."""
+        self.client.own = self.server.other = self.target.client = (address, port)
+        self.client.next = self.client.seen = self.server.next = self.server.seen = 0
+        self.target.next = self.target.seen = 0
 
     def counters(self) -> dict[str, int]:
         return self.dataplane.counters()

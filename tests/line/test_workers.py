@@ -21,11 +21,9 @@ def test_dialogue_is_the_same_on_every_queue(make_scene, queue):
 def test_frames_on_foreign_queues_are_handed_off(make_scene):
     scene = make_scene(workers=WORKERS)
     for port in range(40000, 40040):
-        scene.client.own = scene.target.client = (scene.client.own[0], port)
-        scene.server.other = scene.client.own
+        scene.new_client("198.18.0.10", port)
         scene.queue = port % WORKERS
-        scene.client.isn, scene.client.next, scene.client.seen = port, 0, 0
-        scene.server.next = scene.server.seen = scene.target.next = scene.target.seen = 0
+        scene.client.isn = port
         scene.establish()
         scene.exchange()
     counters = scene.counters()

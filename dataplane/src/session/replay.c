@@ -2,6 +2,8 @@
 
 #include <errno.h>
 
+#include "lifecycle.h"
+
 #define OWNER_OF(object, type, member) ((type *)(void *)((uint8_t *)(object)-offsetof(type, member)))
 
 enum { CHUNK_SIZE = sizeof(struct chunk) };
@@ -12,13 +14,16 @@ static uint32_t share(uint64_t total, uint32_t workers)
     return part < 1 ? 1 : part > 1u << 30 ? 1u << 30 : (uint32_t)part;
 }
 
-int replay_open(struct replay *replay, const struct dp_config *config, struct stats *stats, uint32_t mtu)
+int replay_open(struct replay *replay, const struct dp_config *config, struct stats *stats, uint32_t mtu,
+                uint32_t worker)
 {
     const struct dp_limits *limits = &config->limits;
     replay->config = config;
     replay->context = (struct session_context){
         .timing = &config->timing, .stats = stats, .clock_offset = config->clock_offset, .mtu = mtu};
     transfers_open(&replay->transfers, config);
+    admission_open(&replay->admission, config);
+    endpoints_open(&replay->endpoints, config, &replay->forged, worker);
     struct pool *chunks = &replay->context.chunks;
     int code = pool_open(chunks, CHUNK_SIZE, share(limits->buffer_bytes / CHUNK_SIZE, config->workers));
     code = code ? code
@@ -40,113 +45,6 @@ void replay_close(struct replay *replay)
     pool_close(&replay->context.chunks);
 }
 
-/* --- the list of sessions with something to send ---------------------------------------------------- */
-
-static void make_ready(struct replay *replay, struct session *session)
-{
-    if (session->ready)
-        return;
-    session->ready = true;
-    session->ready_next = NULL;
-    if (replay->ready_tail)
-        replay->ready_tail->ready_next = session;
-    else {
-        replay->ready_head = session;
-        replay->budget = REPLAY_BUDGET;
-    }
-    replay->ready_tail = session;
-}
-
-static struct session *pop_ready(struct replay *replay)
-{
-    struct session *session = replay->ready_head;
-    replay->ready_head = session->ready_next;
-    if (!replay->ready_head)
-        replay->ready_tail = NULL;
-    replay->budget = REPLAY_BUDGET;
-    session->ready = false;
-    return session;
-}
-
-/* --- ends ----------------------------------------------------------------------------------------------- */
-
-static bool stream_is_over(const struct stream *stream)
-{
-    return stream->has_fin || stream->reset;
-}
-
-static uint64_t stream_deadline(const struct replay *replay, const struct stream *stream)
-{
-    const struct dp_timing *timing = &replay->config->timing;
-    if (!stream->session_count && stream_is_over(stream))
-        return stream->heard + timing->linger;
-    uint64_t idle = stream->heard + timing->idle_timeout;
-    if (stream->session_count && stream_has_gap(stream)) {
-        uint64_t gap = stream->gap_at + timing->gap_timeout;
-        return gap < idle ? gap : idle;
-    }
-    return idle;
-}
-
-static void watch_stream(struct replay *replay, struct stream *stream)
-{
-    timer_arm(&replay->wheel, &stream->timer, stream_deadline(replay, stream));
-}
-
-static void unlink_from_stream(struct stream *stream, const struct session *session)
-{
-    struct session **link = &stream->sessions;
-    while (*link != session)
-        link = &(*link)->sibling;
-    *link = session->sibling;
-    stream->session_count--;
-}
-
-/* A session that has ended leaves everything but the ready list, where its last RST may still wait. */
-static void retire(struct replay *replay, struct session *session)
-{
-    struct stream *stream = session->stream;
-    unlink_from_stream(stream, session);
-    table_remove(&replay->forged, session);
-    timer_cancel(&replay->wheel, &session->timer);
-    session->stream = NULL;
-    make_ready(replay, session);
-    if (!stream->session_count) {
-        stream_clear(stream, &replay->context.chunks);
-        watch_stream(replay, stream);
-    }
-}
-
-/* After every event: it has ended, or it may have something to send and something to wait for. */
-static void follow_up(struct replay *replay, struct session *session)
-{
-    if (session->end) {
-        retire(replay, session);
-        return;
-    }
-    make_ready(replay, session);
-    timer_arm(&replay->wheel, &session->timer, session_deadline(session, &replay->context));
-}
-
-static void end_sessions(struct replay *replay, struct stream *stream, enum end end)
-{
-    while (stream->sessions) {
-        struct session *session = stream->sessions;
-        session_end(session, &replay->context, end);
-        retire(replay, session);
-    }
-}
-
-static void forget_stream(struct replay *replay, struct stream *stream)
-{
-    stream_clear(stream, &replay->context.chunks);
-    timer_cancel(&replay->wheel, &stream->timer);
-    table_remove(&replay->mirrored, stream);
-    pool_give(&replay->streams, stream);
-    stats_add(&replay->context.stats->connections_closed, 1);
-    stats_sub(&replay->context.stats->connections_live, 1);
-}
-
 /* --- the mirror ----------------------------------------------------------------------------------------- */
 
 bool replay_is_from_client(const struct replay *replay, const struct packet *packet)
@@ -154,49 +52,15 @@ bool replay_is_from_client(const struct replay *replay, const struct packet *pac
     return transfers_match_source(&replay->transfers, &packet->destination) != NULL;
 }
 
-/* What keeps a new connection out, asked once for each: the seam for filters, sampling and rates. */
-static enum drop admit(const struct replay *replay, const struct flow *forged)
-{
-    if (replay->draining)
-        return DROP_draining;
-    if (replay->streams.live == replay->streams.capacity ||
-        replay->sessions.live == replay->sessions.capacity)
-        return DROP_table_full;
-    return table_find(&replay->forged, forged) ? DROP_endpoint_taken : DROP_NONE;
-}
-
-static enum drop open_connection(struct replay *replay, const struct dp_transfer *transfer,
-                                 const struct flow *flow, const struct packet *packet)
-{
-    struct session_context *context = &replay->context;
-    struct flow forged = transfer_forge(transfer, &packet->source);
-    enum drop drop = admit(replay, &forged);
-    if (drop)
-        return drop;
-    struct stream *stream = pool_take(&replay->streams);
-    stream_open(stream, flow, packet, context->now);
-    stream->transfer = (uint16_t)(transfer - replay->config->transfers);
-    table_insert(&replay->mirrored, stream);
-    watch_stream(replay, stream);
-    stats_add(&context->stats->mirror_syn, 1);
-    stats_add(&context->stats->connections_opened, 1);
-    stats_add(&context->stats->connections_live, 1);
-    struct session *session = pool_take(&replay->sessions);
-    session_open(session, context, &forged, stream);
-    table_insert(&replay->forged, session);
-    follow_up(replay, session);
-    return DROP_NONE;
-}
-
 static enum drop on_syn(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
-    if (packet->seq + 1 == stream->first)
+    if (!stream->joining && packet->seq + 1 == stream->first)
         return DROP_duplicate;
     const struct dp_transfer *transfer = &replay->config->transfers[stream->transfer];
     struct flow flow = stream->flow;
-    end_sessions(replay, stream, END_superseded);
-    forget_stream(replay, stream);
-    return open_connection(replay, transfer, &flow, packet);
+    connection_end_sessions(replay, stream, END_superseded);
+    connection_forget(replay, stream);
+    return connection_open(replay, transfer, &flow, packet);
 }
 
 /* The chunks that appending has added. */
@@ -211,7 +75,7 @@ static void tell_sessions(struct replay *replay, struct stream *stream, struct c
     for (struct session *session = stream->sessions; session; session = next) {
         next = session->sibling;
         session_on_stream(session, &replay->context, first);
-        follow_up(replay, session);
+        session_follow_up(replay, session);
     }
 }
 
@@ -228,10 +92,35 @@ static enum drop append(struct replay *replay, struct stream *stream, const stru
     if (!drop || closes)
         tell_sessions(replay, stream, first_after(stream, before));
     if (drop == DROP_buffers_full)
-        end_sessions(replay, stream, END_buffers_full);
+        connection_end_sessions(replay, stream, END_buffers_full);
     else if (stream->held > replay->config->limits.backlog_bytes)
-        end_sessions(replay, stream, END_backlog_exceeded);
+        connection_end_sessions(replay, stream, END_backlog_exceeded);
     return drop;
+}
+
+/* A segment of a connection that is not replayed yet. */
+static enum drop on_joining(struct replay *replay, struct stream *stream, const struct packet *packet)
+{
+    const struct dp_transfer *transfer = &replay->config->transfers[stream->transfer];
+    stream->heard = replay->context.now;
+    if (packet->flags & (TCP_FIN | TCP_RST)) {
+        stream->reset = true;
+        connection_watch(replay, stream);
+        return DROP_joining;
+    }
+    if (!stream_turn_begins(stream, packet))
+        return DROP_joining;
+    enum drop drop = connection_refuse(replay, transfer, &packet->source, true);
+    if (drop)
+        return drop;
+    stream_begin(stream, packet);
+    connection_open_sessions(replay, stream);
+    if (!stream->sessions) {
+        stream->joining = true;
+        return DROP_endpoint_taken;
+    }
+    stats_add(&replay->context.stats->connections_joined, 1);
+    return append(replay, stream, packet);
 }
 
 enum { FURTHEST = 1 << 30 };
@@ -243,6 +132,8 @@ static enum drop on_client(struct replay *replay, struct stream *stream, const s
     stats_add(&stats->mirror_client_payload, packet->size != 0);
     if (packet->flags & TCP_SYN)
         return on_syn(replay, stream, packet);
+    if (stream->joining)
+        return on_joining(replay, stream, packet);
     uint32_t distance = packet->seq - stream->first - stream->next + FURTHEST;
     if (distance > 2u * FURTHEST)
         return DROP_outside_window;
@@ -251,7 +142,7 @@ static enum drop on_client(struct replay *replay, struct stream *stream, const s
     stream->heard = replay->context.now;
     stream_note(stream, packet);
     enum drop drop = stream->sessions ? append(replay, stream, packet) : DROP_connection_ended;
-    watch_stream(replay, stream);
+    connection_watch(replay, stream);
     return said_before && !drop ? DROP_duplicate : drop;
 }
 
@@ -263,7 +154,7 @@ static enum drop on_server(struct replay *replay, struct stream *stream, const s
     stream_on_server(stream, packet);
     if (stream->reset && !was_reset) {
         tell_sessions(replay, stream, NULL);
-        watch_stream(replay, stream);
+        connection_watch(replay, stream);
     }
     return DROP_NONE;
 }
@@ -276,9 +167,9 @@ static enum drop on_unknown(struct replay *replay, const struct flow *flow, cons
                                                                            : DROP_no_transfer;
     stats_add(&replay->context.stats->mirror_client_frames, 1);
     stats_add(&replay->context.stats->mirror_client_payload, packet->size != 0);
-    if ((packet->flags & (TCP_SYN | TCP_ACK)) != TCP_SYN)
-        return DROP_no_connection; /* the seam for joining in mid-stream */
-    return open_connection(replay, transfer, flow, packet);
+    if ((packet->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
+        return connection_open(replay, transfer, flow, packet);
+    return connection_open_joining(replay, transfer, flow, packet);
 }
 
 enum drop replay_on_mirror(struct replay *replay, const struct packet *packet, uint64_t now)
@@ -323,27 +214,36 @@ enum drop replay_on_answer(struct replay *replay, const struct packet *packet, u
     stats_add(&stats->test_fin, (packet->flags & TCP_FIN) != 0);
     stats_add(&stats->test_rst, (packet->flags & TCP_RST) != 0);
     enum drop drop = session_on_answer(session, &replay->context, packet);
-    follow_up(replay, session);
+    session_follow_up(replay, session);
     return drop;
 }
 
 /* --- the clock ------------------------------------------------------------------------------------------ */
 
+/* The hole is never sent. What follows it is taken up again where the next turn begins. */
+static void end_at_gap(struct replay *replay, struct stream *stream)
+{
+    const struct dp_transfer *transfer = &replay->config->transfers[stream->transfer];
+    if (!transfer->full_sessions_only)
+        stream_rejoin(stream);
+    connection_end_sessions(replay, stream, END_mirror_gap);
+    connection_watch(replay, stream);
+}
+
 static void on_stream_time(struct replay *replay, struct stream *stream)
 {
     const struct dp_timing *timing = &replay->config->timing;
     uint64_t now = replay->context.now;
-    if (now < stream_deadline(replay, stream)) {
-        watch_stream(replay, stream);
+    if (now < connection_deadline(replay, stream)) {
+        connection_watch(replay, stream);
         return;
     }
     if (stream->session_count && now < stream->heard + timing->idle_timeout) {
-        end_sessions(replay, stream, END_mirror_gap);
-        watch_stream(replay, stream);
+        end_at_gap(replay, stream);
         return;
     }
-    end_sessions(replay, stream, END_idle);
-    forget_stream(replay, stream);
+    connection_end_sessions(replay, stream, END_idle);
+    connection_forget(replay, stream);
 }
 
 void replay_on_time(struct replay *replay, uint64_t now)
@@ -356,7 +256,7 @@ void replay_on_time(struct replay *replay, uint64_t now)
         }
         struct session *session = OWNER_OF(timer, struct session, timer);
         session_on_time(session, &replay->context);
-        follow_up(replay, session);
+        session_follow_up(replay, session);
     }
 }
 
@@ -372,7 +272,7 @@ void replay_drain(struct replay *replay)
         struct session *session =
             (struct session *)(void *)(replay->sessions.base + replay->sessions.object_size * (object - 1));
         session_end(session, &replay->context, END_stopped);
-        retire(replay, session); /* closes the slot: the next one may have moved here */
+        session_retire(replay, session); /* closes the slot: the next one may have moved here */
     }
 }
 
@@ -399,7 +299,7 @@ bool replay_next(struct replay *replay, struct segment *segment)
     while (replay->ready_head) {
         if (session_next(replay->ready_head, &replay->context, segment))
             return true;
-        struct session *session = pop_ready(replay);
+        struct session *session = ready_pop(replay);
         if (session->end)
             pool_give(&replay->sessions, session);
         else /* planning may have started a timer */
@@ -428,9 +328,9 @@ void replay_sent(struct replay *replay, const struct segment *segment)
     bool was_over = session->end;
     session_sent(session, &replay->context, segment);
     if (session->end && !was_over)
-        retire(replay, session);
+        session_retire(replay, session);
     else if (--replay->budget == 0)
-        make_ready(replay, pop_ready(replay));
+        ready_push(replay, ready_pop(replay));
 }
 
 void replay_report(const struct replay *replay)

@@ -7,6 +7,8 @@
 #ifndef XDPCOPY_REPLAY_H
 #define XDPCOPY_REPLAY_H
 
+#include "admit.h"
+#include "endpoints.h"
 #include "session.h"
 #include "table.h"
 #include "transfers.h"
@@ -23,6 +25,8 @@ struct stray {
 struct replay {
     const struct dp_config *config;
     struct transfers transfers;
+    struct admission admission;
+    struct endpoints endpoints;
     struct session_context context;
     struct pool streams;
     struct pool sessions;
@@ -38,7 +42,8 @@ struct replay {
 };
 
 /* Takes its part (one of config->workers) of the configured limits. Returns 0 or a negative errno. */
-int replay_open(struct replay *replay, const struct dp_config *config, struct stats *stats, uint32_t mtu);
+int replay_open(struct replay *replay, const struct dp_config *config, struct stats *stats, uint32_t mtu,
+                uint32_t worker);
 void replay_close(struct replay *replay);
 
 enum drop replay_on_mirror(struct replay *replay, const struct packet *packet, uint64_t now);

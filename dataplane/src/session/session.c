@@ -26,7 +26,7 @@ static struct tcp_options options_of(const struct session *session, const struct
 }
 
 void session_open(struct session *session, struct session_context *context, const struct flow *flow,
-                  struct stream *stream)
+                  struct stream *stream, bool no_wait)
 {
     *session = (struct session){
         .flow = *flow,
@@ -36,6 +36,7 @@ void session_open(struct session *session, struct session_context *context, cons
         .turn_at = context->now,
         .answered_at = context->now,
         .transfer = stream->transfer,
+        .no_wait = no_wait,
     };
     tcp_open(&session->tcp, initial_sequence_number(flow, context->now + context->clock_offset));
     stream->sessions = session;
@@ -58,7 +59,7 @@ static uint32_t answered(const struct session *session)
 /* Whether a turn after so much of production's answer may begin; see session.h. */
 static bool may_begin(const struct session *session, const struct session_context *context, uint32_t turn)
 {
-    if (!seq_after(turn, session->turn))
+    if (!seq_after(turn, session->turn) || session->no_wait)
         return true;
     if (session->tcp.state == SYN_SENT || seq_before(tcp_acked(&session->tcp), session->gate))
         return false;

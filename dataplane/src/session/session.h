@@ -40,6 +40,7 @@ struct session {
     bool fin_open; /* the FIN may be sent */
     bool ready;    /* is on the list */
     bool reset_due;
+    bool no_wait; /* turns do not wait for each other (-W) */
 };
 
 /* What a worker's sessions have in common. */
@@ -54,7 +55,7 @@ struct session_context {
 
 /* Begins a session on a stream that has just been opened; the memory is undefined before. */
 void session_open(struct session *session, struct session_context *context, const struct flow *flow,
-                  struct stream *stream);
+                  struct stream *stream, bool no_wait);
 
 /* The stream has got further: bytes (the first chunk of them, or NULL), a FIN, a RST, an acknowledgement. */
 void session_on_stream(struct session *session, struct session_context *context, struct chunk *first);

@@ -3,6 +3,9 @@
 /* A segment that starts further ahead than this is not of this connection. */
 #define FURTHEST_AHEAD (1u << 30)
 
+/* A handshake that nobody saw has the usual options. */
+enum { JOIN_MSS = 1460, JOIN_WINDOW_SCALE = 7 };
+
 /* What is left of a segment's bytes. */
 struct span {
     const uint8_t *bytes;
@@ -20,6 +23,49 @@ void stream_open(struct stream *stream, const struct flow *flow, const struct pa
         .first = syn->seq + 1,
         .options = syn->options,
     };
+}
+
+void stream_open_joining(struct stream *stream, const struct flow *flow, uint64_t now)
+{
+    *stream = (struct stream){
+        .flow = *flow,
+        .timer.kind = TIMER_STREAM,
+        .heard = now,
+        .joining = true,
+        .options = {.mss = JOIN_MSS, .window_scale = JOIN_WINDOW_SCALE, .sack_permitted = true},
+    };
+}
+
+bool stream_turn_begins(struct stream *stream, const struct packet *packet)
+{
+    if (!packet->size || !(packet->flags & TCP_ACK))
+        return false;
+    bool begins = stream->has_join_ack && seq_after(packet->ack, stream->join_ack);
+    if (begins || !stream->has_join_ack)
+        stream->join_ack = packet->ack;
+    stream->has_join_ack = true;
+    return begins;
+}
+
+void stream_begin(struct stream *stream, const struct packet *packet)
+{
+    stream->joining = false;
+    stream->first = packet->seq;
+    stream->next = 0;
+    stream->origin = packet->ack;
+    stream->acked = 0;
+    stream->has_origin = true;
+    stream->options.has_timestamp = packet->options.has_timestamp;
+}
+
+/* What waits may be the rest of a turn whose beginning is missing: only a later turn will do. */
+void stream_rejoin(struct stream *stream)
+{
+    if (!stream->waiting || stream->has_fin || stream->reset)
+        return;
+    stream->join_ack = stream->origin + stream->waiting->turn;
+    stream->has_join_ack = true;
+    stream->joining = true;
 }
 
 void stream_note(struct stream *stream, const struct packet *packet)

@@ -48,6 +48,9 @@ struct stream {
     uint32_t held; /* bytes in chunks, in order or not */
     uint16_t session_count;
     uint16_t transfer;
+    uint32_t join_ack; /* joining: what the first payload seen acknowledged */
+    bool joining;      /* seen in mid-stream: nothing is kept until a turn begins */
+    bool has_join_ack;
     bool has_origin;
     bool has_fin;
     bool reset;                 /* the production connection was reset */
@@ -56,6 +59,17 @@ struct stream {
 
 /* Takes over the SYN. The stream's memory is undefined before. */
 void stream_open(struct stream *stream, const struct flow *flow, const struct packet *syn, uint64_t now);
+
+/* Takes over a connection that is under way. Nothing is kept until stream_begin. */
+void stream_open_joining(struct stream *stream, const struct flow *flow, uint64_t now);
+
+/* Joining: whether a turn begins with this segment, because its payload acknowledges more than the payload
+ * seen before. If so the stream may begin here, with stream_begin. */
+bool stream_turn_begins(struct stream *stream, const struct packet *packet);
+void stream_begin(struct stream *stream, const struct packet *packet);
+
+/* A hole stays: from now on the stream is joining, behind the hole. What it holds is still to be cleared. */
+void stream_rejoin(struct stream *stream);
 
 /* Notes what the segment says besides its bytes: acknowledgement, FIN, RST. */
 void stream_note(struct stream *stream, const struct packet *packet);

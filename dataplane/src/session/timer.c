@@ -14,8 +14,8 @@ static void link_timer(struct wheel *wheel, struct timer **head, struct timer *t
     wheel->armed++;
 }
 
-/* The lowest level whose slots reach the timer's tick; beyond the horizon, the last slot of the top. Counted in
- * whole slots, so that above level 0 it is never the present slot, which has been emptied already. */
+/* The lowest level whose slots reach the timer's tick; beyond the horizon, the last slot of the top. Counted
+ * in whole slots, so that above level 0 it is never the present slot, which has been emptied already. */
 static struct timer **slot_of(struct wheel *wheel, uint64_t tick)
 {
     for (uint32_t level = 0; level < TIMER_LEVELS; level++) {

@@ -47,9 +47,3 @@ const struct dp_transfer *transfers_match_target(const struct transfers *transfe
     }
     return NULL;
 }
-
-struct flow transfer_forge(const struct dp_transfer *transfer, const struct endpoint *client)
-{
-    struct endpoint target = target_of(transfer);
-    return flow_make(client, &target);
-}

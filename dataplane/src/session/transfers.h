@@ -1,4 +1,4 @@
-/* transfers.h: which transfer a frame belongs to, and which endpoint stands for its client.
+/* transfers.h: which transfer a frame belongs to.
  *
  * Asked by replay.c for frames of conversations that it does not know yet. The transfers themselves are the
  * configuration's; this adds what makes looking fast.
@@ -21,9 +21,6 @@ const struct dp_transfer *transfers_match_source(const struct transfers *transfe
                                                  const struct endpoint *endpoint);
 const struct dp_transfer *transfers_match_target(const struct transfers *transfers,
                                                  const struct endpoint *endpoint);
-
-/* The key of a session: the mirrored client's own address and port, towards the transfer's target. */
-struct flow transfer_forge(const struct dp_transfer *transfer, const struct endpoint *client);
 
 static inline bool transfers_have_port(const struct transfers *transfers, uint16_t port)
 {

@@ -1,0 +1,112 @@
+#include "endpoints.h"
+
+#include "../wire/bytes.h"
+
+enum {
+    FIRST_PORT = 1024,
+    PORTS = 65536 - FIRST_PORT,
+    MOST_TRIES = 4096, /* so that a pool that is nearly used up does not hold up the line */
+};
+
+void endpoints_open(struct endpoints *endpoints, const struct dp_config *config, const struct table *forged,
+                    uint32_t worker)
+{
+    *endpoints = (struct endpoints){.config = config, .forged = forged, .worker = worker};
+}
+
+/* The address so many after the first. */
+static struct address address_after(const uint8_t first[16], uint32_t distance)
+{
+    uint8_t bytes[16];
+    memcpy(bytes, first, sizeof(bytes));
+    uint64_t sum = (uint64_t)load32(bytes + 12) + distance;
+    store32(bytes + 12, (uint32_t)sum);
+    for (int i = 11; i >= 0 && sum >> 32; i--) {
+        bytes[i]++;
+        sum = bytes[i] ? 0 : sum;
+    }
+    return address_from_bytes(bytes);
+}
+
+static uint64_t pool_addresses(const struct endpoints *endpoints, const struct dp_transfer *transfer)
+{
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < transfer->range_count; i++)
+        total += endpoints->config->ranges[transfer->range_first + i].count;
+    return total;
+}
+
+static struct address pool_address(const struct endpoints *endpoints, const struct dp_transfer *transfer,
+                                   uint64_t number)
+{
+    const struct dp_range *range = &endpoints->config->ranges[transfer->range_first];
+    for (; number >= range->count; range++)
+        number -= range->count;
+    return address_after(range->first, (uint32_t)number);
+}
+
+static uint32_t instances_of(const struct dp_transfer *transfer)
+{
+    return transfer->instances ? transfer->instances : 1;
+}
+
+/* The ports of this instance, numbered. */
+static uint16_t port_number(const struct dp_transfer *transfer, uint64_t number)
+{
+    return (uint16_t)(FIRST_PORT + number * instances_of(transfer) + transfer->instance);
+}
+
+static bool is_free(const struct endpoints *endpoints, const struct dp_transfer *transfer,
+                    const struct endpoint *client, struct flow *flow)
+{
+    struct endpoint target = {address_from_bytes(transfer->target_ip), transfer->target_port};
+    if (flow_owner(client, endpoints->config->workers) != endpoints->worker)
+        return false;
+    *flow = flow_make(client, &target);
+    return !table_find(endpoints->forged, flow);
+}
+
+/* Address by address, then the next port of each. */
+static bool forge_from_pool(struct endpoints *endpoints, uint32_t index, struct flow *flow)
+{
+    const struct dp_transfer *transfer = &endpoints->config->transfers[index];
+    uint64_t addresses = pool_addresses(endpoints, transfer);
+    uint64_t ports = PORTS / instances_of(transfer);
+    uint64_t *cursor = &endpoints->cursors[index];
+    for (uint32_t tries = 0; tries < MOST_TRIES; tries++) {
+        uint64_t number = (*cursor)++ % (addresses * ports);
+        struct endpoint client = {pool_address(endpoints, transfer, number % addresses),
+                                  port_number(transfer, number / addresses)};
+        if (is_free(endpoints, transfer, &client, flow))
+            return true;
+    }
+    return false;
+}
+
+/* Other ports of the client's own address, from a place that its port and the copy choose. */
+static bool forge_beside(const struct endpoints *endpoints, const struct dp_transfer *transfer,
+                         const struct endpoint *client, uint32_t copy, struct flow *flow)
+{
+    uint64_t ports = PORTS / instances_of(transfer);
+    uint64_t start = hash_mix(client->port + 1u, 0x9e3779b97f4a7c15 * (copy + 1)) % ports;
+    struct endpoint other = *client;
+    for (uint32_t tries = 0; tries < MOST_TRIES && tries < ports; tries++) {
+        other.port = port_number(transfer, (start + tries) % ports);
+        if (is_free(endpoints, transfer, &other, flow))
+            return true;
+    }
+    return false;
+}
+
+bool endpoints_forge(struct endpoints *endpoints, uint32_t index, const struct endpoint *client,
+                     uint32_t copy, struct flow *flow)
+{
+    const struct dp_transfer *transfer = &endpoints->config->transfers[index];
+    if (transfer->range_count)
+        return forge_from_pool(endpoints, index, flow);
+    if (copy == 0 && instances_of(transfer) == 1 && is_free(endpoints, transfer, client, flow))
+        return true;
+    return transfer->multiplier > 1 || instances_of(transfer) > 1
+               ? forge_beside(endpoints, transfer, client, copy, flow)
+               : false;
+}

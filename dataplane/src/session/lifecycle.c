@@ -1,0 +1,193 @@
+#include "lifecycle.h"
+
+/* --- the list of sessions with something to send ---------------------------------------------------- */
+
+void ready_push(struct replay *replay, struct session *session)
+{
+    if (session->ready)
+        return;
+    session->ready = true;
+    session->ready_next = NULL;
+    if (replay->ready_tail)
+        replay->ready_tail->ready_next = session;
+    else {
+        replay->ready_head = session;
+        replay->budget = REPLAY_BUDGET;
+    }
+    replay->ready_tail = session;
+}
+
+struct session *ready_pop(struct replay *replay)
+{
+    struct session *session = replay->ready_head;
+    replay->ready_head = session->ready_next;
+    if (!replay->ready_head)
+        replay->ready_tail = NULL;
+    replay->budget = REPLAY_BUDGET;
+    session->ready = false;
+    return session;
+}
+
+/* --- ends ----------------------------------------------------------------------------------------------- */
+
+static bool stream_is_over(const struct stream *stream)
+{
+    return stream->has_fin || stream->reset;
+}
+
+uint64_t connection_deadline(const struct replay *replay, const struct stream *stream)
+{
+    const struct dp_timing *timing = &replay->config->timing;
+    if (!stream->session_count && stream_is_over(stream))
+        return stream->heard + timing->linger;
+    uint64_t idle = stream->heard + timing->idle_timeout;
+    if (stream->session_count && stream_has_gap(stream)) {
+        uint64_t gap = stream->gap_at + timing->gap_timeout;
+        return gap < idle ? gap : idle;
+    }
+    return idle;
+}
+
+void connection_watch(struct replay *replay, struct stream *stream)
+{
+    timer_arm(&replay->wheel, &stream->timer, connection_deadline(replay, stream));
+}
+
+static void unlink_from_stream(struct stream *stream, const struct session *session)
+{
+    struct session **link = &stream->sessions;
+    while (*link != session)
+        link = &(*link)->sibling;
+    *link = session->sibling;
+    stream->session_count--;
+}
+
+/* A session that has ended leaves everything but the ready list, where its last RST may still wait. */
+void session_retire(struct replay *replay, struct session *session)
+{
+    struct stream *stream = session->stream;
+    unlink_from_stream(stream, session);
+    table_remove(&replay->forged, session);
+    timer_cancel(&replay->wheel, &session->timer);
+    session->stream = NULL;
+    ready_push(replay, session);
+    if (!stream->session_count) {
+        stream_clear(stream, &replay->context.chunks);
+        connection_watch(replay, stream);
+    }
+}
+
+/* After every event: it has ended, or it may have something to send and something to wait for. */
+void session_follow_up(struct replay *replay, struct session *session)
+{
+    if (session->end) {
+        session_retire(replay, session);
+        return;
+    }
+    ready_push(replay, session);
+    timer_arm(&replay->wheel, &session->timer, session_deadline(session, &replay->context));
+}
+
+void connection_end_sessions(struct replay *replay, struct stream *stream, enum end end)
+{
+    while (stream->sessions) {
+        struct session *session = stream->sessions;
+        session_end(session, &replay->context, end);
+        session_retire(replay, session);
+    }
+}
+
+void connection_forget(struct replay *replay, struct stream *stream)
+{
+    stream_clear(stream, &replay->context.chunks);
+    timer_cancel(&replay->wheel, &stream->timer);
+    table_remove(&replay->mirrored, stream);
+    pool_give(&replay->streams, stream);
+    stats_add(&replay->context.stats->connections_closed, 1);
+    stats_sub(&replay->context.stats->connections_live, 1);
+}
+
+/* --- beginnings ---------------------------------------------------------------------------------------- */
+
+static uint32_t multiplier_of(const struct dp_transfer *transfer)
+{
+    return transfer->multiplier ? transfer->multiplier : 1;
+}
+
+static bool has_room(const struct replay *replay, uint32_t sessions)
+{
+    return replay->streams.live < replay->streams.capacity &&
+           replay->sessions.capacity - replay->sessions.live >= sessions;
+}
+
+/* As many as the transfer wants and free endpoints allow. */
+void connection_open_sessions(struct replay *replay, struct stream *stream)
+{
+    const struct dp_transfer *transfer = &replay->config->transfers[stream->transfer];
+    struct endpoint client = {stream->flow.client, stream->flow.client_port};
+    for (uint32_t copy = 0; copy < multiplier_of(transfer); copy++) {
+        struct flow forged;
+        if (!endpoints_forge(&replay->endpoints, stream->transfer, &client, copy, &forged)) {
+            stats_add(&replay->context.stats->sessions_refused, 1);
+            continue;
+        }
+        struct session *session = pool_take(&replay->sessions);
+        session_open(session, &replay->context, &forged, stream, transfer->no_wait);
+        table_insert(&replay->forged, session);
+        session_follow_up(replay, session);
+    }
+}
+
+static void keep_stream(struct replay *replay, struct stream *stream, const struct dp_transfer *transfer)
+{
+    stream->transfer = (uint16_t)(transfer - replay->config->transfers);
+    table_insert(&replay->mirrored, stream);
+    connection_watch(replay, stream);
+    stats_add(&replay->context.stats->connections_opened, 1);
+    stats_add(&replay->context.stats->connections_live, 1);
+}
+
+/* What keeps a new connection out. */
+enum drop connection_refuse(struct replay *replay, const struct dp_transfer *transfer,
+                            const struct endpoint *client, bool opens)
+{
+    if (replay->draining)
+        return DROP_draining;
+    if (!has_room(replay, multiplier_of(transfer)))
+        return DROP_table_full;
+    return admit(&replay->admission, transfer, client, opens, replay->context.now);
+}
+
+enum drop connection_open(struct replay *replay, const struct dp_transfer *transfer, const struct flow *flow,
+                          const struct packet *packet)
+{
+    struct session_context *context = &replay->context;
+    enum drop drop = connection_refuse(replay, transfer, &packet->source, true);
+    if (drop)
+        return drop;
+    struct stream *stream = pool_take(&replay->streams);
+    stream_open(stream, flow, packet, context->now);
+    stats_add(&context->stats->mirror_syn, 1);
+    keep_stream(replay, stream, transfer);
+    connection_open_sessions(replay, stream);
+    if (stream->sessions)
+        return DROP_NONE;
+    connection_forget(replay, stream);
+    return DROP_endpoint_taken;
+}
+
+/* A connection that is under way: it is remembered, and replayed from its next turn on. */
+enum drop connection_open_joining(struct replay *replay, const struct dp_transfer *transfer,
+                                  const struct flow *flow, const struct packet *packet)
+{
+    if (transfer->full_sessions_only || !packet->size || (packet->flags & (TCP_SYN | TCP_RST | TCP_FIN)))
+        return DROP_no_connection;
+    enum drop drop = connection_refuse(replay, transfer, &packet->source, false);
+    if (drop)
+        return drop;
+    struct stream *stream = pool_take(&replay->streams);
+    stream_open_joining(stream, flow, replay->context.now);
+    stream_turn_begins(stream, packet);
+    keep_stream(replay, stream, transfer);
+    return DROP_joining;
+}

@@ -1,0 +1,44 @@
+/* lifecycle.h: how connections and sessions begin and end, and the list of sessions with something to send.
+ *
+ * The part of replay.c (its only caller) that changes which objects there are. A connection is a stream and
+ * the sessions that replay it.
+ */
+#ifndef XDPCOPY_LIFECYCLE_H
+#define XDPCOPY_LIFECYCLE_H
+
+#include "replay.h"
+
+/* First in, first out; a session is on the list once. */
+void ready_push(struct replay *replay, struct session *session);
+struct session *ready_pop(struct replay *replay);
+
+/* After every event of a session: it has ended, or it may have something to send and something to wait for.
+ */
+void session_follow_up(struct replay *replay, struct session *session);
+
+/* Takes an ended session out of everything but the ready list, where its last RST may still wait. */
+void session_retire(struct replay *replay, struct session *session);
+
+/* What keeps a new connection out, or DROP_NONE. `opens`: its sessions would start now. */
+enum drop connection_refuse(struct replay *replay, const struct dp_transfer *transfer,
+                            const struct endpoint *client, bool opens);
+
+/* A SYN: a stream, and as many sessions as the transfer wants. */
+enum drop connection_open(struct replay *replay, const struct dp_transfer *transfer, const struct flow *flow,
+                          const struct packet *packet);
+
+/* A connection that is under way: it is remembered, and replayed from its next turn on. */
+enum drop connection_open_joining(struct replay *replay, const struct dp_transfer *transfer,
+                                  const struct flow *flow, const struct packet *packet);
+
+/* As many sessions as the transfer wants and free endpoints allow. */
+void connection_open_sessions(struct replay *replay, struct stream *stream);
+
+void connection_end_sessions(struct replay *replay, struct stream *stream, enum end end);
+void connection_forget(struct replay *replay, struct stream *stream);
+
+/* When something about the stream is due: a gap, idleness, the end of lingering; and its timer for that. */
+uint64_t connection_deadline(const struct replay *replay, const struct stream *stream);
+void connection_watch(struct replay *replay, struct stream *stream);
+
+#endif
