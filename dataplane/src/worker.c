@@ -73,7 +73,7 @@ static bool receive(struct worker *worker, const struct inlet *inlet, uint64_t n
 {
     struct frame frames[PORT_BURST];
     struct port *port = inlet->port;
-    uint32_t count = port->ops->rx(port, frames, PORT_BURST);
+    uint32_t count = port->ops->rx(port, now, frames, PORT_BURST);
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct handed handed = {frames[i], port->role, inlet->verify_checksums};

@@ -37,8 +37,9 @@ static uint8_t *slot_at(const struct mem_port *port, const struct ring *ring, ui
     return ring->slots + (size_t)(at & ring->mask) * port->slot_size;
 }
 
-static uint32_t mem_rx(struct port *base, struct frame *frames, uint32_t most)
+static uint32_t mem_rx(struct port *base, uint64_t now, struct frame *frames, uint32_t most)
 {
+    (void)now;
     struct mem_port *port = mem(base);
     uint32_t count = port->rx.tail - port->rx.head;
     count = count < most ? count : most;

@@ -24,8 +24,8 @@ struct port {
 };
 
 struct port_ops {
-    /* Borrows up to most (<= PORT_BURST) frames that have arrived; returns how many. */
-    uint32_t (*rx)(struct port *port, struct frame *frames, uint32_t most);
+    /* Borrows up to most (<= PORT_BURST) frames that have arrived, or are due, by now; returns how many. */
+    uint32_t (*rx)(struct port *port, uint64_t now, struct frame *frames, uint32_t most);
     /* Gives back all the frames of the last rx. */
     void (*rx_done)(struct port *port, const struct frame *frames, uint32_t count);
     /* Takes a buffer to fill; false if the ring has no room: try again in a later turn. */

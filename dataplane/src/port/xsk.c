@@ -26,8 +26,9 @@ static const struct xsk_port *xsk_port_const(const struct port *port)
     return (const struct xsk_port *)port;
 }
 
-static uint32_t xsk_rx(struct port *port, struct frame *frames, uint32_t most)
+static uint32_t xsk_rx(struct port *port, uint64_t now, struct frame *frames, uint32_t most)
 {
+    (void)now;
     struct xsk_port *x = xsk_port(port);
     uint32_t count = afxdp_receive(x->socket, x->burst, most < PORT_BURST ? most : PORT_BURST);
     for (uint32_t i = 0; i < count; i++)
