@@ -47,6 +47,7 @@ class Steering:
         self.role = role
         self.device = device
         self._pass_unwanted = unwanted == "pass"
+        self._last: dict[str, int] | None = None
         with ExitStack() as undo:
             self._program = Program.load(binding.steer_object(), _PROGRAMS[role])
             undo.callback(self._program.close)
@@ -69,8 +70,10 @@ class Steering:
         self.close()
 
     def close(self) -> None:
-        """Detaches and unloads; harmless when called again."""
-        self._undo.close()
+        """Detaches and unloads; harmless when called again. ``counts`` then gives the last ones."""
+        if self._last is None:
+            self._last = self.counts()
+            self._undo.close()
 
     def replace_endpoints(self, endpoints: Iterable[Endpoint]) -> None:
         """From now on these are the endpoints. While it runs the old and the new ones are, never fewer."""
@@ -87,7 +90,7 @@ class Steering:
 
     def counts(self) -> dict[str, int]:
         """Frames since the program was attached, by what became of them; each is counted once."""
-        return self._program.maps["counts"].read(_ONLY)
+        return self._program.maps["counts"].read(_ONLY) if self._last is None else dict(self._last)
 
     def _check(self, endpoints: set[Endpoint]) -> None:
         if self.role is PortRole.TEST and any(ip is None for ip, _ in endpoints):

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 MAX_FRAME = 65536
 
-# linux/if_link.h: XDP_FLAGS_* here, XDP_ATTACHED_* below.
-_FLAGS_SKB = 1 << 1
-_FLAGS_DRV = 1 << 2
 
 # With these the generic mode would fail too, or would hide that somebody else is at work on the device.
 _FATAL = (errno.EBUSY, errno.EEXIST, errno.EPERM, errno.ENODEV)
@@ -33,7 +30,9 @@ class AttachMode(Enum):
     GENERIC = "generic"
 
 
-_ATTACHED = {1: AttachMode.NATIVE, 2: AttachMode.GENERIC, 3: AttachMode.NATIVE}  # 3: in the device itself
+# linux/if_link.h: XDP_FLAGS_* and XDP_ATTACHED_* (3: in the device itself).
+_FLAGS = {AttachMode.GENERIC: 1 << 1, AttachMode.NATIVE: 1 << 2}
+_ATTACHED = {1: AttachMode.NATIVE, 2: AttachMode.GENERIC, 3: AttachMode.NATIVE}
 
 
 class Verdict(IntEnum):
@@ -111,20 +110,20 @@ class Program:
         except OSError:
             raise no_device(device) from None
         if mode is AttachMode.GENERIC:
-            return Link(device, ifindex, self._attach(device, ifindex, _FLAGS_SKB))
+            return self._attach(device, ifindex, AttachMode.GENERIC)
         try:
-            return Link(device, ifindex, self._attach(device, ifindex, _FLAGS_DRV))
+            return self._attach(device, ifindex, AttachMode.NATIVE)
         except XdpError as error:
             if mode is AttachMode.NATIVE or error.errno in _FATAL:
                 raise
             refusal = str(error.strerror)
-        return Link(device, ifindex, self._attach(device, ifindex, _FLAGS_SKB), refusal)
+        return self._attach(device, ifindex, AttachMode.GENERIC, refusal)
 
-    def _attach(self, device: str, ifindex: int, flags: int) -> int:
-        link = int(lib.link_attach(self.fileno(), ifindex, flags))
+    def _attach(self, device: str, ifindex: int, mode: AttachMode, refusal: str = "") -> Link:
+        link = int(lib.link_attach(self.fileno(), ifindex, _FLAGS[mode]))
         if link < 0:
-            raise _attach_error(link, device, "native" if flags == _FLAGS_DRV else "generic")
-        return link
+            raise _attach_error(link, device, mode)
+        return Link(device, ifindex, link, mode, refusal)
 
     def test_run(self, frame: bytes, device: str | None = None, queue: int = 0, repeat: int = 1) -> TestRun:
         """Runs the program on a frame (of 14 bytes or more), as if it came from a queue of a device.
@@ -150,14 +149,14 @@ class Link:
     was tried first.
     """
 
-    def __init__(self, device: str, ifindex: int, link: int, refusal: str = "") -> None:
+    def __init__(self, device: str, ifindex: int, link: int, asked: AttachMode, refusal: str) -> None:
         """Called by ``Program.attach``."""
         self.device = device
         self.ifindex = ifindex
         self.refusal = refusal
         self._link = link
         try:
-            self.mode = attached_mode(ifindex) or AttachMode.AUTO
+            self.mode = attached_mode(ifindex) or asked
         except XdpError:
             self.detach()
             raise
@@ -201,7 +200,7 @@ def _load_error(code: int, name: str, said: str) -> XdpError:
     return error
 
 
-def _attach_error(code: int, device: str, mode: str) -> XdpError:
+def _attach_error(code: int, device: str, mode: AttachMode) -> XdpError:
     cures = {
         errno.EPERM: PERMISSION,
         errno.EBUSY: "it has an XDP program; stop the process that attached it (bpftool net list)",
@@ -210,6 +209,6 @@ def _attach_error(code: int, device: str, mode: str) -> XdpError:
         errno.ERANGE: "its MTU is too large for XDP in its driver; lower it, or use mode generic",
     }
     refused = "the driver refuses; often its MTU is too large for XDP, LRO is on, or it has too few queues"
-    if mode == "native":
+    if mode is AttachMode.NATIVE:
         cures.update(dict.fromkeys((errno.EINVAL, errno.EMSGSIZE, errno.ENOSPC), refused))
-    return failure(code, f"cannot attach in {mode} mode to {device}", cures)
+    return failure(code, f"cannot attach in {mode.value} mode to {device}", cures)

@@ -226,3 +226,11 @@ def test_as_many_endpoints_as_transfers_can_be_steered(steer):
     steered.steering.replace_endpoints([(ENDPOINTS[1][0], port) for port in range(1, 513)])
     with pytest.raises(ValueError, match="at most 512"):
         steered.steering.replace_endpoints([*many, (None, 1)])
+
+
+def test_counts_stay_readable_after_close(steer):
+    steered = steer(PortRole.MIRROR, ENDPOINTS)
+    steered.fate(bytes(TO_SERVER["ipv4"]))
+    steered.steering.close()
+    steered.steering.close()
+    assert steered.steering.counts()["redirected"] == 1

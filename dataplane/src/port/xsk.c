@@ -134,7 +134,7 @@ static int open_socket(struct xsk_port *x, const struct dp_port *config, uint32_
     code = afxdp_register(x->socket, config->sockets_map);
     if (code)
         snprintf(error, DP_ERROR_SIZE, "queue %u of %s cannot be put into the map of sockets: %s", queue,
-                 device, strerror(-code));
+                 device, code == -E2BIG ? "it ends before that queue; use fewer queues" : strerror(-code));
     return code;
 }
 
