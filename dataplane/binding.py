@@ -103,6 +103,7 @@ class Transfer:
     instances: int = 1
     full_sessions_only: bool = False
     no_wait: bool = False
+    ack_mirrored: bool = False
 
 
 @dataclass(frozen=True)

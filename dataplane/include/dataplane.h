@@ -71,7 +71,9 @@ struct dp_transfer {
     uint16_t instance;     /* of `instances` engines towards the same target; each has its own ports (-f) */
     uint16_t instances;    /* 0: one */
     uint32_t full_sessions_only; /* connections whose SYN was not seen are ignored (-O) */
-    uint32_t no_wait;            /* the next turn does not wait for the answer to the one before (-W) */
+    uint32_t
+        ack_mirrored; /* answers are acknowledged when, and with the window that, production's client did */
+    uint32_t no_wait; /* the next turn does not wait for the answer to the one before (-W) */
 };
 
 struct dp_limits {

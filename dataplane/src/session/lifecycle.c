@@ -132,7 +132,7 @@ void connection_open_sessions(struct replay *replay, struct stream *stream)
             continue;
         }
         struct session *session = pool_take(&replay->sessions);
-        session_open(session, &replay->context, &forged, stream, transfer->no_wait);
+        session_open(session, &replay->context, &forged, stream, transfer);
         table_insert(&replay->forged, session);
         session_follow_up(replay, session);
     }

@@ -1,6 +1,12 @@
 #include "session.h"
 
-enum { TCP_HEADER = 20, IPV4_HEADER = 20, IPV6_HEADER = 40, NANOSECONDS_PER_MILLI = 1000000 };
+enum {
+    TCP_HEADER = 20,
+    IPV4_HEADER = 20,
+    IPV6_HEADER = 40,
+    NANOSECONDS_PER_MILLI = 1000000,
+    MOST_ACK_DELAY = 190 * NANOSECONDS_PER_MILLI, /* just below the least RTO of Linux */
+};
 
 /* RFC 9293 3.4.1: a clock of about 4 microseconds, and a hash of the connection. The clock goes on over
  * restarts and the hash has no secret, so that an endpoint used again within the target's TIME-WAIT gets a
@@ -26,7 +32,7 @@ static struct tcp_options options_of(const struct session *session, const struct
 }
 
 void session_open(struct session *session, struct session_context *context, const struct flow *flow,
-                  struct stream *stream, bool no_wait)
+                  struct stream *stream, const struct dp_transfer *transfer)
 {
     *session = (struct session){
         .flow = *flow,
@@ -36,7 +42,8 @@ void session_open(struct session *session, struct session_context *context, cons
         .turn_at = context->now,
         .answered_at = context->now,
         .transfer = stream->transfer,
-        .no_wait = no_wait,
+        .no_wait = transfer->no_wait,
+        .ack_mirrored = transfer->ack_mirrored,
     };
     tcp_open(&session->tcp, initial_sequence_number(flow, context->now + context->clock_offset));
     stream->sessions = session;
@@ -241,6 +248,8 @@ static uint64_t silent_at(const struct session *session, const struct session_co
 uint64_t session_deadline(const struct session *session, const struct session_context *context)
 {
     uint64_t deadline = session->tcp.retransmit_at;
+    if (session->ack_mirrored && session->tcp.ack_due)
+        deadline = sooner(deadline, session->answered_at + MOST_ACK_DELAY);
     if (session->tcp.state == SYN_SENT || !waits_for_target(session))
         return deadline;
     deadline = sooner(deadline, silent_at(session, context));
@@ -297,12 +306,33 @@ static void address_segment(const struct session *session, struct segment *segme
     segment->again = false;
 }
 
+/* How far the answer may be acknowledged. Mirrored: as far as the production client has acknowledged its own
+ * answer, counted from the start of the present turn, and with its window, so that the target feels the
+ * client's network and the pace at which it reads. Where the target's answer is longer than production's,
+ * nobody could have acknowledged the rest: it is, after a while. */
+static void allow_receiving(const struct session *session, const struct session_context *context,
+                            struct tcp_allowance *allowed)
+{
+    uint32_t received = tcp_received(&session->tcp);
+    if (!session->ack_mirrored) {
+        allowed->ack = received;
+        allowed->edge = received + RECEIVE_WINDOW;
+        return;
+    }
+    uint32_t reference = session->answer_mark + (session->stream->acked - session->turn);
+    if (seq_after(received, reference) && context->now >= session->answered_at + MOST_ACK_DELAY)
+        reference = received;
+    allowed->ack = seq_before(received, reference) ? received : reference;
+    allowed->edge = reference + session->stream->window;
+}
+
 bool session_next(struct session *session, struct session_context *context, struct segment *segment)
 {
     address_segment(session, segment);
     if (session->end)
         return session->reset_due && tcp_plan_reset(&session->tcp, segment);
-    struct tcp_allowance allowed = {session->gate, session->fin_open};
+    struct tcp_allowance allowed = {.end = session->gate, .fin = session->fin_open};
+    allow_receiving(session, context, &allowed);
     struct tcp_options ours = options_of(session, context);
     segment->options = (struct tcp_options){.window_scale = NO_WINDOW_SCALE};
     if (!tcp_plan(&session->tcp, &allowed, &ours, context->now, segment))

@@ -40,7 +40,8 @@ struct session {
     bool fin_open; /* the FIN may be sent */
     bool ready;    /* is on the list */
     bool reset_due;
-    bool no_wait; /* turns do not wait for each other (-W) */
+    bool no_wait;      /* turns do not wait for each other (-W) */
+    bool ack_mirrored; /* answers are acknowledged as the production client does */
 };
 
 /* What a worker's sessions have in common. */
@@ -55,7 +56,7 @@ struct session_context {
 
 /* Begins a session on a stream that has just been opened; the memory is undefined before. */
 void session_open(struct session *session, struct session_context *context, const struct flow *flow,
-                  struct stream *stream, bool no_wait);
+                  struct stream *stream, const struct dp_transfer *transfer);
 
 /* The stream has got further: bytes (the first chunk of them, or NULL), a FIN, a RST, an acknowledgement. */
 void session_on_stream(struct session *session, struct session_context *context, struct chunk *first);

@@ -21,6 +21,7 @@ void stream_open(struct stream *stream, const struct flow *flow, const struct pa
         .timer.kind = TIMER_STREAM,
         .heard = now,
         .first = syn->seq + 1,
+        .window = syn->window,
         .options = syn->options,
     };
 }
@@ -68,6 +69,11 @@ void stream_rejoin(struct stream *stream)
     stream->joining = true;
 }
 
+static uint32_t window_shift(const struct stream *stream)
+{
+    return stream->options.window_scale == NO_WINDOW_SCALE ? 0 : stream->options.window_scale;
+}
+
 void stream_note(struct stream *stream, const struct packet *packet)
 {
     if ((packet->flags & TCP_ACK) && !(packet->flags & TCP_SYN)) {
@@ -75,7 +81,10 @@ void stream_note(struct stream *stream, const struct packet *packet)
             stream->origin = packet->ack;
             stream->has_origin = true;
         }
-        stream->acked = seq_max(stream->acked, packet->ack - stream->origin);
+        uint32_t acked = packet->ack - stream->origin;
+        if (!seq_before(acked, stream->acked))
+            stream->window = packet->window << window_shift(stream);
+        stream->acked = seq_max(stream->acked, acked);
     }
     if ((packet->flags & TCP_FIN) && !stream->has_fin) {
         stream->fin = packet->seq + packet->size - stream->first;

@@ -43,6 +43,7 @@ struct stream {
     uint32_t next;   /* offset of the next byte in order */
     uint32_t origin; /* the acknowledgement number that stands for "nothing received" */
     uint32_t acked;  /* how far the client has acknowledged the server, from origin */
+    uint32_t window; /* that the client offers the server, in bytes */
     uint32_t fin;    /* offset of the client's FIN */
     uint32_t fin_turn;
     uint32_t held; /* bytes in chunks, in order or not */

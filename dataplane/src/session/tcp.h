@@ -57,6 +57,8 @@ struct tcp {
     uint32_t recover; /* loss recovery ends when this is acknowledged */
     uint32_t irs;
     uint32_t rcv_nxt;
+    uint32_t rcv_told;                    /* the last acknowledgement sent */
+    uint32_t rcv_edge;                    /* the right edge of the last window sent */
     uint32_t peer_fin;                    /* sequence number of the target's FIN */
     uint32_t challenge;                   /* what a SYN was answered with instead of a SYN-ACK */
     uint32_t recent;                      /* the target's timestamp to echo */
@@ -73,7 +75,8 @@ struct tcp {
     uint8_t range_count;
     bool timestamps;
     bool sack;
-    bool ack_due;
+    bool ack_due; /* something in order came that was not acknowledged */
+    bool ack_now; /* something came that wants an answer at once */
     bool resend_head;
     bool recovering;
     bool probe; /* one byte may go into a closed window */
@@ -81,10 +84,12 @@ struct tcp {
     bool has_peer_fin;
 };
 
-/* What the session allows: bytes up to this offset, and a FIN behind them. */
+/* What the session allows. Offsets count from the first byte of either side. */
 struct tcp_allowance {
-    uint32_t end;
-    bool fin;
+    uint32_t end;  /* bytes up to this offset may be sent */
+    bool fin;      /* and a FIN behind them */
+    uint32_t ack;  /* the target's bytes up to this offset may be acknowledged */
+    uint32_t edge; /* and it may send up to this one */
 };
 
 /* Ready to send a SYN. */

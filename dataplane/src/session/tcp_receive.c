@@ -87,6 +87,7 @@ static enum tcp_event receive_in_syn_sent(struct tcp *tcp, const struct packet *
     take_sample(tcp, packet->ack, now);
     restart_retransmission(tcp, now);
     tcp->state = ESTABLISHED;
+    tcp->rcv_told = tcp->rcv_edge = packet->seq;
     tcp->ack_due = true;
     return TCP_OPENED;
 }
@@ -186,7 +187,7 @@ static bool check_ack(struct tcp *tcp, const struct packet *packet, uint64_t now
     if (!(packet->flags & TCP_ACK))
         return false;
     if (seq_after(packet->ack, tcp->snd_max)) {
-        tcp->ack_due = true;
+        tcp->ack_now = true;
         return false;
     }
     bool same_window = packet->window << tcp->snd_scale == tcp->snd_wnd;
@@ -235,11 +236,13 @@ static void take_payload(struct tcp *tcp, const struct packet *packet)
     struct sack_block range = {packet->seq, packet->seq + packet->size};
     if (!packet->size)
         return;
-    tcp->ack_due = true;
     if (seq_after(range.start, tcp->rcv_nxt)) {
+        tcp->ack_now = true; /* RFC 5681 4.2 */
         add_range(tcp, range);
         return;
     }
+    tcp->ack_due = true;
+    tcp->ack_now |= tcp->range_count != 0; /* it fills a gap: RFC 5681 4.2 */
     tcp->rcv_nxt = seq_max(tcp->rcv_nxt, range.end);
     for (uint32_t i = 0; i < tcp->range_count;) {
         if (seq_after(tcp->ranges[i].start, tcp->rcv_nxt)) {
@@ -277,17 +280,17 @@ enum tcp_event tcp_receive(struct tcp *tcp, const struct packet *packet, const s
     if (tcp->state == SYN_SENT)
         return receive_in_syn_sent(tcp, packet, ours, link_mss, now);
     if (!sequence_is_acceptable(tcp, packet)) {
-        tcp->ack_due |= !(packet->flags & TCP_RST);
+        tcp->ack_now |= !(packet->flags & TCP_RST);
         return TCP_UNACCEPTABLE;
     }
     if (packet->flags & TCP_RST) { /* RFC 5961 3.2: exactly the next, or it is challenged */
         if (packet->seq == tcp->rcv_nxt)
             return TCP_WAS_RESET;
-        tcp->ack_due = true;
+        tcp->ack_now = true;
         return TCP_UNACCEPTABLE;
     }
     if (packet->flags & TCP_SYN) { /* RFC 5961 4.2 */
-        tcp->ack_due = true;
+        tcp->ack_now = true;
         return TCP_UNACCEPTABLE;
     }
     if (packet->options.has_timestamp && !seq_after(packet->seq, tcp->rcv_nxt))

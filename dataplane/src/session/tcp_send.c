@@ -42,14 +42,26 @@ enum tcp_event tcp_expire(struct tcp *tcp, const struct dp_timing *timing, uint6
     return TCP_NOTHING;
 }
 
-static uint16_t receive_window(const struct tcp *tcp)
+/* The acknowledgement and the window; a right edge that was offered is never taken back. */
+static void plan_receive(const struct tcp *tcp, const struct tcp_allowance *allowed, struct segment *segment)
 {
-    uint32_t window = RECEIVE_WINDOW >> tcp->rcv_scale;
-    return (uint16_t)min32(window ? window : 1, UINT16_MAX);
+    uint32_t edge = seq_max(tcp->irs + 1 + allowed->edge, tcp->rcv_edge);
+    segment->ack = seq_max(tcp->irs + 1 + allowed->ack, tcp->rcv_told);
+    uint32_t window = seq_after(edge, segment->ack) ? (edge - segment->ack) >> tcp->rcv_scale : 0;
+    segment->window = (uint16_t)min32(window, UINT16_MAX);
+}
+
+/* Whether a segment without bytes is worth sending: it acknowledges, or opens the window by a segment. */
+static bool must_tell(const struct tcp *tcp, const struct segment *segment)
+{
+    uint32_t edge = segment->ack + ((uint32_t)segment->window << tcp->rcv_scale);
+    return tcp->ack_now || seq_after(segment->ack, tcp->rcv_told) ||
+           (seq_after(edge, tcp->rcv_edge) && edge - tcp->rcv_edge >= tcp->mss);
 }
 
 /* Before the connection stands only two segments can leave: the answer to a challenge, and the SYN. */
-static bool plan_in_syn_sent(const struct tcp *tcp, const struct tcp_options *ours, struct segment *segment)
+static bool plan_in_syn_sent(const struct tcp *tcp, const struct tcp_allowance *allowed,
+                             const struct tcp_options *ours, struct segment *segment)
 {
     if (tcp->challenged) {
         segment->flags = TCP_RST;
@@ -60,7 +72,7 @@ static bool plan_in_syn_sent(const struct tcp *tcp, const struct tcp_options *ou
         return false;
     segment->flags = TCP_SYN;
     segment->seq = tcp->iss;
-    segment->window = UINT16_MAX;
+    segment->window = (uint16_t)min32(allowed->edge, UINT16_MAX);
     segment->options = *ours;
     segment->again = tcp->snd_max != tcp->iss;
     return true;
@@ -120,17 +132,16 @@ bool tcp_plan(struct tcp *tcp, const struct tcp_allowance *allowed, const struct
               uint64_t now, struct segment *segment)
 {
     if (tcp->state == SYN_SENT)
-        return plan_in_syn_sent(tcp, ours, segment);
+        return plan_in_syn_sent(tcp, allowed, ours, segment);
     segment->flags = TCP_ACK;
+    plan_receive(tcp, allowed, segment);
     if (!plan_data(tcp, allowed, now, segment)) {
-        if (!tcp->ack_due)
+        if (!must_tell(tcp, segment))
             return false;
         segment->seq = tcp->snd_max;
         segment->again = false;
         plan_sacks(tcp, segment);
     }
-    segment->ack = tcp->rcv_nxt;
-    segment->window = receive_window(tcp);
     segment->options = (struct tcp_options){
         .window_scale = NO_WINDOW_SCALE, .has_timestamp = tcp->timestamps, .echo = tcp->recent};
     return true;
@@ -144,8 +155,12 @@ void tcp_sent(struct tcp *tcp, const struct segment *segment, uint64_t now)
         tcp->snd_nxt = tcp->iss;
         return;
     }
-    if (segment->flags & TCP_ACK)
-        tcp->ack_due = false;
+    if (segment->flags & TCP_ACK) {
+        tcp->rcv_told = segment->ack;
+        tcp->rcv_edge = segment->ack + ((uint32_t)segment->window << tcp->rcv_scale);
+        tcp->ack_due = tcp->rcv_told != tcp->rcv_nxt;
+        tcp->ack_now = false;
+    }
     bool syn_or_fin = segment->flags & (TCP_SYN | TCP_FIN);
     uint32_t end = segment->seq + segment->size + (syn_or_fin ? 1 : 0);
     if (end == segment->seq)
