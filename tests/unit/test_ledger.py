@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -34,7 +35,7 @@ BALANCED = NOTHING | {
 
 
 def mirror(redirected=100, **losses):
-    statistics = {**ledger.asdict(QUIET), **losses}
+    statistics = {**asdict(QUIET), **losses}
     return PortAccount("mirror0", PortRole.MIRROR, {"redirected": redirected}, [PortStatistics(**statistics)])
 
 

@@ -1,0 +1,160 @@
+"""The command ``xdpcopy``.
+
+Exit status: 0 done; 1 the machine does not allow it, or something failed while it ran; 2 the command line or
+the configuration cannot be used.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from importlib.metadata import version as distribution_version
+from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
+from typing import Annotated
+
+import structlog
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from appliance import lab, letters
+from appliance.config import DEFAULT_STATS, Config
+from appliance.errors import ApplianceError, ConfigError
+from appliance.loading import build, load
+from appliance.run import run as replay
+from appliance.stats import StatsFile
+from dataplane.binding import COUNTERS
+
+HELP = {"help_option_names": ["-h", "--help"]}
+
+app = typer.Typer(
+    help="Replays mirrored TCP sessions against a test server.",
+    context_settings=HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+config_app = typer.Typer(help="Configuration files.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+app.add_typer(lab.app, name="lab")
+
+
+@app.callback(invoke_without_command=True)
+def _common(
+    *,
+    show_version: Annotated[bool, typer.Option("--version", "-v", help="Show the version.")] = False,
+) -> None:
+    if show_version:
+        version()
+        raise typer.Exit
+
+
+@app.command()
+def run(  # noqa: PLR0913 - one parameter for each option
+    *,
+    config: Annotated[Path | None, typer.Option(help="Configuration file; or use the letters.")] = None,
+    mirrors: Annotated[
+        list[str] | None, typer.Option("-i", help="Mirror device; again, or with commas, for several.")
+    ] = None,
+    test: Annotated[str | None, typer.Option("-o", help="Test device, towards the targets.")] = None,
+    transfers: Annotated[
+        list[str] | None, typer.Option("-x", help="What is replayed where: [ip:]port-ip:port,…")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option("-t", help="Seconds that a request waits for its answer (120).")
+    ] = None,
+    ledger: Annotated[Path | None, typer.Option(help="Write the account there, as JSON, at the end.")] = None,
+    stats: Annotated[Path | None, typer.Option(help=f"File of the counters ({DEFAULT_STATS}).")] = None,
+    live: Annotated[bool, typer.Option("--live", help="Show a status line while it runs.")] = False,
+) -> None:
+    """Replay until SIGTERM or Ctrl-C. Says ready when frames can flow."""
+    asked = (mirrors or [], test, transfers or [], timeout)
+    if config is not None and any(asked):
+        raise ConfigError("give either --config, or -i, -o, -x and -t")
+    chosen = load(config) if config is not None else build(letters.settings(*asked))
+    replay(_with_files(chosen, ledger, stats), live=live)
+
+
+@config_app.command("check")
+def config_check(file: Annotated[Path, typer.Argument(help="Configuration file.")]) -> None:
+    """Read a configuration file and say what is wrong with it."""
+    config = load(file)
+    print(
+        f"{file}: mirror {', '.join(port.device for port in config.mirror)}; test {config.test.device};"
+        f" transfers {', '.join(transfer.label for transfer in config.transfers)}"
+    )
+
+
+@app.command()
+def counters(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+    stats: Annotated[Path, typer.Option(help="File of the counters.")] = DEFAULT_STATS,
+) -> None:
+    """Show the counters of a running engine."""
+    reading = StatsFile(stats).read()
+    if reading.stale:
+        say(f"the engine has given no sign of life for {reading.age_s:,.0f} s; these are its last counters")
+    if as_json:
+        print(json.dumps(reading.counters))
+        return
+    table = Table("counter", "value", "unit", "meaning", box=None)
+    table.columns[1].justify = "right"
+    for counter in COUNTERS:
+        table.add_row(counter.name, f"{reading.counters[counter.name]:,}", counter.unit, counter.help)
+    Console().print(table)
+
+
+@app.command()
+def version() -> None:
+    """Show the version."""
+    print(f"xdpcopy {distribution_version('xdpcopy')}")
+
+
+def say(text: str) -> None:
+    """A sentence of this command on standard error."""
+    for line in text.splitlines():
+        print(f"xdpcopy: {line}", file=sys.stderr)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The entry point: ends the process with the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    _log_to_stderr()
+    try:
+        if arguments[:1] == ["run"]:
+            letters.refuse(arguments[1:])
+        app(arguments, prog_name="xdpcopy")
+    except ApplianceError as error:
+        say(str(error))
+        sys.exit(error.exit_status)
+    except OSError as error:
+        cure = "; run it as root" if isinstance(error, PermissionError) else ""
+        where = f"{error.filename}: " if error.filename else ""
+        say(f"{where}{error.strerror or error}{cure}")
+        sys.exit(1)
+
+
+def _with_files(config: Config, ledger: Path | None, stats: Path | None) -> Config:
+    """The paths of the command line are relative to where it was typed."""
+    given = {"ledger": ledger, "stats": stats}
+    changed = {name: path.absolute() for name, path in given.items() if path is not None}
+    return Config.model_validate({**dict(config), **changed})
+
+
+def _log_to_stderr() -> None:
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+if __name__ == "__main__":
+    main()

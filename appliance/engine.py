@@ -1,0 +1,228 @@
+"""The engine's life: devices prepared, programs attached, workers running, and all of it undone in reverse.
+
+with Engine(config) as engine:     # frames can flow
+    while …:
+        engine.tick()              # about once a second
+    ledger = engine.stop()         # sessions reset, the account closed; leaving the block detaches
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import structlog
+
+from appliance import ledger, nic, plan, stats
+from appliance.errors import NeighbourError
+from appliance.ledger import PortAccount
+from dataplane import binding, pyxdp, steering
+from dataplane.binding import PortRole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+    from appliance.config import Config
+    from appliance.nic import Hop
+    from appliance.plan import Plan
+    from appliance.transfer import Address
+    from dataplane.binding import Dataplane, PortMode
+    from dataplane.pyxdp import AttachMode, Capabilities
+    from dataplane.steering import Steering
+
+log = structlog.get_logger()
+
+STOP_TIMEOUT_S = 1.0
+SETTLE_TIMEOUT_S = 0.2
+SETTLE_STEP_S = 0.005
+
+
+class Resolver(Protocol):
+    """What the engine needs of ``nic.Neighbours``."""
+
+    def resolve(self, targets: Iterable[Address]) -> dict[Address, Hop]:
+        """The next hop of each target, or NeighbourError."""
+
+    def lookup(self, targets: Iterable[Address]) -> dict[Address, Hop]:
+        """Those known now."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Everything outside of this module that the engine touches; tests put others in their place."""
+
+    capabilities: Callable[[str], Capabilities] = pyxdp.capabilities
+    cpus: Callable[[], Iterable[int]] = field(default=lambda: os.sched_getaffinity(0))
+    forwards: Callable[[str], list[str]] = nic.forwards
+    silent: Callable[[str], AbstractContextManager[None]] = nic.silent
+    neighbours: Callable[[str], AbstractContextManager[Resolver]] = nic.Neighbours
+    steering: Callable[..., Steering] = steering.Steering
+    dataplane: Callable[[binding.Config], Dataplane] = binding.Dataplane
+
+
+@dataclass(frozen=True)
+class PortReport:
+    """What a port obtained."""
+
+    role: PortRole
+    device: str
+    driver: str
+    xdp: AttachMode
+    refusal: str
+    queues: tuple[PortMode, ...]
+
+
+class Engine:
+    """A running replay; a context manager that starts and stops it.
+
+    Raises ApplianceError, or one of the dataplane's OSErrors, where it cannot start; then all that was done
+    is undone. ``stop`` is called by leaving the block if nobody did before.
+    """
+
+    def __init__(self, config: Config, machine: Machine | None = None) -> None:
+        """Nothing is touched yet."""
+        self.config = config
+        self.hops: dict[Address, Hop] = {}
+        self.ledger: dict[str, Any] = {}
+        self._machine = machine or Machine()
+        self._undo = ExitStack()
+        self._steerings: list[Steering] = []
+
+    def __enter__(self) -> Self:
+        """Starts."""
+        with ExitStack() as undo:
+            self._start(undo)
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stops if that did not happen, and undoes everything."""
+        with self._undo:
+            self.stop()
+
+    def stop(self) -> dict[str, Any]:
+        """Resets every session and closes the account, within STOP_TIMEOUT_S and a moment. The ledger."""
+        if not self.ledger:
+            self._close_mirrors()
+            self._dataplane.stop(STOP_TIMEOUT_S)
+            self.ledger = self._settled_ledger()
+        return self.ledger
+
+    def tick(self) -> None:
+        """Housekeeping: follows next hops that move, and says so if a worker hangs."""
+        self._follow_neighbours()
+        age = self._stats.read().age_s
+        if age > stats.STALE_S:
+            log.error("a worker gives no sign of life", seconds=round(age, 1))
+
+    def counters(self) -> dict[str, int]:
+        """Every counter, summed over all workers."""
+        return self._dataplane.counters()
+
+    def reports(self) -> list[PortReport]:
+        """What each port obtained: driver, XDP mode, and the mode of each queue's socket."""
+        return [
+            PortReport(
+                role=port.role,
+                device=port.settings.device,
+                driver=port.facts.driver,
+                xdp=attached.mode,
+                refusal=attached.refusal or "",
+                queues=tuple(modes),
+            )
+            for port, attached, modes in zip(
+                self.plan.ports, self._steerings, self._dataplane.modes(), strict=True
+            )
+        ]
+
+    def accounts(self) -> list[PortAccount]:
+        """What each port's program and sockets counted."""
+        return [
+            PortAccount(
+                device=port.settings.device,
+                role=port.role,
+                xdp=attached.counts(),
+                sockets=[self._dataplane.port_statistics(index, queue) for queue in range(port.queues)],
+            )
+            for index, (port, attached) in enumerate(zip(self.plan.ports, self._steerings, strict=True))
+        ]
+
+    def _start(self, undo: ExitStack) -> None:
+        """In this order: what can be refused without a trace, what changes devices, what moves frames."""
+        machine = self._machine
+        undo.enter_context(stats.claim(self.config.stats))
+        self.plan = self._make_plan()
+        self._neighbours = undo.enter_context(machine.neighbours(self.config.test.device))
+        self.hops = self._neighbours.resolve(self.plan.targets)
+        for mirror in self.config.mirror:
+            undo.enter_context(machine.silent(mirror.device))
+        self._attach(undo)
+        offset = time.time_ns() - time.monotonic_ns()
+        maps = [each.sockets_map for each in self._steerings]
+        self._dataplane = undo.enter_context(
+            machine.dataplane(plan.dataplane(self.plan, maps, self.hops, offset))
+        )
+        self._started = time.monotonic()
+        self._dataplane.start()
+        self._stats = stats.StatsFile(self.config.stats)
+
+    def _attach(self, undo: ExitStack) -> None:
+        """Attaches the programs, before the sockets: some drivers bind only with a program attached."""
+        for port in self.plan.ports:
+            attached = self._machine.steering(
+                port.role, port.settings.device, port.endpoints, port.attach, port.unwanted
+            )
+            self._steerings.append(undo.enter_context(attached))
+
+    def _make_plan(self) -> Plan:
+        machine = self._machine
+        devices = [*(port.device for port in self.config.mirror), self.config.test.device]
+        facts = {device: machine.capabilities(device) for device in devices}
+        made = plan.make(self.config, facts, sorted(machine.cpus()))
+        for port in made.ports:
+            for note in port.facts.notes:
+                log.info(note, device=port.settings.device)
+        for warning in made.warnings:
+            log.warning(warning)
+        for name in machine.forwards(self.config.test.device):
+            log.warning("the kernel would forward what the XDP program lets pass", cure=f"sysctl -w {name}=0")
+        return made
+
+    def _follow_neighbours(self) -> None:
+        try:
+            found = self._neighbours.lookup(set(self.plan.targets))
+        except NeighbourError as error:
+            log.warning("a target has lost its route", error=str(error))
+            return
+        for index, target in enumerate(self.plan.targets):
+            hop = found.get(target)
+            if hop is not None and hop.mac != self.hops[target].mac:
+                log.info("a next hop has moved", target=str(target), hop=str(hop.address), mac=hop.mac)
+                self._dataplane.set_neighbour(index, hop.mac)
+        self.hops |= found
+
+    def _close_mirrors(self) -> None:
+        """From now on nothing is wanted on mirror ports; the test port stays a black hole to the end."""
+        for port, attached in zip(self.plan.ports, self._steerings, strict=True):
+            if port.role is PortRole.MIRROR:
+                attached.replace_endpoints(())
+
+    def _settled_ledger(self) -> dict[str, Any]:
+        """The ledger after the frames that XDP gave to sockets before the stop have been read.
+
+        The threads have ended, so the workers are turned from here.
+        """
+        deadline = time.monotonic() + SETTLE_TIMEOUT_S
+        while True:
+            self._dataplane.step(time.monotonic_ns())
+            made = ledger.make(self.counters(), self.accounts(), time.monotonic() - self._started)
+            if made["closes"] or time.monotonic() > deadline:
+                return made
+            time.sleep(SETTLE_STEP_S)

@@ -1,0 +1,208 @@
+"""From the configuration and the facts about this machine to what the dataplane is told. Pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from appliance.config import Mode, Unwanted
+from appliance.errors import ConfigError, DeviceError
+from dataplane import binding
+from dataplane.binding import PortKind, PortMode, PortRole
+from dataplane.pyxdp import AttachMode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from appliance.config import Config, Port, Timing
+    from appliance.nic import Hop
+    from appliance.transfer import Address, Endpoint
+    from dataplane.pyxdp import Capabilities
+
+NANOSECONDS_PER_S = 1_000_000_000
+NANOSECONDS_PER_MS = 1_000_000
+
+ATTACH = {
+    Mode.AUTO: AttachMode.AUTO,
+    Mode.ZEROCOPY: AttachMode.NATIVE,
+    Mode.COPY: AttachMode.AUTO,
+    Mode.GENERIC: AttachMode.GENERIC,
+}
+BIND = {
+    Mode.AUTO: PortMode.AUTO,
+    Mode.ZEROCOPY: PortMode.ZEROCOPY,
+    Mode.COPY: PortMode.COPY,
+    Mode.GENERIC: PortMode.COPY,
+}
+
+
+@dataclass(frozen=True)
+class PortPlan:
+    """One device: what was asked of it, and what it is."""
+
+    role: PortRole
+    settings: Port
+    facts: Capabilities
+    queues: int
+    endpoints: tuple[tuple[Address | None, int], ...]
+
+    @property
+    def attach(self) -> AttachMode:
+        """How its XDP program is attached."""
+        return ATTACH[self.settings.mode]
+
+    @property
+    def unwanted(self) -> str:
+        """What its XDP program does with frames that no transfer names."""
+        return str(getattr(self.settings, "unwanted", Unwanted.DROP))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is decided before anything is changed. Mirror ports come first, the test port last."""
+
+    config: Config
+    ports: tuple[PortPlan, ...]
+    workers: int
+    cpus: tuple[int, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def test(self) -> PortPlan:
+        """The one port towards the targets."""
+        return self.ports[-1]
+
+    @property
+    def targets(self) -> tuple[Address, ...]:
+        """The target's address of each transfer."""
+        return tuple(_address(transfer.target) for transfer in self.config.transfers)
+
+
+def make(config: Config, facts: Mapping[str, Capabilities], available: Sequence[int]) -> Plan:
+    """Decides. ``available`` are the CPUs of this process. Raises DeviceError or ConfigError."""
+    sources = tuple((t.source.address, t.source.port) for t in config.transfers)
+    targets = tuple((t.target.address, t.target.port) for t in config.transfers)
+    ports = (
+        *(_port(PortRole.MIRROR, port, facts[port.device], sources) for port in config.mirror),
+        _port(PortRole.TEST, config.test, facts[config.test.device], targets),
+    )
+    workers = _workers(config, ports[-1], available)
+    warnings = [warning for port in ports for warning in _warnings(port)]
+    return Plan(config, ports, workers, _cpus(config, workers, available), tuple(warnings))
+
+
+def dataplane(
+    plan: Plan, maps: Sequence[int], hops: Mapping[Address, Hop], clock_offset: int
+) -> binding.Config:
+    """What the dataplane is told. ``maps`` has the XSKMAP of each of the plan's ports."""
+    config = plan.config
+    return binding.Config(
+        ports=tuple(_binding_port(port, fd) for port, fd in zip(plan.ports, maps, strict=True)),
+        transfers=tuple(
+            binding.Transfer(
+                source_ip=transfer.source.address,
+                source_port=transfer.source.port,
+                target_ip=address,
+                target_port=transfer.target.port,
+                target_mac=hops[address].mac,
+            )
+            for transfer, address in zip(config.transfers, plan.targets, strict=True)
+        ),
+        workers=plan.workers,
+        cpus=plan.cpus,
+        limits=binding.Limits(**config.limits.model_dump()),
+        timing=_timing(config.timing),
+        clock_offset=clock_offset,
+        stats_path=str(config.stats),
+    )
+
+
+def _port(
+    role: PortRole, settings: Port, facts: Capabilities, endpoints: tuple[tuple[Address | None, int], ...]
+) -> PortPlan:
+    device, most = settings.device, facts.queues.bindable
+    if not facts.up:
+        raise DeviceError(f"{device} is down; bring it up: ip link set {device} up")
+    if facts.mtu > facts.socket_mtu:
+        raise DeviceError(
+            f"{device} has MTU {facts.mtu}, more than a socket's buffers hold;"
+            f" ip link set {device} mtu {facts.socket_mtu}"
+        )
+    if settings.mode is Mode.ZEROCOPY and facts.zero_copy is False:
+        raise DeviceError(
+            f"{device}: its driver {facts.driver} has no zero-copy; set its mode to auto or copy"
+        )
+    queues = most if settings.queues == "auto" else settings.queues
+    if queues > most:
+        raise ConfigError(
+            f"queues: {device} has {most} in use, not {queues}; ethtool -L {device} changes that"
+        )
+    return PortPlan(role, settings, facts, queues, endpoints)
+
+
+def _workers(config: Config, test: PortPlan, available: Sequence[int]) -> int:
+    if config.workers == "auto":
+        named = len(config.cpus) if isinstance(config.cpus, tuple) else len(available)
+        return max(1, min(test.queues, named))
+    if config.workers > test.queues:
+        raise ConfigError(
+            f"workers: {config.workers} workers for {test.queues} queues of {test.settings.device}; each"
+            f" sends on a queue of its own, so give at most {test.queues}"
+        )
+    return config.workers
+
+
+def _cpus(config: Config, workers: int, available: Sequence[int]) -> tuple[int, ...]:
+    """The CPU of each worker; empty: not pinned."""
+    if isinstance(config.cpus, tuple):
+        for cpu in config.cpus:
+            if cpu not in available:
+                known = ", ".join(map(str, available))
+                raise ConfigError(f"cpus: CPU {cpu} is not there for this process; it may use {known}")
+        return config.cpus[:workers]
+    if config.cpus == "none" or workers > len(available):
+        return ()
+    return tuple(sorted(available)[-workers:])
+
+
+def _warnings(port: PortPlan) -> list[str]:
+    device, most = port.settings.device, port.facts.queues.bindable
+    if port.queues < most:
+        return [
+            f"{device}: only {port.queues} of its {most} queues are served; frames of the others are dropped,"
+            " counted as no_socket"
+        ]
+    return []
+
+
+def _binding_port(port: PortPlan, sockets_map: int) -> binding.Port:
+    return binding.Port(
+        kind=PortKind.XSK,
+        role=port.role,
+        device=port.settings.device,
+        queues=port.queues,
+        mode=BIND[port.settings.mode],
+        ring_size=port.settings.ring_size,
+        sockets_map=sockets_map,
+        verify_checksums=port.settings.verify_checksums,
+        mtu=port.facts.mtu,
+        mac=port.facts.mac,
+    )
+
+
+def _timing(timing: Timing) -> binding.Timing:
+    return binding.Timing(
+        settle=round(timing.settle_ms * NANOSECONDS_PER_MS),
+        response_timeout=round(timing.response_timeout_s * NANOSECONDS_PER_S),
+        idle_timeout=round(timing.idle_timeout_s * NANOSECONDS_PER_S),
+        gap_timeout=round(timing.gap_timeout_s * NANOSECONDS_PER_S),
+        linger=round(timing.linger_s * NANOSECONDS_PER_S),
+        tries=timing.tries,
+        syn_tries=timing.syn_tries,
+    )
+
+
+def _address(endpoint: Endpoint) -> Address:
+    if endpoint.address is None:  # the configuration's parser lets no such target through
+        raise ConfigError(f"target: '{endpoint}' has no address")
+    return endpoint.address

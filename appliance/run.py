@@ -1,0 +1,133 @@
+"""``xdpcopy run``: start the engine, say what was obtained, wait for a signal, stop, write the ledger."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from rich.console import Console
+from rich.live import Live
+
+from appliance.engine import Engine
+from appliance.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from appliance.config import Config
+
+log = structlog.get_logger()
+
+STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+TICK_S = 1.0
+
+
+def run(config: Config, *, live: bool = False, engine: Callable[[Config], Engine] = Engine) -> None:
+    """Replays until SIGTERM, SIGINT or SIGHUP. Raises ApplianceError or OSError if it cannot."""
+    _check_ledger_path(config.ledger)
+    with ExitStack() as stack:
+        stack.enter_context(_held_signals())
+        running = stack.enter_context(engine(config))
+        for line in report(running):
+            print(line)
+        print("ready", flush=True)
+        _serve(running, live=live)
+        ledger = running.stop()
+    if config.ledger is not None:
+        _write(config.ledger, ledger)
+    _conclude(ledger)
+
+
+def report(engine: Engine) -> list[str]:
+    """What was obtained, a line for each port, transfer and for the workers."""
+    lines = []
+    for port in engine.reports():
+        modes = ", ".join(mode.name.lower() for mode in port.queues)
+        why = f" ({port.refusal})" if port.refusal else ""
+        lines.append(
+            f"{port.role.name.lower()} port {port.device}: driver {port.driver or 'unknown'},"
+            f" XDP {port.xdp.value}{why}, socket of each queue: {modes}"
+        )
+    for transfer in engine.config.transfers:
+        hop = next(hop for target, hop in engine.hops.items() if target == transfer.target.address)
+        lines.append(f"transfer {transfer.label}: next hop {hop.address} at {hop.mac}")
+    cpus = ", ".join(map(str, engine.plan.cpus)) or "any"
+    lines.append(f"workers: {engine.plan.workers}, on CPUs: {cpus}")
+    return lines
+
+
+def status(before: dict[str, int], now: dict[str, int], seconds: float) -> str:
+    """One line about the last moment."""
+
+    def rate(name: str) -> str:
+        return f"{(now[name] - before[name]) / max(seconds, 1e-9):,.0f}/s"
+
+    return (
+        f"mirror {rate('mirror_frames')} · sent {rate('sent_frames')} · answers {rate('test_frames')}"
+        f" · requests {rate('turns_sent')} · sessions {now['sessions_live']:,} live,"
+        f" {now['sessions_opened']:,} opened · again {now['retransmits']:,}"
+    )
+
+
+@contextmanager
+def _held_signals() -> Iterator[None]:
+    """The signals wait until ``_serve`` takes them: none interrupts a start or a stop half-way."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _serve(engine: Engine, *, live: bool) -> None:
+    with ExitStack() as stack:
+        show = stack.enter_context(_status_line(engine)) if live else _nothing
+        while signal.sigtimedwait(STOP_SIGNALS, TICK_S) is None:
+            engine.tick()
+            show()
+
+
+def _nothing() -> None:
+    pass
+
+
+@contextmanager
+def _status_line(engine: Engine) -> Iterator[Callable[[], None]]:
+    last = (engine.counters(), time.monotonic())
+    with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as line:
+
+        def show() -> None:
+            nonlocal last
+            counters, now = engine.counters(), time.monotonic()
+            line.update(status(last[0], counters, now - last[1]), refresh=True)
+            last = (counters, now)
+
+        yield show
+
+
+def _check_ledger_path(path: Path | None) -> None:
+    if path is not None and not path.parent.is_dir():
+        raise ConfigError(f"ledger: the folder {path.parent} is not there; make it, or give another path")
+
+
+def _write(path: Path, ledger: dict[str, Any]) -> None:
+    """Whole or not at all."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(json.dumps(ledger, indent=2) + "\n")
+    new.replace(path)
+
+
+def _conclude(ledger: dict[str, Any]) -> None:
+    if not ledger["closes"]:
+        broken = {name: each for name, each in ledger["equations"].items() if not each["closes"]}
+        log.error("the ledger does not close", equations=broken)
+    counters, ends = ledger["counters"], {end: count for end, count in ledger["ends"].items() if count}
+    ended = ", ".join(f"{end} {count:,}" for end, count in ends.items()) or "none"
+    closes = "yes" if ledger["closes"] else "no"
+    opened = counters["sessions_opened"]
+    print(f"stopped: {opened:,} sessions ({ended}); ledger closes: {closes}", flush=True)
