@@ -84,7 +84,8 @@ class Verdict:
     def as_json(self) -> str:
         """Write it as one line."""
         fields = {"ok": self.ok, **self.account.as_dict(), "mirror_lost": self.mirror_lost}
-        return json.dumps({**fields, "client": self.client, "ledger": self.ledger})
+        fields |= {"exit_status": self.exit_status, "client": self.client, "ledger": self.ledger}
+        return json.dumps(fields)
 
 
 def _scene(options: argparse.Namespace, directory: Path) -> Scene:
@@ -123,11 +124,12 @@ def _talk(scene: Scene, options: argparse.Namespace, console: Console) -> dict[s
 def _settle_accounts(scene: Scene, client: dict[str, Any]) -> Verdict:
     """Stop what writes, then compare what was written."""
     status = scene.replay.stop()
-    lost = sum(device.dropped for device in scene.lab.devices() if device.name in {"span0", "mirror0"})
     scene.production.stop()
     scene.target.stop()
     account = compare(scene.production.requests(), scene.target.requests())
     ledger = scene.replay.ledger() if scene.replay.ledger_path.exists() else {}
+    lost = sum(device.dropped for device in scene.lab.devices() if device.name in {"span0", "mirror0"})
+    lost += sum(port["lost"] for port in ledger.get("ports", ()) if port["role"] == "mirror")
     return Verdict(account, client, ledger, status, lost)
 
 
@@ -148,11 +150,12 @@ def _table(verdict: Verdict) -> Table:
         "bodies compared": account.bodies_compared,
         "bodies different": account.bodies_different,
         "answers different": account.answers_different,
-        "frames lost by the lab's mirror": verdict.mirror_lost,
+        "frames lost before the appliance saw them": verdict.mirror_lost,
     }
     for heading, count in rows.items():
         table.add_row(heading, f"{count:,}")
     table.add_row("the ledger closes", "yes" if verdict.ledger.get("closes") else "no")
+    table.add_row("exit status of xdpcopy run", str(verdict.exit_status))
     return table
 
 
@@ -184,6 +187,8 @@ def _demonstrate(options: argparse.Namespace, console: Console, *, keep: bool) -
         scene.start(stack)
         console.print(f"lab, servers and appliance are up after {time.monotonic() - start:.1f} s")
         verdict = _settle_accounts(scene, _talk(scene, options, console))
+        if verdict.exit_status:
+            console.print(scene.replay.log_path.read_text(), markup=False, highlight=False)
         if keep:
             _keep(scene, directory, console)
             stack.pop_all()

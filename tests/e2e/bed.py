@@ -42,7 +42,6 @@ class Bed:
         )
         self.target = Nginx(self.lab, "target", TARGET_PORT, self.directory / "target", **make)
         self.replay = Replay(self.lab, self.directory / "appliance", ())
-        self.ledgers: list[dict[str, Any]] = []
         self.production.start()
         if serve:
             self.target.start()
@@ -50,11 +49,10 @@ class Bed:
     def start(self, *, ipv6: bool = False, timing: dict[str, Any] | None = None) -> None:
         """Start the appliance: by letters, or with a configuration file where timing is asked for."""
         target = f"[{self.lab.target6}]" if ipv6 else str(self.lab.target)
-        transfer = f"{PRODUCTION_PORT}-{target}:{TARGET_PORT}"
         devices = ("-i", self.lab.mirror_device, "-o", self.lab.test_device)
-        self.replay.arguments = (*devices, "-x", transfer)
+        self.replay.arguments = (*devices, "-x", f"{PRODUCTION_PORT}-{target}:{TARGET_PORT}")
         if timing is not None:
-            self.replay.arguments = ("--config", str(self._configuration(transfer, timing)))
+            self.replay.arguments = ("--config", str(self._configuration(f"{target}:{TARGET_PORT}", timing)))
         self.replay.start()
 
     def client(
@@ -83,8 +81,8 @@ class Bed:
         done = self.replay.settle(lambda counters: not counters["sessions_live"], timeout)
         assert done, f"sessions that do not end: {nonzero(self.replay.counters())}"
 
-    def finish(self) -> dict[str, int]:
-        """Stop the appliance; check the exit, the ledger and the devices. The last counters."""
+    def finish(self) -> dict[str, Any]:
+        """Stop the appliance; check the exit, the ledger and the devices. Counters, and ends by reason."""
         status = self.replay.stop()
         log = self.replay.log_path.read_text()
         assert status == 0, log
@@ -92,8 +90,8 @@ class Bed:
         self.assert_nothing_attached()
         ledger = self.replay.ledger()
         assert_ledger_closes(ledger)
-        counters: dict[str, int] = ledger["counters"]
-        return counters
+        counters: dict[str, Any] = ledger["counters"]
+        return counters | {f"end_{reason}": count for reason, count in ledger["ends"].items()}
 
     def accounts(self) -> Account:
         """Stop the servers and compare their logs."""
@@ -142,12 +140,12 @@ class Bed:
         self.target.stop()
         return list(self.production.requests()), list(self.target.requests())
 
-    def _configuration(self, transfer: str, timing: dict[str, Any]) -> Path:
+    def _configuration(self, target: str, timing: dict[str, Any]) -> Path:
         path = self.directory / "xdpcopy.yaml"
         configuration = {
             "mirror": [{"device": self.lab.mirror_device}],
             "test": {"device": self.lab.test_device},
-            "transfers": [transfer],
+            "transfers": [{"source": str(PRODUCTION_PORT), "target": target}],
             "timing": timing,
         }
         path.write_text(yaml.safe_dump(configuration))

@@ -71,7 +71,7 @@ def assert_production_untouched(report: dict[str, Any]) -> None:
     assert report["p99_ms"] < NORMAL_P99_MS, report
 
 
-def talk_and_finish(bed: Bed, requests: int = REQUESTS) -> dict[str, int]:
+def talk_and_finish(bed: Bed, requests: int = REQUESTS) -> dict[str, Any]:
     """Let the client speak; production must be as ever; stop the appliance. Its counters."""
     report = bed.client(requests, pause=0.005)
     assert_production_untouched(report)
