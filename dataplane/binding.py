@@ -104,6 +104,7 @@ class Transfer:
     full_sessions_only: bool = False
     no_wait: bool = False
     ack_mirrored: bool = False
+    tls_replay: bool = False
 
 
 @dataclass(frozen=True)

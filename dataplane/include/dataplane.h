@@ -73,7 +73,8 @@ struct dp_transfer {
     uint32_t full_sessions_only; /* connections whose SYN was not seen are ignored (-O) */
     uint32_t
         ack_mirrored; /* answers are acknowledged when, and with the window that, production's client did */
-    uint32_t no_wait; /* the next turn does not wait for the answer to the one before (-W) */
+    uint32_t tls_replay; /* 0: connections that speak TLS end under tls_not_replayable */
+    uint32_t no_wait;    /* the next turn does not wait for the answer to the one before (-W) */
 };
 
 struct dp_limits {

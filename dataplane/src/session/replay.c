@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "../protocol/detect.h"
 #include "lifecycle.h"
 
 #define OWNER_OF(object, type, member) ((type *)(void *)((uint8_t *)(object)-offsetof(type, member)))
@@ -79,6 +80,26 @@ static void tell_sessions(struct replay *replay, struct stream *stream, struct c
     }
 }
 
+/* What the connection speaks is told by its first chunk, and counted once. False: it is not to be replayed.
+ */
+static bool detect(struct replay *replay, struct stream *stream)
+{
+    if (stream->detected || !stream->head)
+        return true;
+    stream->detected = true;
+    const struct chunk *chunk = stream->head;
+    struct stats *stats = replay->context.stats;
+    uint64_t *const counters[PROTOCOL_COUNT] = {
+        [PROTOCOL_UNKNOWN] = &stats->protocol_unknown,       [PROTOCOL_TLS] = &stats->protocol_tls,
+        [PROTOCOL_HTTP1] = &stats->protocol_http1,           [PROTOCOL_HTTP2] = &stats->protocol_http2,
+        [PROTOCOL_MYSQL] = &stats->protocol_mysql,           [PROTOCOL_REDIS] = &stats->protocol_redis,
+        [PROTOCOL_POSTGRESQL] = &stats->protocol_postgresql,
+    };
+    enum protocol protocol = protocol_detect(chunk->bytes, chunk->size, chunk->turn != 0);
+    stats_add(counters[protocol], 1);
+    return protocol != PROTOCOL_TLS || replay->config->transfers[stream->transfer].tls_replay;
+}
+
 static enum drop append(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
     struct session_context *context = &replay->context;
@@ -88,6 +109,10 @@ static enum drop append(struct replay *replay, struct stream *stream, const stru
     uint64_t taken = (uint64_t)(stream->next - next) * stream->session_count;
     stats_add(&context->stats->request_bytes_taken, taken);
     stats_add(&context->stats->request_bytes_pending, taken);
+    if (!detect(replay, stream)) {
+        connection_end_sessions(replay, stream, END_tls_not_replayable);
+        return drop;
+    }
     bool closes = packet->flags & (TCP_FIN | TCP_RST);
     if (!drop || closes)
         tell_sessions(replay, stream, first_after(stream, before));

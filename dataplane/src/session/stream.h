@@ -50,6 +50,7 @@ struct stream {
     uint16_t session_count;
     uint16_t transfer;
     uint32_t join_ack; /* joining: what the first payload seen acknowledged */
+    bool detected;     /* what it speaks has been counted */
     bool joining;      /* seen in mid-stream: nothing is kept until a turn begins */
     bool has_join_ack;
     bool has_origin;

@@ -1,0 +1,82 @@
+#include "detect.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "../wire/bytes.h"
+
+struct start {
+    const uint8_t *bytes;
+    uint32_t size;
+};
+
+static bool begins_with(const struct start *start, const char *text)
+{
+    size_t size = strlen(text);
+    return start->size >= size && memcmp(start->bytes, text, size) == 0;
+}
+
+/* A handshake record with a ClientHello, of SSL 3.0 to TLS 1.3. */
+static bool is_tls(const struct start *start)
+{
+    return start->size >= 6 && start->bytes[0] == 22 && start->bytes[1] == 3 && start->bytes[2] <= 4 &&
+           start->bytes[5] == 1;
+}
+
+static bool is_http1(const struct start *start)
+{
+    static const char *const METHODS[] = {"GET ",     "POST ",  "HEAD ",    "PUT ",  "DELETE ",
+                                          "OPTIONS ", "PATCH ", "CONNECT ", "TRACE "};
+    for (uint32_t i = 0; i < sizeof(METHODS) / sizeof(METHODS[0]); i++)
+        if (begins_with(start, METHODS[i]))
+            return true;
+    return false;
+}
+
+/* Start-up message of version 3, or the requests for TLS, GSSAPI or cancellation that may stand before. */
+static bool is_postgresql(const struct start *start)
+{
+    if (start->size < 8)
+        return false;
+    uint32_t size = load32(start->bytes);
+    uint32_t code = load32(start->bytes + 4);
+    bool request = code >= 80877102 && code <= 80877104 && (size == 8 || size == 16);
+    return request || (code >> 16 == 3 && (code & 0xffff) <= 2 && size >= 8 && size <= 10000);
+}
+
+/* After the server's greeting: a packet with number 1 that carries capability flags of protocol 4.1. */
+static bool is_mysql(const struct start *start, bool server_spoke)
+{
+    if (!server_spoke || start->size < 36)
+        return false;
+    uint32_t size = start->bytes[0] | (uint32_t)start->bytes[1] << 8 | (uint32_t)start->bytes[2] << 16;
+    return start->bytes[3] == 1 && size >= 32 && size + 4 >= start->size && (start->bytes[5] & 2);
+}
+
+/* An array of bulk strings, as all clients send commands. */
+static bool is_redis(const struct start *start)
+{
+    uint32_t at = 1;
+    if (start->size < 5 || start->bytes[0] != '*')
+        return false;
+    while (at < start->size && at < 8 && start->bytes[at] >= '0' && start->bytes[at] <= '9')
+        at++;
+    return at > 1 && at + 2 < start->size && start->bytes[at] == '\r' && start->bytes[at + 1] == '\n' &&
+           start->bytes[at + 2] == '$';
+}
+
+enum protocol protocol_detect(const uint8_t *bytes, uint32_t size, int server_spoke)
+{
+    struct start start = {bytes, size};
+    if (is_tls(&start))
+        return PROTOCOL_TLS;
+    if (begins_with(&start, "PRI * HTTP/2.0\r\n"))
+        return PROTOCOL_HTTP2;
+    if (is_http1(&start))
+        return PROTOCOL_HTTP1;
+    if (is_postgresql(&start))
+        return PROTOCOL_POSTGRESQL;
+    if (is_redis(&start))
+        return PROTOCOL_REDIS;
+    return is_mysql(&start, server_spoke) ? PROTOCOL_MYSQL : PROTOCOL_UNKNOWN;
+}

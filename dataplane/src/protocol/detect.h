@@ -1,0 +1,28 @@
+/* detect.h: what a connection speaks, told from the first bytes that its client said.
+ *
+ * Called by replay.c once for each connection, with what the first segments brought. Nothing is replayed
+ * differently because of it but TLS, whose bytes are bound to production's keys and mean nothing to another
+ * server (transfer option tls). Sources: RFC 8446 5.1 (record), RFC 9113 3.4 (preface), RFC 9110 9.3
+ * (methods), MySQL client/server protocol (handshake response), PostgreSQL frontend/backend protocol
+ * (start-up message), Redis serialization protocol.
+ */
+#ifndef XDPCOPY_DETECT_H
+#define XDPCOPY_DETECT_H
+
+#include <stdint.h>
+
+enum protocol {
+    PROTOCOL_UNKNOWN,
+    PROTOCOL_TLS,
+    PROTOCOL_HTTP1,
+    PROTOCOL_HTTP2,
+    PROTOCOL_MYSQL,
+    PROTOCOL_POSTGRESQL,
+    PROTOCOL_REDIS,
+    PROTOCOL_COUNT,
+};
+
+/* server_spoke: the server had said something before these bytes. */
+enum protocol protocol_detect(const uint8_t *bytes, uint32_t size, int server_spoke);
+
+#endif
