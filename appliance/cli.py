@@ -54,19 +54,30 @@ def _common(
 @app.command()
 def run(  # noqa: PLR0913 - one parameter for each option
     *,
-    config: Annotated[Path | None, typer.Option(help="Configuration file; or use the letters.")] = None,
-    mirrors: Annotated[
-        list[str] | None, typer.Option("-i", help="Mirror device; again, or with commas, for several.")
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Configuration file; or use the letters.")
     ] = None,
-    test: Annotated[str | None, typer.Option("-o", help="Test device, towards the targets.")] = None,
+    mirrors: Annotated[
+        list[str] | None,
+        typer.Option("-i", metavar="DEVICE", help="Mirror device; again, or with commas, for several."),
+    ] = None,
+    test: Annotated[
+        str | None, typer.Option("-o", metavar="DEVICE", help="Test device, towards the targets.")
+    ] = None,
     transfers: Annotated[
-        list[str] | None, typer.Option("-x", help="What is replayed where: [ip:]port-ip:port,…")
+        list[str] | None,
+        typer.Option("-x", metavar="TRANSFERS", help="What is replayed where: [ip:]port-ip:port,…"),
     ] = None,
     timeout: Annotated[
-        float | None, typer.Option("-t", help="Seconds that a request waits for its answer (120).")
+        float | None,
+        typer.Option("-t", metavar="SECONDS", help="Seconds that a request waits for its answer (120)."),
     ] = None,
-    ledger: Annotated[Path | None, typer.Option(help="Write the account there, as JSON, at the end.")] = None,
-    stats: Annotated[Path | None, typer.Option(help=f"File of the counters ({DEFAULT_STATS}).")] = None,
+    ledger: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the account there, as JSON, at the end.")
+    ] = None,
+    stats: Annotated[
+        Path | None, typer.Option(metavar="FILE", help=f"File of the counters ({DEFAULT_STATS}).")
+    ] = None,
     live: Annotated[bool, typer.Option("--live", help="Show a status line while it runs.")] = False,
 ) -> None:
     """Replay until SIGTERM or Ctrl-C. Says ready when frames can flow."""
@@ -91,7 +102,7 @@ def config_check(file: Annotated[Path, typer.Argument(help="Configuration file."
 def counters(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
-    stats: Annotated[Path, typer.Option(help="File of the counters.")] = DEFAULT_STATS,
+    stats: Annotated[Path, typer.Option(metavar="FILE", help="File of the counters.")] = DEFAULT_STATS,
 ) -> None:
     """Show the counters of a running engine."""
     reading = StatsFile(stats).read()

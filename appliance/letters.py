@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from appliance.errors import ConfigError
+from appliance.errors import ConfigError, TransferError
 from appliance.transfer import parse_transfers
 
 if TYPE_CHECKING:
@@ -89,7 +89,10 @@ def settings(
     if missing:
         raise ConfigError(*missing, "or give a file: --config FILE")
     devices = [device.strip() for each in mirrors for device in each.split(",")]
-    parsed = [transfer for each in transfers for transfer in parse_transfers(each)]
+    try:
+        parsed = [transfer for each in transfers for transfer in parse_transfers(each)]
+    except TransferError as error:
+        raise ConfigError(*error.problems, source="-x") from error
     return {
         "mirror": [{"device": device} for device in devices],
         "test": {"device": test},

@@ -167,12 +167,9 @@ def _cpus(config: Config, workers: int, available: Sequence[int]) -> tuple[int, 
 
 def _warnings(port: PortPlan) -> list[str]:
     device, most = port.settings.device, port.facts.queues.bindable
-    if port.queues < most:
-        return [
-            f"{device}: only {port.queues} of its {most} queues are served; frames of the others are dropped,"
-            " counted as no_socket"
-        ]
-    return []
+    if port.queues == most:
+        return []
+    return [f"{device}: only {port.queues} of its {most} queues are served; frames of the others are dropped"]
 
 
 def _binding_port(port: PortPlan, sockets_map: int) -> binding.Port:
