@@ -1,0 +1,166 @@
+"""A machine for the engine that is made of Python alone, and writes down what happens to it, in order."""
+
+from contextlib import contextmanager
+from ipaddress import ip_address
+from typing import Any
+
+from appliance.engine import Machine
+from appliance.nic import Hop
+from dataplane.binding import COUNTERS, PortMode, PortStatistics
+from dataplane.pyxdp import AttachMode, Capabilities, Queues
+
+MAC = "02:00:00:00:00:02"
+NOTHING = {counter.name: 0 for counter in COUNTERS}
+
+
+def capabilities(device, **changes):
+    known = {
+        "ifindex": 1,
+        "driver": "veth",
+        "bus": "",
+        "mac": "02:00:00:00:00:01",
+        "mtu": 1500,
+        "up": True,
+        "queues": Queues(0, 1, 1, 0, 1, 1),
+        "native": True,
+        "zero_copy": False,
+        "zero_copy_segments": None,
+        "native_mtu": 3506,
+        "socket_mtu": 3498,
+        "notes": (),
+    }
+    return Capabilities(device=device, **{**known, **changes})
+
+
+class FakeSteering:
+    def __init__(self, scene, device, endpoints):
+        self.scene, self.device, self.endpoints = scene, device, endpoints
+        self.sockets_map = len(scene.steerings) + 10
+        self.mode, self.refusal = AttachMode.NATIVE, ""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.scene.did(f"detach {self.device}")
+
+    def replace_endpoints(self, endpoints):
+        self.endpoints = tuple(endpoints)
+        self.scene.did(f"endpoints of {self.device}: {len(self.endpoints)}")
+
+    def counts(self):
+        return {"redirected": self.scene.redirected.get(self.device, 0)}
+
+
+class FakeDataplane:
+    def __init__(self, scene, config):
+        self.scene, self.config = scene, config
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.scene.did("close dataplane")
+
+    def start(self):
+        self.scene.did("start workers")
+        self.scene.write_segment()
+
+    def stop(self, timeout):
+        assert timeout <= 1.0
+        self.scene.did("stop workers")
+
+    def step(self, now):
+        assert now > 0
+        self.scene.steps += 1
+        self.scene.counters["mirror_frames"] = self.scene.counters["mirror_accepted"] = min(
+            self.scene.steps, self.scene.redirected.get("mirror0", 0)
+        )
+
+    def counters(self):
+        return dict(self.scene.counters)
+
+    def modes(self):
+        return [[PortMode.COPY] * port.queues for port in self.config.ports]
+
+    def port_statistics(self, port, queue):
+        assert queue < self.config.ports[port].queues
+        return PortStatistics(0, 0, 0, 0, 0, 0)
+
+    def set_neighbour(self, transfer, mac):
+        self.scene.did(f"transfer {transfer} to {mac}")
+
+
+class FakeNeighbours:
+    def __init__(self, scene, device):
+        self.scene, self.device = scene, device
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.scene.did(f"forget neighbours of {self.device}")
+
+    def resolve(self, targets):
+        return self.lookup(targets)
+
+    def lookup(self, targets):
+        if self.scene.route_error:
+            raise self.scene.route_error
+        return {
+            target: Hop(target, self.scene.macs[target]) for target in targets if target in self.scene.macs
+        }
+
+
+class FakeMachine:
+    """``machine`` for the engine; ``fail_at`` names the event at which it raises RuntimeError."""
+
+    def __init__(self, fail_at=""):
+        self.events: list[str] = []
+        self.fail_at = fail_at
+        self.facts: dict[str, Capabilities] = {}
+        self.macs = {ip_address("198.19.0.2"): MAC, ip_address("fd00::2"): MAC}
+        self.route_error: Exception | None = None
+        self.forwarding: list[str] = []
+        self.steerings: list[FakeSteering] = []
+        self.redirected: dict[str, int] = {}
+        self.counters = dict(NOTHING)
+        self.steps = 0
+        self.told: Any = None
+        self.write_segment = lambda: None
+        self.machine = Machine(
+            capabilities=lambda device: self.facts.get(device) or capabilities(device),
+            cpus=lambda: {0, 1},
+            forwards=lambda _device: self.forwarding,
+            silent=self.silent,
+            neighbours=self.neighbours,
+            steering=self.steering,
+            dataplane=self.dataplane,
+        )
+
+    def did(self, event):
+        self.events.append(event)
+        if event == self.fail_at:
+            raise RuntimeError(event)
+
+    @contextmanager
+    def silent(self, device):
+        self.did(f"silence {device}")
+        try:
+            yield
+        finally:
+            self.did(f"restore {device}")
+
+    def neighbours(self, device):
+        self.did(f"neighbours of {device}")
+        return FakeNeighbours(self, device)
+
+    def steering(self, _role, device, endpoints, _mode, _unwanted):
+        self.did(f"attach {device}")
+        self.steerings.append(FakeSteering(self, device, endpoints))
+        return self.steerings[-1]
+
+    def dataplane(self, config):
+        self.told = config
+        self.did("open dataplane")
+        return FakeDataplane(self, config)

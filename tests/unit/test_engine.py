@@ -1,0 +1,244 @@
+import time
+from pathlib import Path
+
+import pytest
+import structlog
+
+from appliance import engine as engine_module
+from appliance import stats
+from appliance.engine import Engine
+from appliance.errors import DeviceError, MachineError, NeighbourError
+from appliance.loading import build
+from dataplane.binding import Config as BindingConfig
+from dataplane.binding import Dataplane, Port, PortKind, PortMode, PortRole
+from dataplane.pyxdp import AttachMode, Queues
+from tests.unit.fakes import MAC, FakeMachine, capabilities
+
+OTHER_MAC = "02:00:00:00:00:99"
+STARTED = [
+    "neighbours of test0",
+    "silence mirror0",
+    "attach mirror0",
+    "attach test0",
+    "open dataplane",
+    "start workers",
+]
+UNDONE = [
+    "close dataplane",
+    "detach test0",
+    "detach mirror0",
+    "restore mirror0",
+    "forget neighbours of test0",
+]
+
+
+@pytest.fixture
+def config(tmp_path):
+    return build(
+        {
+            "mirror": [{"device": "mirror0"}],
+            "test": {"device": "test0"},
+            "transfers": [{"source": 80, "target": "198.19.0.2:8080"}],
+            "stats": str(tmp_path / "stats"),
+        }
+    )
+
+
+@pytest.fixture
+def segment(tmp_path):
+    """A real stats segment, of a dataplane on memory ports, where the fake engine's should be."""
+    ports = (Port(PortKind.MEMORY, PortRole.MIRROR), Port(PortKind.MEMORY, PortRole.TEST))
+    with Dataplane(BindingConfig(ports, (), stats_path=str(tmp_path / "stats"))) as dataplane:
+        dataplane.step(time.monotonic_ns())
+        yield dataplane
+
+
+pytestmark = pytest.mark.usefixtures("segment")
+
+
+def test_it_starts_in_order_and_is_undone_in_reverse(config):
+    scene = FakeMachine()
+    with Engine(config, scene.machine) as engine:
+        assert scene.events == STARTED
+        engine.stop()
+        del scene.events[: len(STARTED)]
+    assert scene.events == ["endpoints of mirror0: 0", "stop workers", *UNDONE]
+
+
+def test_leaving_the_block_stops(config):
+    scene = FakeMachine()
+    with Engine(config, scene.machine) as engine:
+        pass
+    assert scene.events[len(STARTED) :] == ["endpoints of mirror0: 0", "stop workers", *UNDONE]
+    assert engine.ledger["closes"]
+
+
+@pytest.mark.parametrize("event", STARTED)
+def test_a_failure_on_the_way_undoes_what_was_done(config, event):
+    scene = FakeMachine(fail_at=event)
+    with pytest.raises(RuntimeError, match=event), Engine(config, scene.machine):
+        pytest.fail("it must not start")
+    done = STARTED.index(event)
+    undo_of = dict(
+        zip(STARTED, ["forget", "restore", "detach mirror0", "detach test0", "close"], strict=False)
+    )
+    undone = scene.events[done + 1 :]
+    expected = [undo_of[each] for each in reversed(STARTED[:done]) if each in undo_of]
+    assert [each.startswith(start) for each, start in zip(undone, expected, strict=True)] == [True] * len(
+        expected
+    )
+
+
+def test_a_failing_stop_still_undoes_everything(config):
+    scene = FakeMachine(fail_at="stop workers")
+    with pytest.raises(RuntimeError, match="stop workers"), Engine(config, scene.machine):
+        pass
+    assert scene.events[-len(UNDONE) :] == UNDONE
+
+
+def test_an_exception_inside_stops_and_undoes(config):
+    scene = FakeMachine()
+    with pytest.raises(KeyError), Engine(config, scene.machine):
+        raise KeyError
+    assert scene.events[-len(UNDONE) :] == UNDONE
+
+
+def test_nothing_is_changed_if_the_target_does_not_resolve(config):
+    scene = FakeMachine()
+    scene.route_error = NeighbourError("target 198.19.0.2: no route")
+    with pytest.raises(NeighbourError), Engine(config, scene.machine):
+        pytest.fail("it must not start")
+    assert scene.events == ["neighbours of test0", "forget neighbours of test0"]
+
+
+def test_nothing_is_touched_if_a_device_is_unsuitable(config):
+    scene = FakeMachine()
+    scene.facts["test0"] = capabilities("test0", up=False)
+    with pytest.raises(DeviceError, match="test0 is down; bring it up: ip link set test0 up"):
+        Engine(config, scene.machine).__enter__()
+    assert scene.events == []
+
+
+def test_two_engines_do_not_share_a_stats_file(config):
+    with (
+        Engine(config, FakeMachine().machine),
+        pytest.raises(MachineError, match="another engine writes its counters to"),
+        Engine(config, FakeMachine().machine),
+    ):
+        pytest.fail("it must not start")
+    with Engine(config, FakeMachine().machine):
+        pass
+
+
+def test_the_dataplane_is_told_what_the_configuration_says(config):
+    scene = FakeMachine()
+    scene.facts["test0"] = capabilities("test0", queues=Queues(4, 0, 0, 4, 0, 0), mtu=3000)
+    with Engine(config, scene.machine):
+        told = scene.told
+    mirror, test = told.ports
+    assert (mirror.role, mirror.device, mirror.queues, mirror.sockets_map) == (
+        PortRole.MIRROR,
+        "mirror0",
+        1,
+        10,
+    )
+    assert (test.role, test.device, test.queues, test.sockets_map) == (PortRole.TEST, "test0", 4, 11)
+    assert (test.mtu, test.mac, test.mode) == (3000, "02:00:00:00:00:01", PortMode.AUTO)
+    assert (told.workers, told.cpus) == (2, (0, 1))
+    assert told.transfers[0].target_mac == MAC
+    assert abs(told.clock_offset + time.monotonic_ns() - time.time_ns()) < 1e9
+    assert told.stats_path == str(config.stats)
+
+
+def test_programs_get_the_endpoints_of_their_side(config):
+    scene = FakeMachine()
+    with Engine(config, scene.machine):
+        mirror, test = (each.endpoints for each in scene.steerings)
+        assert mirror == ((None, 80),)
+        assert [(str(address), port) for address, port in test] == [("198.19.0.2", 8080)]
+
+
+def test_reports_say_what_was_obtained(config):
+    with Engine(config, FakeMachine().machine) as engine:
+        mirror, test = engine.reports()
+    assert (mirror.device, mirror.driver, mirror.xdp, mirror.queues) == (
+        "mirror0",
+        "veth",
+        AttachMode.NATIVE,
+        (PortMode.COPY,),
+    )
+    assert test.role is PortRole.TEST
+
+
+class TestTick:
+    def test_a_next_hop_that_moves_is_followed_once(self, config):
+        scene = FakeMachine()
+        with Engine(config, scene.machine) as engine:
+            engine.tick()
+            scene.macs = dict.fromkeys(scene.macs, OTHER_MAC)
+            engine.tick()
+            engine.tick()
+        assert scene.events.count(f"transfer 0 to {OTHER_MAC}") == 1
+        assert sum(event.startswith("transfer") for event in scene.events) == 1
+
+    def test_a_next_hop_that_is_unknown_for_a_while_stays(self, config):
+        scene = FakeMachine()
+        with Engine(config, scene.machine) as engine:
+            scene.macs = {}
+            engine.tick()
+            assert next(iter(engine.hops.values())).mac == MAC
+        assert not any(event.startswith("transfer") for event in scene.events)
+
+    def test_a_lost_route_is_logged_and_survived(self, config):
+        scene = FakeMachine()
+        with Engine(config, scene.machine) as engine, structlog.testing.capture_logs() as logs:
+            scene.route_error = NeighbourError("target 198.19.0.2: no route")
+            engine.tick()
+        assert logs[0]["event"] == "a target has lost its route"
+
+    def test_a_worker_that_hangs_is_logged(self, config, monkeypatch):
+        with Engine(config, FakeMachine().machine) as engine, structlog.testing.capture_logs() as logs:
+            engine.tick()
+            assert logs == []
+            monkeypatch.setattr(stats, "STALE_S", 0.0)
+            engine.tick()
+        assert logs[0]["event"] == "a worker gives no sign of life"
+
+
+class TestLedger:
+    def test_frames_that_sockets_still_hold_are_read_before_it_is_made(self, config):
+        scene = FakeMachine()
+        scene.redirected = {"mirror0": 5}
+        with Engine(config, scene.machine) as engine:
+            ledger = engine.stop()
+        assert ledger["closes"]
+        assert scene.steps == 5
+
+    def test_frames_that_vanished_are_waited_for_and_then_shown(self, config, monkeypatch):
+        monkeypatch.setattr(engine_module, "SETTLE_TIMEOUT_S", 0.02)
+        scene = FakeMachine()
+        scene.redirected = {"mirror0": 5, "test0": 1}
+        with Engine(config, scene.machine) as engine:
+            ledger = engine.stop()
+        assert not ledger["closes"]
+        assert not ledger["equations"]["test_xdp"]["closes"]
+
+    def test_it_is_made_once(self, config):
+        with Engine(config, FakeMachine().machine) as engine:
+            assert engine.stop() is engine.stop()
+
+
+def test_forwarding_kernels_are_warned_about(config):
+    scene = FakeMachine()
+    scene.forwarding = ["net/ipv4/conf/test0/forwarding"]
+    with structlog.testing.capture_logs() as logs, Engine(config, scene.machine):
+        pass
+    assert logs[0]["cure"] == "sysctl -w net/ipv4/conf/test0/forwarding=0"
+
+
+def test_the_stats_folder_is_made(config, tmp_path):
+    path = tmp_path / "deep" / "er" / "stats"
+    moved = config.model_copy(update={"stats": path})
+    with pytest.raises(MachineError, match="no engine writes"), Engine(moved, FakeMachine().machine):
+        pytest.fail("the fake dataplane writes no segment")
+    assert Path(path.parent).is_dir()

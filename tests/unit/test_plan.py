@@ -1,0 +1,105 @@
+import pytest
+
+from appliance import plan
+from appliance.errors import ApplianceError, ConfigError, DeviceError
+from appliance.loading import build
+from appliance.nic import Hop
+from dataplane.binding import PortMode
+from dataplane.pyxdp import AttachMode, Queues
+from tests.unit.fakes import capabilities
+
+CPUS = [0, 1, 2, 3]
+
+
+def config(mirror=None, test=None, **changes):
+    return build(
+        {
+            "mirror": [{"device": "m0", **(mirror or {})}],
+            "test": {"device": "t0", **(test or {})},
+            "transfers": [{"source": 80, "target": "198.19.0.2:8080"}],
+            **changes,
+        }
+    )
+
+
+def facts(mirror=None, test=None):
+    return {"m0": capabilities("m0", **(mirror or {})), "t0": capabilities("t0", **(test or {}))}
+
+
+def combined(count):
+    return {"queues": Queues(count, 0, 0, 8, 0, 0)}
+
+
+@pytest.mark.parametrize(
+    ("queues", "settings", "workers", "cpus"),
+    [
+        (1, {}, 1, (3,)),
+        (2, {}, 2, (2, 3)),
+        (8, {}, 4, (0, 1, 2, 3)),
+        (8, {"workers": 8}, 8, ()),
+        (4, {"workers": 2}, 2, (2, 3)),
+        (4, {"cpus": "none"}, 4, ()),
+        (4, {"cpus": [1, 3]}, 2, (1, 3)),
+        (1, {"cpus": [1, 3]}, 1, (1,)),
+    ],
+)
+def test_workers_follow_queues_and_cpus(queues, settings, workers, cpus):
+    made = plan.make(config(**settings), facts(test=combined(queues)), CPUS)
+    assert (made.workers, made.cpus) == (workers, cpus)
+
+
+@pytest.mark.parametrize(
+    ("settings", "machine", "error", "sentence"),
+    [
+        ({"workers": 2}, {}, ConfigError, "workers: 2 workers for 1 queues of t0"),
+        ({"cpus": [9]}, {}, ConfigError, "cpus: CPU 9 is not there for this process; it may use 0, 1, 2, 3"),
+        ({"mirror": {"queues": 2}}, {}, ConfigError, "queues: m0 has 1 in use, not 2; ethtool -L m0 changes"),
+        ({"mirror": {"mode": "zerocopy"}}, {}, DeviceError, "m0: its driver veth has no zero-copy"),
+        ({}, {"mirror": {"up": False}}, DeviceError, "m0 is down; bring it up: ip link set m0 up"),
+        (
+            {},
+            {"test": {"mtu": 9000}},
+            DeviceError,
+            "t0 has MTU 9000, more than a socket's buffers hold; ip link",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_with_a_cure(settings, machine, error, sentence):
+    with pytest.raises(error) as caught:
+        plan.make(config(**settings), facts(**machine), CPUS)
+    assert sentence in str(caught.value)
+    assert isinstance(caught.value, ApplianceError)
+
+
+def test_queues_that_are_not_served_are_warned_about():
+    made = plan.make(config(mirror={"queues": 1}), facts(mirror=combined(4)), CPUS)
+    assert made.warnings == ("m0: only 1 of its 4 queues are served; frames of the others are dropped",)
+
+
+@pytest.mark.parametrize(
+    ("mode", "attach", "bind"),
+    [
+        ("auto", AttachMode.AUTO, PortMode.AUTO),
+        ("zerocopy", AttachMode.NATIVE, PortMode.ZEROCOPY),
+        ("copy", AttachMode.AUTO, PortMode.COPY),
+        ("generic", AttachMode.GENERIC, PortMode.COPY),
+    ],
+)
+def test_a_mode_says_how_to_attach_and_how_to_bind(mode, attach, bind):
+    made = plan.make(config(mirror={"mode": mode}), facts(mirror={"zero_copy": True}), CPUS)
+    hops = {target: Hop(target, "02:00:00:00:00:02") for target in made.targets}
+    told = plan.dataplane(made, [10, 11], hops, 0)
+    assert made.ports[0].attach is attach
+    assert told.ports[0].mode is bind
+
+
+def test_only_mirror_ports_pass_unwanted_frames_on_request():
+    made = plan.make(config(mirror={"unwanted": "pass"}), facts(), CPUS)
+    assert [port.unwanted for port in made.ports] == ["pass", "drop"]
+
+
+def test_times_become_nanoseconds():
+    made = plan.make(config(timing={"settle_ms": 2.5, "gap_timeout_s": 0.5, "tries": 3}), facts(), CPUS)
+    hops = {target: Hop(target, "02:00:00:00:00:02") for target in made.targets}
+    timing = plan.dataplane(made, [10, 11], hops, 0).timing
+    assert (timing.settle, timing.gap_timeout, timing.tries) == (2_500_000, 500_000_000, 3)
