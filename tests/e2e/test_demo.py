@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from appliance.demo.nginx import make_workspace
 from appliance.lab import Lab
 
 if TYPE_CHECKING:
@@ -26,12 +29,13 @@ WAIT_S = 60
 @contextlib.contextmanager
 def demo(*words: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
     """Start it; whatever happens, nothing of it is left afterwards."""
+    directory = make_workspace()
     process = subprocess.Popen(
         (*ARGV, *words),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | environment,
+        env=os.environ | environment | {"TMPDIR": str(directory)},
         start_new_session=True,
     )
     try:
@@ -41,6 +45,7 @@ def demo(*words: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
         process.communicate()
         Lab(PREFIX).down()
+        shutil.rmtree(directory)
 
 
 def leftovers() -> list[str]:
@@ -84,8 +89,13 @@ def test_keep_leaves_it_running_and_says_how_to_end_it() -> None:
         assert f"xdpcopy lab down --prefix {PREFIX}" in err
         assert len(leftovers()) == 5
         lab = Lab(PREFIX)
-        said = lab.run("client", ("curl", "-sf", "-H", "X-Request-Id: mine", f"http://{lab.production}/64"))
-        assert len(said.stdout) > 0
+        argv = ("curl", "-sf", "-H", "X-Request-Id: mine", "-o", "/dev/null", "-w", "%{http_code}")
+        assert lab.run("client", (*argv, f"http://{lab.production}/64")).stdout == "200"
+        log = Path(err.split("tail -f ")[1].split()[0])
+        deadline = time.monotonic() + WAIT_S
+        while "mine" not in log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert "mine" in log.read_text()
         running = commands(lab)
         assert "nginx" in running
         assert " run " in running
@@ -100,6 +110,6 @@ def commands(lab: Lab) -> str:
             ("ip", "netns", "pids", lab.namespace(role)), capture_output=True, text=True, check=False
         )
         for pid in pids.stdout.split():
-            with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline") as file:  # noqa: PTH123
-                said += file.read().replace("\0", " ") + "\n"
+            with contextlib.suppress(OSError):
+                said += Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ") + "\n"
     return said

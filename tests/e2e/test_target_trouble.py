@@ -98,7 +98,8 @@ def test_target_that_drops_everything_ends_each_session_as_unresponsive(bed: Bed
         counters = talk_and_finish(bed)
     finally:
         bed.lab.run("target", ("nft", "flush", "ruleset"))
-    assert set(ends(counters)) == {"target_unresponsive"}
+    # A client that takes the same port again meanwhile ends the old session before that.
+    assert set(ends(counters)) <= {"target_unresponsive", "superseded"}
     assert counters["sessions_established"] == 0
 
 
@@ -112,7 +113,7 @@ def test_frozen_target_ends_sessions_as_silent(bed: Bed) -> None:
     counters = bed.finish()
     assert ends(counters).get("target_silent", 0) > 0
     # A large body fills the frozen server's buffers: then it is the window that never opens.
-    assert set(ends(counters)) <= {"target_silent", "target_unresponsive"}, nonzero(counters)
+    assert set(ends(counters)) <= {"target_silent", "target_unresponsive", "superseded"}, nonzero(counters)
 
 
 def test_slow_target_gets_every_request_in_order_and_does_not_slow_production(
