@@ -33,7 +33,7 @@ test: build ## everything: lint, C tests, fuzzers for a moment, Python tests (en
 	@$(PYTHON) -m pytest
 
 lint: build ## formatting, linters, types, size limits; changes nothing
-	@$(MAKE) -j2 --output-sync=target lint-python lint-types lint-format lint-tidy lint-size
+	@$(MAKE) -j2 -k --output-sync=target lint-python lint-types lint-format lint-tidy lint-size
 
 fmt: setup ## format the code
 	$(AS_OWNER) $(PYTHON) -m ruff check --fix-only --quiet $(PYTHON_CODE)
@@ -77,7 +77,7 @@ $(STAMPS)/installed: .venv/installed pyproject.toml setup.py | packages
 	@$(AS_OWNER) touch $@ $(STAMPS)/extensions
 
 $(STAMPS)/extensions: $(BUILD_FILES) | $(STAMPS)/installed
-	$(AS_OWNER) $(PYTHON) setup.py --quiet build_ext --inplace
+	$(AS_OWNER) $(PYTHON) -W ignore setup.py --quiet build_ext --inplace
 	@$(AS_OWNER) touch $@
 
 lint-python:
