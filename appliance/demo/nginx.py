@@ -31,8 +31,9 @@ SIZES = (64, 1024, 4096, 16384, 65536, 262144, 1 << 20)
 MAX_BODY = 2 << 20
 OPEN_FILES = 16384
 KEEPALIVE_REQUESTS = 1000
-START_TIMEOUT_S = 10
-STOP_TIMEOUT_S = 10
+START_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 10.0
+GRACE_S = 1.0  # for answers under way; a connection whose client is gone would hold it for long
 NO_ID = "-"
 
 # Fields of the access log, in order; the names are those of Request.
@@ -184,11 +185,12 @@ class Nginx:
         process, self.process = self.process, None
         if process is None:
             return
-        for number in (signal.SIGQUIT, signal.SIGTERM, signal.SIGKILL):
+        patience = {signal.SIGQUIT: GRACE_S, signal.SIGTERM: STOP_TIMEOUT_S, signal.SIGKILL: STOP_TIMEOUT_S}
+        for number, seconds in patience.items():
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(number)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(STOP_TIMEOUT_S)
+                process.wait(seconds)
                 return
 
     def workers(self) -> list[int]:
