@@ -49,6 +49,13 @@ class PortMode(IntEnum):
     MEMORY = lib.DP_MODE_MEMORY
 
 
+class Transport(IntEnum):
+    """What a transfer carries."""
+
+    TCP = lib.DP_TCP
+    UDP = lib.DP_UDP
+
+
 class CounterKind(IntEnum):
     """How a counter is to be read."""
 
@@ -95,6 +102,7 @@ class Transfer:
     target_ip: IPv4Address | IPv6Address
     target_port: int
     target_mac: str
+    transport: Transport = Transport.TCP
     multiplier: int = 1
     sample: int = 0
     ramp: int = 0
@@ -125,6 +133,7 @@ class Timing:
     settle: int = SECOND // 200
     response_timeout: int = 120 * SECOND
     idle_timeout: int = 3600 * SECOND
+    datagram_timeout: int = 30 * SECOND
     gap_timeout: int = SECOND
     linger: int = 5 * SECOND
     tries: int = 8

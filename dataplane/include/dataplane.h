@@ -29,6 +29,9 @@
 #define DP_ERROR_SIZE 256
 
 enum dp_port_kind { DP_PORT_MEMORY, DP_PORT_XSK };
+/* Numbers of IP; 0 in a transfer means TCP. */
+enum dp_transport { DP_TCP = 6, DP_UDP = 17 };
+
 enum dp_port_role { DP_ROLE_MIRROR, DP_ROLE_TEST };
 
 /* What is asked of a port (AUTO: the best that binds) and what it obtained (never AUTO). */
@@ -60,6 +63,7 @@ struct dp_range {
 struct dp_transfer {
     uint8_t source_ip[16];
     uint8_t target_ip[16];
+    uint32_t transport; /* enum dp_transport */
     uint16_t source_port;
     uint16_t target_port;
     uint8_t target_mac[6]; /* of the next hop towards the target */
@@ -90,6 +94,7 @@ struct dp_timing {
     uint64_t settle;           /* least silence that ends a shorter answer than production's */
     uint64_t response_timeout; /* a turn without an answer ends the session (tcpcopy's -t) */
     uint64_t idle_timeout;     /* a mirrored connection without frames is forgotten */
+    uint64_t datagram_timeout; /* a UDP conversation without datagrams is over */
     uint64_t gap_timeout;      /* missing mirrored bytes end the session */
     uint64_t linger;           /* an ended connection's key is kept so long, for late duplicates */
     uint32_t tries;            /* transmissions of one segment without any answer */

@@ -97,7 +97,7 @@ static void add_payload(struct segment *segment, uint32_t number, uint32_t size)
 
 void talk_segment(struct talk *talk, uint32_t number, enum line line, struct segment *segment)
 {
-    *segment = (struct segment){.flags = flags_of(line), .window = 502};
+    *segment = (struct segment){.transport = DP_TCP, .flags = flags_of(line), .window = 502};
     uint32_t *seq = take_sides(talk, number, line, segment);
     bool syn = segment->flags & TCP_SYN;
     segment->seq = *seq;

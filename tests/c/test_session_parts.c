@@ -17,7 +17,7 @@ static struct flow flow_of(uint32_t number)
 {
     struct endpoint client = {{{0, number % 7}}, (uint16_t)number};
     struct endpoint server = {{{0, 1}}, 80};
-    return flow_make(&client, &server);
+    return flow_make(DP_TCP, &client, &server);
 }
 
 static void test_pool_gives_each_object_once(void)

@@ -27,6 +27,7 @@ static struct segment make_segment(bool ipv6)
         .seq = 0xfffffff0,
         .ack = 77,
         .window = 1234,
+        .transport = DP_TCP,
         .flags = TCP_ACK | TCP_PSH,
         .options = {.window_scale = NO_WINDOW_SCALE},
     };
@@ -75,6 +76,29 @@ static void test_written_segment_is_read_back(void)
             CHECK(memcmp(packet.payload, PAYLOAD, 16) == 0);
             CHECK(packet.options.has_timestamp == segment.options.has_timestamp);
             CHECK(!packet.options.has_timestamp || (packet.options.timestamp == 11 && packet.options.echo == 22));
+        }
+    }
+}
+
+static void test_datagram_is_read_back(void)
+{
+    for (int ipv6 = 0; ipv6 < 2; ipv6++) {
+        for (uint32_t size = 0; size < 20; size++) {
+            uint8_t bytes[256];
+            struct packet packet;
+            struct segment segment = make_segment(ipv6);
+            segment.transport = DP_UDP;
+            segment.pieces[0] = (struct piece){(const uint8_t *)"0123456789abcdefghij", size};
+            segment.piece_count = 1;
+            segment.size = size;
+            uint32_t written = write(&segment, bytes);
+            CHECK(parse_exactly(bytes, written, &packet) == DROP_NONE);
+            CHECK(packet.transport == DP_UDP && packet.size == size);
+            CHECK(endpoint_equal(&packet.source, &segment.source));
+            for (uint32_t cut = 0; cut < written; cut++)
+                CHECK(parse_exactly(bytes, cut, &packet) == DROP_truncated);
+            bytes[written - 1] ^= 1;
+            CHECK(parse_exactly(bytes, written, &packet) == DROP_bad_checksum);
         }
     }
 }
@@ -187,6 +211,7 @@ static void test_checksum_is_that_of_rfc_1071(void)
 int main(void)
 {
     RUN(test_written_segment_is_read_back);
+    RUN(test_datagram_is_read_back);
     RUN(test_every_combination_of_options_is_read_back);
     RUN(test_every_truncation_has_a_reason);
     RUN(test_every_flipped_bit_is_harmless);

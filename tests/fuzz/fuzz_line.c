@@ -57,11 +57,12 @@ static struct dp_config make_config(void)
     struct dp_config config = {
         .workers = WORKERS,
         .port_count = 2,
-        .transfer_count = 1,
+        .transfer_count = 2,
         .limits = {.connections = 16, .sessions = 16, .buffer_bytes = 64 * 2048, .backlog_bytes = 30000},
         .timing = {.settle = 5000000,
                    .response_timeout = 2000000000,
                    .idle_timeout = 20000000000,
+                   .datagram_timeout = 3000000000,
                    .gap_timeout = 1000000000,
                    .linger = 500000000,
                    .tries = 4,
@@ -76,6 +77,12 @@ static struct dp_config make_config(void)
     memcpy(config.transfers[0].target_ip, &target.address, 16);
     config.transfers[0].source_port = 80;
     config.transfers[0].target_port = 8080;
+    config.transfers[0].multiplier = 2;
+    config.transfers[0].instances = 7;
+    config.transfers[1] = config.transfers[0];
+    config.transfers[1].transport = DP_UDP;
+    config.transfers[1].multiplier = 1;
+    config.transfers[1].instances = 0;
     return config;
 }
 
@@ -139,6 +146,7 @@ static void mirrored(struct scene *scene, struct script *script)
     uint32_t client = choice % CLIENTS;
     bool from_server = choice & 0x80;
     struct segment segment = {.flags = (uint8_t)(take(script) & 0x1f), .window = (uint16_t)(take(script) * 256)};
+    segment.transport = choice & 0x40 ? DP_UDP : DP_TCP;
     struct endpoint ends[2] = {endpoint(18, (uint8_t)(10 + client), 40000), endpoint(18, 2, 80)};
     segment.source = ends[from_server];
     segment.destination = ends[!from_server];
@@ -158,6 +166,7 @@ static void answered(struct scene *scene, struct script *script)
         .destination = endpoint(18, (uint8_t)(10 + client), 40000),
         .flags = (uint8_t)(take(script) & 0x1f),
         .window = (uint16_t)(take(script) * 256),
+        .transport = choice & 0x10 ? DP_UDP : DP_TCP,
     };
     segment.seq = near(script, 9000);
     segment.ack = near(script, choice & 0x20 ? scene->sent[client] : scene->iss[client] + 1);
@@ -180,6 +189,8 @@ static void collect(struct scene *scene)
             check(endpoint_equal(&packet.destination, &target));
             uint32_t client = ((const uint8_t *)&packet.source.address)[15] - 10u;
             check(client < CLIENTS);
+            if (packet.transport == DP_UDP)
+                continue;
             if (packet.flags & TCP_SYN)
                 scene->iss[client] = packet.seq;
             scene->sent[client] = packet.seq + packet.size;

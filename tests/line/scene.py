@@ -288,7 +288,9 @@ class Scene:
         check_ledger(self.counters())
         self.dataplane.drain()
         for _ in range(3):
-            self.sent()
+            for queue in range(self.dataplane.config.workers):
+                while self.dataplane.collect(TEST, queue):
+                    pass
             self.step()
         counters = self.counters()
         check_ledger(counters)

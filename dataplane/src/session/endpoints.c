@@ -1,6 +1,7 @@
 #include "endpoints.h"
 
 #include "../wire/bytes.h"
+#include "transfers.h"
 
 enum {
     FIRST_PORT = 1024,
@@ -62,7 +63,7 @@ static bool is_free(const struct endpoints *endpoints, const struct dp_transfer 
     struct endpoint target = {address_from_bytes(transfer->target_ip), transfer->target_port};
     if (flow_owner(client, endpoints->config->workers) != endpoints->worker)
         return false;
-    *flow = flow_make(client, &target);
+    *flow = flow_make(transfer_transport(transfer), client, &target);
     return !table_find(endpoints->forged, flow);
 }
 

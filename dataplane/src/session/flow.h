@@ -13,15 +13,19 @@ struct flow {
     struct address server;
     uint16_t client_port;
     uint16_t server_port;
+    uint32_t transport;     /* enum dp_transport */
     uint32_t encapsulation; /* tells equal addresses of two tunnels apart; 0: none */
+    uint32_t zero;          /* so that the key has no hole: it is compared as bytes */
 };
 
-static inline struct flow flow_make(const struct endpoint *client, const struct endpoint *server)
+static inline struct flow flow_make(uint32_t transport, const struct endpoint *client,
+                                    const struct endpoint *server)
 {
     return (struct flow){.client = client->address,
                          .server = server->address,
                          .client_port = client->port,
-                         .server_port = server->port};
+                         .server_port = server->port,
+                         .transport = transport};
 }
 
 static inline bool flow_equal(const struct flow *a, const struct flow *b)
@@ -44,8 +48,8 @@ static inline uint64_t hash_address(const struct address *address, uint64_t with
 
 static inline uint32_t flow_hash(const struct flow *flow)
 {
-    uint64_t ports =
-        (uint64_t)flow->client_port << 48 | (uint64_t)flow->server_port << 32 | flow->encapsulation;
+    uint64_t ports = (uint64_t)flow->client_port << 48 | (uint64_t)flow->server_port << 32 |
+                     (flow->encapsulation ^ flow->transport << 24);
     uint64_t hash = hash_address(&flow->client, ports) ^ hash_address(&flow->server, ~ports);
     return (uint32_t)(hash_mix(hash, 0xa0761d6478bd642f) >> 32);
 }

@@ -40,7 +40,8 @@ uint64_t connection_deadline(const struct replay *replay, const struct stream *s
     const struct dp_timing *timing = &replay->config->timing;
     if (!stream->session_count && stream_is_over(stream))
         return stream->heard + timing->linger;
-    uint64_t idle = stream->heard + timing->idle_timeout;
+    bool udp = stream->flow.transport == DP_UDP;
+    uint64_t idle = stream->heard + (udp ? timing->datagram_timeout : timing->idle_timeout);
     if (stream->session_count && stream_has_gap(stream)) {
         uint64_t gap = stream->gap_at + timing->gap_timeout;
         return gap < idle ? gap : idle;
@@ -167,7 +168,7 @@ enum drop connection_open(struct replay *replay, const struct dp_transfer *trans
         return drop;
     struct stream *stream = pool_take(&replay->streams);
     stream_open(stream, flow, packet, context->now);
-    stats_add(&context->stats->mirror_syn, 1);
+    stats_add(&context->stats->mirror_syn, packet->transport == DP_TCP);
     keep_stream(replay, stream, transfer);
     connection_open_sessions(replay, stream);
     if (stream->sessions)

@@ -50,7 +50,7 @@ void replay_close(struct replay *replay)
 
 bool replay_is_from_client(const struct replay *replay, const struct packet *packet)
 {
-    return transfers_match_source(&replay->transfers, &packet->destination) != NULL;
+    return transfers_match_source(&replay->transfers, packet->transport, &packet->destination) != NULL;
 }
 
 static enum drop on_syn(struct replay *replay, struct stream *stream, const struct packet *packet)
@@ -148,6 +148,37 @@ static enum drop on_joining(struct replay *replay, struct stream *stream, const 
     return append(replay, stream, packet);
 }
 
+/* UDP: each datagram is a chunk, and leaves as it came. */
+static enum drop on_datagram(struct replay *replay, struct stream *stream, const struct packet *packet)
+{
+    struct session_context *context = &replay->context;
+    stream->heard = context->now;
+    if (!stream->sessions)
+        return DROP_connection_ended;
+    if (packet->size > session_most_datagram(stream->sessions, context))
+        return DROP_too_large;
+    if (stream->held + packet->size > replay->config->limits.backlog_bytes)
+        return DROP_buffers_full;
+    struct chunk *chunk = stream_append_datagram(stream, &context->chunks, packet);
+    if (!chunk)
+        return DROP_buffers_full;
+    uint64_t taken = (uint64_t)packet->size * stream->session_count;
+    stats_add(&context->stats->request_bytes_taken, taken);
+    stats_add(&context->stats->request_bytes_pending, taken);
+    for (struct session *session = stream->sessions; session; session = session->sibling) {
+        session->chunk = session->chunk ? session->chunk : chunk;
+        ready_push(replay, session);
+    }
+    return DROP_NONE;
+}
+
+static enum drop on_first_datagram(struct replay *replay, const struct dp_transfer *transfer,
+                                   const struct flow *flow, const struct packet *packet)
+{
+    enum drop drop = connection_open(replay, transfer, flow, packet);
+    return drop ? drop : on_datagram(replay, table_find(&replay->mirrored, flow), packet);
+}
+
 enum { FURTHEST = 1 << 30 };
 
 static enum drop on_client(struct replay *replay, struct stream *stream, const struct packet *packet)
@@ -155,6 +186,8 @@ static enum drop on_client(struct replay *replay, struct stream *stream, const s
     struct stats *stats = replay->context.stats;
     stats_add(&stats->mirror_client_frames, 1);
     stats_add(&stats->mirror_client_payload, packet->size != 0);
+    if (packet->transport == DP_UDP)
+        return on_datagram(replay, stream, packet);
     if (packet->flags & TCP_SYN)
         return on_syn(replay, stream, packet);
     if (stream->joining)
@@ -186,12 +219,16 @@ static enum drop on_server(struct replay *replay, struct stream *stream, const s
 
 static enum drop on_unknown(struct replay *replay, const struct flow *flow, const struct packet *packet)
 {
-    const struct dp_transfer *transfer = transfers_match_source(&replay->transfers, &packet->destination);
+    const struct dp_transfer *transfer =
+        transfers_match_source(&replay->transfers, packet->transport, &packet->destination);
     if (!transfer)
-        return transfers_match_source(&replay->transfers, &packet->source) ? DROP_no_connection
-                                                                           : DROP_no_transfer;
+        return transfers_match_source(&replay->transfers, packet->transport, &packet->source)
+                   ? DROP_no_connection
+                   : DROP_no_transfer;
     stats_add(&replay->context.stats->mirror_client_frames, 1);
     stats_add(&replay->context.stats->mirror_client_payload, packet->size != 0);
+    if (packet->transport == DP_UDP)
+        return on_first_datagram(replay, transfer, flow, packet);
     if ((packet->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
         return connection_open(replay, transfer, flow, packet);
     return connection_open_joining(replay, transfer, flow, packet);
@@ -200,14 +237,14 @@ static enum drop on_unknown(struct replay *replay, const struct flow *flow, cons
 enum drop replay_on_mirror(struct replay *replay, const struct packet *packet, uint64_t now)
 {
     replay->context.now = now;
-    struct flow flow = flow_make(&packet->source, &packet->destination);
+    struct flow flow = flow_make(packet->transport, &packet->source, &packet->destination);
     struct stream *stream = NULL;
     if (transfers_have_port(&replay->transfers, packet->destination.port))
         stream = table_find(&replay->mirrored, &flow);
     if (stream)
         return on_client(replay, stream, packet);
     if (transfers_have_port(&replay->transfers, packet->source.port)) {
-        struct flow reverse = flow_make(&packet->destination, &packet->source);
+        struct flow reverse = flow_make(packet->transport, &packet->destination, &packet->source);
         stream = table_find(&replay->mirrored, &reverse);
     }
     return stream ? on_server(replay, stream, packet) : on_unknown(replay, &flow, packet);
@@ -218,7 +255,8 @@ enum drop replay_on_mirror(struct replay *replay, const struct packet *packet, u
 /* RFC 9293 3.10.7.1: what nobody claims is answered with a RST, so that the target lets go of it. */
 static enum drop on_stray(struct replay *replay, const struct flow *flow, const struct packet *packet)
 {
-    const struct dp_transfer *transfer = transfers_match_target(&replay->transfers, &packet->source);
+    const struct dp_transfer *transfer =
+        transfers_match_target(&replay->transfers, packet->transport, &packet->source);
     if (!transfer)
         return DROP_no_transfer;
     uint16_t index = (uint16_t)(transfer - replay->config->transfers);
@@ -231,7 +269,7 @@ enum drop replay_on_answer(struct replay *replay, const struct packet *packet, u
 {
     struct stats *stats = replay->context.stats;
     replay->context.now = now;
-    struct flow flow = flow_make(&packet->destination, &packet->source);
+    struct flow flow = flow_make(packet->transport, &packet->destination, &packet->source);
     struct session *session = table_find(&replay->forged, &flow);
     if (!session)
         return on_stray(replay, &flow, packet);
@@ -263,7 +301,7 @@ static void on_stream_time(struct replay *replay, struct stream *stream)
         connection_watch(replay, stream);
         return;
     }
-    if (stream->session_count && now < stream->heard + timing->idle_timeout) {
+    if (stream->session_count && stream_has_gap(stream) && now < stream->heard + timing->idle_timeout) {
         end_at_gap(replay, stream);
         return;
     }
@@ -310,6 +348,7 @@ static bool next_stray(const struct replay *replay, struct segment *segment)
         .source = {stray->flow.client, stray->flow.client_port},
         .destination = {stray->flow.server, stray->flow.server_port},
         .transfer = stray->transfer,
+        .transport = DP_TCP,
         .seq = stray->seq,
         .flags = TCP_RST,
         .options.window_scale = NO_WINDOW_SCALE,

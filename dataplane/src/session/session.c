@@ -2,6 +2,7 @@
 
 enum {
     TCP_HEADER = 20,
+    UDP_HEADER = 8,
     IPV4_HEADER = 20,
     IPV6_HEADER = 40,
     NANOSECONDS_PER_MILLI = 1000000,
@@ -16,10 +17,25 @@ static uint32_t initial_sequence_number(const struct flow *flow, uint64_t clock)
     return (uint32_t)(clock >> 12) + flow_hash(flow);
 }
 
+static bool is_udp(const struct session *session)
+{
+    return session->flow.transport == DP_UDP;
+}
+
+/* What a packet on the test port carries behind its IP header. */
+static uint32_t link_payload(const struct session *session, const struct session_context *context)
+{
+    return context->mtu - (address_is_ipv4(&session->flow.server) ? IPV4_HEADER : IPV6_HEADER);
+}
+
 static uint32_t link_mss(const struct session *session, const struct session_context *context)
 {
-    uint32_t ip = address_is_ipv4(&session->flow.server) ? IPV4_HEADER : IPV6_HEADER;
-    return context->mtu - ip - TCP_HEADER;
+    return link_payload(session, context) - TCP_HEADER;
+}
+
+uint32_t session_most_datagram(const struct session *session, const struct session_context *context)
+{
+    return min32(link_payload(session, context) - UDP_HEADER, CHUNK_BYTES);
 }
 
 /* The production client's own options; its MSS only as far as the test port carries it. */
@@ -159,8 +175,8 @@ void session_end(struct session *session, struct session_context *context, enum 
     if (session->end)
         return;
     session->end = (uint8_t)end;
-    session->reset_due = end != END_complete && end != END_target_reset && end != END_target_closed &&
-                         end != END_target_refused;
+    session->reset_due = !is_udp(session) && end != END_complete && end != END_target_reset &&
+                         end != END_target_closed && end != END_target_refused;
     uint32_t lost = session->stream->next - session->delivered;
     stats_add(&context->stats->request_bytes_abandoned, lost);
     stats_sub(&context->stats->request_bytes_pending, lost);
@@ -205,6 +221,10 @@ static enum drop take_event(struct session *session, struct session_context *con
 enum drop session_on_answer(struct session *session, struct session_context *context,
                             const struct packet *packet)
 {
+    if (is_udp(session)) {
+        stats_add(&context->stats->answer_bytes, packet->size);
+        return DROP_NONE;
+    }
     uint32_t before = tcp_received(&session->tcp);
     struct tcp_options ours = options_of(session, context);
     enum tcp_event event =
@@ -248,6 +268,8 @@ static uint64_t silent_at(const struct session *session, const struct session_co
 uint64_t session_deadline(const struct session *session, const struct session_context *context)
 {
     uint64_t deadline = session->tcp.retransmit_at;
+    if (is_udp(session))
+        return TIMER_NEVER;
     if (session->ack_mirrored && session->tcp.ack_due)
         deadline = sooner(deadline, session->answered_at + MOST_ACK_DELAY);
     if (session->tcp.state == SYN_SENT || !waits_for_target(session))
@@ -299,6 +321,8 @@ static void address_segment(const struct session *session, struct segment *segme
     segment->source = (struct endpoint){session->flow.client, session->flow.client_port};
     segment->destination = (struct endpoint){session->flow.server, session->flow.server_port};
     segment->transfer = session->transfer;
+    segment->transport = (uint8_t)session->flow.transport;
+    segment->flags = 0;
     segment->size = 0;
     segment->piece_count = 0;
     segment->sack_count = 0;
@@ -326,11 +350,34 @@ static void allow_receiving(const struct session *session, const struct session_
     allowed->edge = reference + session->stream->window;
 }
 
+/* A datagram leaves as it came, whenever it can. */
+static bool next_datagram(const struct session *session, struct segment *segment)
+{
+    const struct chunk *chunk = session->chunk;
+    if (!chunk)
+        return false;
+    segment->size = chunk->size;
+    segment->pieces[segment->piece_count++] = (struct piece){chunk->bytes, chunk->size};
+    return true;
+}
+
+static void datagram_sent(struct session *session, struct session_context *context)
+{
+    uint32_t size = session->chunk->size;
+    session->delivered += size;
+    stats_add(&context->stats->datagrams_sent, 1);
+    stats_add(&context->stats->request_bytes_acked, size);
+    stats_sub(&context->stats->request_bytes_pending, size);
+    session->chunk = stream_release(session->stream, &context->chunks, session->chunk);
+}
+
 bool session_next(struct session *session, struct session_context *context, struct segment *segment)
 {
     address_segment(session, segment);
     if (session->end)
         return session->reset_due && tcp_plan_reset(&session->tcp, segment);
+    if (is_udp(session))
+        return next_datagram(session, segment);
     struct tcp_allowance allowed = {.end = session->gate, .fin = session->fin_open};
     allow_receiving(session, context, &allowed);
     struct tcp_options ours = options_of(session, context);
@@ -347,6 +394,10 @@ void session_sent(struct session *session, struct session_context *context, cons
 {
     if (session->end) {
         session->reset_due = false;
+        return;
+    }
+    if (is_udp(session)) {
+        datagram_sent(session, context);
         return;
     }
     tcp_sent(&session->tcp, segment, context->now);

@@ -71,6 +71,9 @@ void session_on_time(struct session *session, struct session_context *context);
 bool session_next(struct session *session, struct session_context *context, struct segment *segment);
 void session_sent(struct session *session, struct session_context *context, const struct segment *segment);
 
+/* UDP: the largest datagram that the test port carries in one frame. */
+uint32_t session_most_datagram(const struct session *session, const struct session_context *context);
+
 /* When session_on_time must be called at the latest. */
 uint64_t session_deadline(const struct session *session, const struct session_context *context);
 

@@ -270,6 +270,18 @@ enum drop stream_append(struct stream *stream, struct pool *chunks, const struct
     return drop;
 }
 
+struct chunk *stream_append_datagram(struct stream *stream, struct pool *chunks, const struct packet *packet)
+{
+    struct span span = {packet->payload, stream->next, packet->size, 0};
+    struct chunk *chunk = chunk_new(chunks, &span);
+    if (!chunk)
+        return NULL;
+    chunk_fill(chunk, &span);
+    stream->held += chunk->size;
+    link_tail(stream, chunk);
+    return chunk;
+}
+
 struct chunk *stream_release(struct stream *stream, struct pool *chunks, struct chunk *chunk)
 {
     struct chunk *next = chunk->next;

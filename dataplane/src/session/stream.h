@@ -81,6 +81,9 @@ void stream_note(struct stream *stream, const struct packet *packet);
 enum drop stream_append(struct stream *stream, struct pool *chunks, const struct packet *packet,
                         uint64_t now);
 
+/* UDP: the datagram as a chunk of its own, or NULL if there is no memory. It fits into a chunk. */
+struct chunk *stream_append_datagram(struct stream *stream, struct pool *chunks, const struct packet *packet);
+
 /* The production server's segment: its SYN-ACK gives the origin, its RST ends the conversation. */
 void stream_on_server(struct stream *stream, const struct packet *packet);
 

@@ -9,41 +9,47 @@ void transfers_open(struct transfers *transfers, const struct dp_config *config)
     }
 }
 
+uint32_t transfer_transport(const struct dp_transfer *transfer)
+{
+    return transfer->transport ? transfer->transport : DP_TCP;
+}
+
 static struct endpoint target_of(const struct dp_transfer *transfer)
 {
     return (struct endpoint){address_from_bytes(transfer->target_ip), transfer->target_port};
 }
 
 /* A source without an address means any address of the target's family. */
-static bool is_source(const struct dp_transfer *transfer, const struct endpoint *endpoint)
+static bool is_source(const struct dp_transfer *transfer, uint32_t transport, const struct endpoint *endpoint)
 {
     struct address source = address_from_bytes(transfer->source_ip);
     struct address target = address_from_bytes(transfer->target_ip);
-    if (transfer->source_port != endpoint->port)
+    if (transfer->source_port != endpoint->port || transfer_transport(transfer) != transport)
         return false;
     if (address_is_any(&source))
         return address_is_ipv4(&target) == address_is_ipv4(&endpoint->address);
     return address_equal(&source, &endpoint->address);
 }
 
-const struct dp_transfer *transfers_match_source(const struct transfers *transfers,
+const struct dp_transfer *transfers_match_source(const struct transfers *transfers, uint32_t transport,
                                                  const struct endpoint *endpoint)
 {
     if (!transfers_have_port(transfers, endpoint->port))
         return NULL;
     for (uint32_t i = 0; i < transfers->config->transfer_count; i++)
-        if (is_source(&transfers->config->transfers[i], endpoint))
+        if (is_source(&transfers->config->transfers[i], transport, endpoint))
             return &transfers->config->transfers[i];
     return NULL;
 }
 
-const struct dp_transfer *transfers_match_target(const struct transfers *transfers,
+const struct dp_transfer *transfers_match_target(const struct transfers *transfers, uint32_t transport,
                                                  const struct endpoint *endpoint)
 {
     for (uint32_t i = 0; i < transfers->config->transfer_count; i++) {
-        struct endpoint target = target_of(&transfers->config->transfers[i]);
-        if (endpoint_equal(&target, endpoint))
-            return &transfers->config->transfers[i];
+        const struct dp_transfer *transfer = &transfers->config->transfers[i];
+        struct endpoint target = target_of(transfer);
+        if (endpoint_equal(&target, endpoint) && transfer_transport(transfer) == transport)
+            return transfer;
     }
     return NULL;
 }

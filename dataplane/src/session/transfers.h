@@ -16,11 +16,14 @@ struct transfers {
 
 void transfers_open(struct transfers *transfers, const struct dp_config *config);
 
-/* The first transfer whose source, or whose target, is this endpoint; or NULL. */
-const struct dp_transfer *transfers_match_source(const struct transfers *transfers,
+/* The first transfer of this transport whose source, or whose target, is this endpoint; or NULL. */
+const struct dp_transfer *transfers_match_source(const struct transfers *transfers, uint32_t transport,
                                                  const struct endpoint *endpoint);
-const struct dp_transfer *transfers_match_target(const struct transfers *transfers,
+const struct dp_transfer *transfers_match_target(const struct transfers *transfers, uint32_t transport,
                                                  const struct endpoint *endpoint);
+
+/* DP_TCP where the configuration says nothing. */
+uint32_t transfer_transport(const struct dp_transfer *transfer);
 
 static inline bool transfers_have_port(const struct transfers *transfers, uint16_t port)
 {

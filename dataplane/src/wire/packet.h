@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "dataplane.h"
+
 enum tcp_flag { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_PSH = 8, TCP_ACK = 16 };
 
 #define NO_WINDOW_SCALE 0xff
@@ -36,6 +38,7 @@ struct tcp_options {
 struct packet {
     struct endpoint source;
     struct endpoint destination;
+    uint8_t transport; /* enum dp_transport; of what follows UDP has only size and payload */
     uint32_t seq;
     uint32_t ack;
     uint32_t window; /* as in the header, not scaled */

@@ -15,7 +15,7 @@ enum {
     IPV6_HEADER = 40,
     MAX_EXTENSIONS = 8,
     TCP_HEADER = 20,
-    PROTOCOL_TCP = 6,
+    UDP_HEADER = 8,
 };
 
 /* What is left to read. */
@@ -148,7 +148,7 @@ static enum drop parse_options(const uint8_t *at, uint32_t size, struct tcp_opti
  * 16-byte form of an IPv4 address adds 0xffff twice, which is zero in one's complement. */
 static bool checksum_is_right(const struct view *segment, const struct packet *packet)
 {
-    uint8_t pseudo[4] = {0, PROTOCOL_TCP, (uint8_t)(segment->size >> 8), (uint8_t)segment->size};
+    uint8_t pseudo[4] = {0, packet->transport, (uint8_t)(segment->size >> 8), (uint8_t)segment->size};
     uint64_t sum = checksum_add(0, (const uint8_t *)&packet->source.address, 16);
     sum = checksum_add(sum, (const uint8_t *)&packet->destination.address, 16);
     sum = checksum_add(sum, pseudo, sizeof(pseudo));
@@ -187,6 +187,30 @@ static enum drop parse_tcp(struct view *view, bool verify, struct packet *packet
     return drop;
 }
 
+/* RFC 768: no checksum is a zero, in IPv4 only (RFC 8200 8.1). */
+static enum drop parse_udp(struct view *view, bool verify, struct packet *packet)
+{
+    if (view->size < UDP_HEADER)
+        return DROP_bad_udp_header;
+    const uint8_t *header = view->at;
+    uint32_t size = load16(header + 4);
+    if (size < UDP_HEADER || size > view->size)
+        return DROP_bad_udp_header;
+    view->size = size;
+    bool unchecked = load16(header + 6) == 0 && address_is_ipv4(&packet->source.address);
+    if (verify && !unchecked && !checksum_is_right(view, packet))
+        return DROP_bad_checksum;
+    packet->source.port = load16(header);
+    packet->destination.port = load16(header + 2);
+    packet->seq = packet->ack = packet->window = 0;
+    packet->flags = 0;
+    packet->options = (struct tcp_options){.window_scale = NO_WINDOW_SCALE};
+    skip(view, UDP_HEADER);
+    packet->payload = view->at;
+    packet->size = view->size;
+    return DROP_NONE;
+}
+
 enum drop parse_frame(const struct frame *frame, bool verify_checksums, struct packet *packet)
 {
     struct view view = {frame->data, frame->size};
@@ -203,7 +227,8 @@ enum drop parse_frame(const struct frame *frame, bool verify_checksums, struct p
         return DROP_not_ip;
     if (drop)
         return drop;
-    if (protocol != PROTOCOL_TCP)
-        return DROP_not_tcp;
-    return parse_tcp(&view, verify_checksums, packet);
+    packet->transport = protocol;
+    if (protocol == DP_TCP)
+        return parse_tcp(&view, verify_checksums, packet);
+    return protocol == DP_UDP ? parse_udp(&view, verify_checksums, packet) : DROP_other_transport;
 }

@@ -3,7 +3,14 @@
 #include "bytes.h"
 #include "checksum.h"
 
-enum { ETHERNET_HEADER = 14, IPV4_HEADER = 20, IPV6_HEADER = 40, TCP_HEADER = 20, HOP_LIMIT = 64 };
+enum {
+    ETHERNET_HEADER = 14,
+    IPV4_HEADER = 20,
+    IPV6_HEADER = 40,
+    TCP_HEADER = 20,
+    UDP_HEADER = 8,
+    HOP_LIMIT = 64,
+};
 
 static uint8_t *write_link(uint8_t *at, const struct link_addresses *link, bool ipv4)
 {
@@ -13,14 +20,14 @@ static uint8_t *write_link(uint8_t *at, const struct link_addresses *link, bool 
     return at + ETHERNET_HEADER;
 }
 
-static uint8_t *write_ipv4(uint8_t *at, const struct segment *segment, uint32_t tcp_size)
+static uint8_t *write_ipv4(uint8_t *at, const struct segment *segment, uint32_t size)
 {
     memset(at, 0, IPV4_HEADER);
     at[0] = 0x45;
-    store16(at + 2, IPV4_HEADER + tcp_size);
+    store16(at + 2, IPV4_HEADER + size);
     store16(at + 6, 0x4000); /* don't fragment; so the identification may be 0 (RFC 6864) */
     at[8] = HOP_LIMIT;
-    at[9] = 6;
+    at[9] = segment->transport;
     memcpy(at + 12, (const uint8_t *)&segment->source.address + 12, 4);
     memcpy(at + 16, (const uint8_t *)&segment->destination.address + 12, 4);
     uint16_t sum = checksum_fold(checksum_add(0, at, IPV4_HEADER));
@@ -28,11 +35,11 @@ static uint8_t *write_ipv4(uint8_t *at, const struct segment *segment, uint32_t 
     return at + IPV4_HEADER;
 }
 
-static uint8_t *write_ipv6(uint8_t *at, const struct segment *segment, uint32_t tcp_size)
+static uint8_t *write_ipv6(uint8_t *at, const struct segment *segment, uint32_t size)
 {
     store32(at, 0x60000000);
-    store16(at + 4, tcp_size);
-    at[6] = 6;
+    store16(at + 4, size);
+    at[6] = segment->transport;
     at[7] = HOP_LIMIT;
     memcpy(at + 8, &segment->source.address, 16);
     memcpy(at + 24, &segment->destination.address, 16);
@@ -118,6 +125,18 @@ static uint32_t options_size(const struct segment *segment)
     return size + (segment->sack_count ? 4u + 8u * segment->sack_count : 0u);
 }
 
+/* Copies the payload behind the header and sums up both and the pseudo-header. */
+static uint16_t transport_checksum(uint8_t *at, const struct segment *segment, uint32_t header_size)
+{
+    uint64_t sum = write_payload(at + header_size, segment);
+    uint8_t pseudo[4] = {0, segment->transport};
+    store16(pseudo + 2, header_size + segment->size);
+    sum = checksum_add(sum, (const uint8_t *)&segment->source.address, 16);
+    sum = checksum_add(sum, (const uint8_t *)&segment->destination.address, 16);
+    sum = checksum_add(sum, pseudo, sizeof(pseudo));
+    return checksum_fold(checksum_add(sum, at, header_size));
+}
+
 static void write_tcp(uint8_t *at, const struct segment *segment, uint32_t header_size)
 {
     store16(at, segment->source.port);
@@ -130,23 +149,33 @@ static void write_tcp(uint8_t *at, const struct segment *segment, uint32_t heade
     store32(at + 16, 0);
     write_options(at + TCP_HEADER, segment);
 
-    uint64_t sum = write_payload(at + header_size, segment);
-    uint8_t pseudo[4] = {0, 6};
-    store16(pseudo + 2, header_size + segment->size);
-    sum = checksum_add(sum, (const uint8_t *)&segment->source.address, 16);
-    sum = checksum_add(sum, (const uint8_t *)&segment->destination.address, 16);
-    sum = checksum_add(sum, pseudo, sizeof(pseudo));
-    uint16_t folded = checksum_fold(checksum_add(sum, at, header_size));
-    memcpy(at + 16, &folded, 2);
+    uint16_t sum = transport_checksum(at, segment, header_size);
+    memcpy(at + 16, &sum, 2);
+}
+
+/* RFC 768: a checksum of zero is sent as ones, because zero means that there is none. */
+static void write_udp(uint8_t *at, const struct segment *segment)
+{
+    store16(at, segment->source.port);
+    store16(at + 2, segment->destination.port);
+    store16(at + 4, UDP_HEADER + segment->size);
+    store16(at + 6, 0);
+    uint16_t sum = transport_checksum(at, segment, UDP_HEADER);
+    sum = sum ? sum : UINT16_MAX;
+    memcpy(at + 6, &sum, 2);
 }
 
 void rewrite_segment(const struct segment *segment, const struct link_addresses *link, struct frame *frame)
 {
     bool ipv4 = address_is_ipv4(&segment->destination.address);
-    uint32_t header_size = TCP_HEADER + options_size(segment);
-    uint32_t tcp_size = header_size + segment->size;
+    bool udp = segment->transport == DP_UDP;
+    uint32_t header_size = udp ? UDP_HEADER : TCP_HEADER + options_size(segment);
+    uint32_t size = header_size + segment->size;
     uint8_t *at = write_link(frame->data, link, ipv4);
-    at = ipv4 ? write_ipv4(at, segment, tcp_size) : write_ipv6(at, segment, tcp_size);
-    write_tcp(at, segment, header_size);
-    frame->size = (uint32_t)(at - frame->data) + tcp_size;
+    at = ipv4 ? write_ipv4(at, segment, size) : write_ipv6(at, segment, size);
+    if (udp)
+        write_udp(at, segment);
+    else
+        write_tcp(at, segment, header_size);
+    frame->size = (uint32_t)(at - frame->data) + size;
 }

@@ -26,6 +26,7 @@ struct segment {
     struct endpoint source;
     struct endpoint destination;
     uint32_t transfer; /* whose target this goes to: gives the next hop */
+    uint8_t transport; /* enum dp_transport; for UDP only size and pieces follow */
     uint32_t seq;
     uint32_t ack;
     uint16_t window;
