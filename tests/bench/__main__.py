@@ -15,13 +15,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from appliance.errors import XdpcopyError
+from appliance.errors import MachineError
 from tests.bench import lab, native, parts, report
 from tests.bench.native import BenchError
 
 PARTS = ("parse", "line", "lab")
 OUTPUT = native.BUILD.parent / "bench.json"
 SCHEMA = 1
+WIDTH = 120  # of tables that go into a file
 
 Measure = Callable[..., Any]
 Draw = Callable[[Any], Table]
@@ -37,6 +38,8 @@ def main() -> int:
     """Exit status 0 only if every part that was asked for has a result."""
     arguments = read_arguments()
     console = Console(stderr=arguments.json)
+    if not console.is_terminal:
+        console = Console(stderr=arguments.json, width=WIDTH)
     results: dict[str, Any] = {
         "schema": SCHEMA,
         "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -51,7 +54,7 @@ def main() -> int:
             with console.status(f"{name} …"):
                 results[name] = measure(quick=arguments.quick)
             console.print(draw(results[name]))
-        except (BenchError, XdpcopyError, OSError) as error:
+        except (BenchError, MachineError, OSError) as error:
             results["failed"][name] = str(error)
             console.print(f"{name}: {error}", style="red", markup=False, highlight=False)
     write(results, console, to_stdout=arguments.json)

@@ -29,6 +29,7 @@
 
 struct plan {
     __u32 next;        /* the number of the next frame */
+    __u32 end;         /* of the first that may not be sent yet; the sender moves it while it runs */
     __u32 connections; /* a multiple of GROUP */
     __u32 device;      /* where to: an interface */
     __u32 isn;         /* of the first connection */
@@ -39,6 +40,7 @@ struct plan {
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
     __uint(max_entries, 1);
     __type(key, __u32);
     __type(value, struct plan);
@@ -120,6 +122,8 @@ int generate(struct xdp_md *ctx)
     struct plan *plan = bpf_map_lookup_elem(&plan_map, &zero);
     if (!plan)
         return XDP_ABORTED;
+    if (plan->next >= *(volatile __u32 *)&plan->end)
+        return XDP_DROP; /* not yet: the kernel asks again at once */
     struct said said;
     choose(plan, plan->next, &said);
     __u32 payload = said.flags & FLAG_PSH ? plan->request : 0;

@@ -3,42 +3,40 @@
  *   generator OBJECT DEVICE OWN-STATS RECEIVER-STATS --connections=512 --window=1024 --rate=0 --seconds=5
  *
  * The kernel sends live frames (BPF_PROG_RUN, Linux 5.18): no skb, no copy, so one core offers more than any
- * receiver on another takes. With a window, no more frames are under way than that: the receiver's counter
- * mirror_frames is read from its stats segment. Without one (0) as many go out as the core can send, or
- * --rate a second. Its own count is sent_frames of a stats segment. Ends after --seconds, or at SIGTERM;
- * prints JSON.
+ * receiver on another takes. One thread is inside the kernel all the time; the other wakes now and then and
+ * says how far it may go. With a window, no more frames are under way than that: the receiver's counter
+ * mirror_frames is read from its stats segment, and the receiver is never idle and never overrun. Without
+ * one (0) it is --rate frames a second, or (0) as many as the core can send. Its own count is sent_frames of
+ * a stats segment. Ends after --seconds, or at SIGTERM; prints JSON.
  */
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <net/if.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "bench.h"
 #include "files.h"
-#include "observe/stats.h"
-#include "program.h"
 #include "talk.h"
 
 enum {
-    CHUNK = 512,       /* frames of one run: that setting up is little of it */
-    LEAST_CHUNK = 128, /* unless there is nothing else to do */
-    BATCH = 64,        /* frames between two looks of the receiver's driver */
-    PAUSE = 50 * 1000 * 1000,
+    BATCH = 64,                  /* frames between two looks of the receiver's driver */
+    TICK = 100 * 1000,           /* nanoseconds between two looks at the receiver */
+    PATIENCE = 20 * 1000 * 1000, /* nanoseconds after which what did not arrive is lost */
     ANSWER = 64,
 };
 
 #define SECOND 1000000000ull
 
-/* As in generate.bpf.c. */
+/* As in generate.bpf.c; a page that the kernel shares. */
 struct plan {
     uint32_t next;
+    uint32_t end;
     uint32_t connections;
     uint32_t device;
     uint32_t isn;
@@ -50,13 +48,15 @@ struct plan {
 struct generator {
     struct stats_segment *own;
     const struct stats_segment *receiver;
+    struct plan *plan;
     int program;
     uint8_t frame[TALK_FRAME];
     uint32_t size;
-    uint64_t sent;
     uint64_t window;
     uint64_t rate;
-    uint64_t start;
+    uint64_t lost;     /* frames that were sent and did not arrive, as it seems */
+    uint32_t arrived;  /* at the receiver, at the last look */
+    uint64_t moved_at; /* when that last changed */
 };
 
 static volatile sig_atomic_t stopped;
@@ -66,6 +66,8 @@ static void stop(int number)
     (void)number;
     stopped = 1;
 }
+
+/* --- the plan ------------------------------------------------------------------------------------------- */
 
 /* A request of the benchmark's client, without TCP options. */
 static void make_frame(struct generator *generator, struct plan *plan)
@@ -88,13 +90,15 @@ static void make_frame(struct generator *generator, struct plan *plan)
     }
 }
 
-static int map_of(const struct program *program, const char *name)
+static struct plan *map_plan(const struct program *program)
 {
     struct program_map map;
-    for (uint32_t i = 0; program_map_at(program, i, &map) == 0; i++)
-        if (strcmp(map.name, name) == 0)
-            return map.fd;
-    bench_fail("the program has no map %s", name);
+    if (program_map_at(program, 0, &map))
+        bench_fail("the program has no plan");
+    void *memory = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED, map.fd, 0);
+    if (memory == MAP_FAILED)
+        bench_fail("the plan cannot be mapped: %s", strerror(errno));
+    return memory;
 }
 
 static void load(struct generator *generator, const char *object, const char *device, uint32_t connections)
@@ -105,68 +109,116 @@ static void load(struct generator *generator, const char *object, const char *de
     if (!plan.device)
         bench_fail("there is no device %s", device);
     make_frame(generator, &plan);
-    uint32_t zero = 0;
-    if (map_update(map_of(program, "plan_map"), (const uint8_t *)&zero, (const uint8_t *)&plan))
-        bench_fail("the plan cannot be written");
+    generator->plan = map_plan(program);
+    *generator->plan = plan;
     generator->program = program_fd(program);
 }
 
-/* Sends the next frames of the plan. */
-static void send_frames(struct generator *generator, uint32_t count)
-{
-    LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = generator->frame, .data_size_in = generator->size,
-                .repeat = (int)count, .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = BATCH);
-    int code = bpf_prog_test_run_opts(generator->program, &options);
-    if (code && errno != EINTR)
-        bench_fail("the kernel does not send live frames (Linux 5.18): %s", strerror(errno));
-    generator->sent += count;
-    stats_set(&generator->own->stats[0].sent_frames, generator->sent);
-}
+/* --- the thread in the kernel --------------------------------------------------------------------------- */
 
-/* How many frames may go now. */
-static uint64_t allowed(const struct generator *generator)
+static void *send_all(void *argument)
 {
-    if (generator->window) {
-        uint64_t under_way = generator->sent - stats_get(&generator->receiver->stats[0].mirror_frames);
-        return under_way < generator->window ? generator->window - under_way : 0;
+    const struct generator *generator = argument;
+    while (!stopped) {
+        LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = generator->frame, .data_size_in = generator->size,
+                    .repeat = INT32_MAX, .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = BATCH);
+        if (bpf_prog_test_run_opts(generator->program, &options) && errno != EINTR)
+            bench_fail("the kernel does not send live frames (Linux 5.18): %s", strerror(errno));
     }
-    if (!generator->rate)
-        return CHUNK;
-    uint64_t due = (bench_clock() - generator->start) * generator->rate / SECOND;
-    return due > generator->sent ? due - generator->sent : 0;
+    return NULL;
 }
 
-/* One frame for each connection, never too many at once; then time for what they cause. */
+/* --- the thread that watches ---------------------------------------------------------------------------- */
+
+static uint32_t sent_of(const struct generator *generator)
+{
+    return __atomic_load_n(&generator->plan->next, __ATOMIC_RELAXED);
+}
+
+static void allow(struct generator *generator, uint64_t end)
+{
+    __atomic_store_n(&generator->plan->end, (uint32_t)end, __ATOMIC_RELAXED);
+}
+
+/* Frames that the receiver has taken, and those that will never come. */
+static uint64_t done(struct generator *generator, uint64_t now)
+{
+    uint32_t arrived = (uint32_t)stats_get(&generator->receiver->stats[0].mirror_frames);
+    if (arrived != generator->arrived) {
+        generator->arrived = arrived;
+        generator->moved_at = now;
+    }
+    uint32_t missing = sent_of(generator) - arrived;
+    if (now - generator->moved_at > PATIENCE) {
+        generator->lost = missing;
+        generator->moved_at = now;
+    }
+    if (generator->lost > missing)
+        generator->lost = missing; /* they were late */
+    return arrived + generator->lost;
+}
+
+static void wait_tick(struct generator *generator)
+{
+    struct timespec tick = {0, TICK};
+    nanosleep(&tick, NULL);
+    stats_set(&generator->own->stats[0].sent_frames, sent_of(generator));
+}
+
+/* The next frame of each connection, a batch at a time, and a moment for what they cause. */
 static void send_round(struct generator *generator, uint32_t connections)
 {
-    struct timespec pause = {0, PAUSE};
-    for (uint32_t sent = 0; sent < connections && !stopped; sent += BATCH) {
-        send_frames(generator, BATCH);
-        struct timespec moment = {0, PAUSE / 200};
-        nanosleep(&moment, NULL);
+    uint32_t end = sent_of(generator) + connections;
+    for (uint32_t at = sent_of(generator); at < end && !stopped;) {
+        at += BATCH;
+        allow(generator, at);
+        for (int i = 0; i < 10; i++)
+            wait_tick(generator);
     }
-    nanosleep(&pause, NULL);
+    for (int i = 0; i < 500 && !stopped; i++)
+        wait_tick(generator);
 }
 
 static void send_exchanges(struct generator *generator, uint64_t seconds)
 {
-    uint64_t before = generator->sent;
-    generator->start = bench_clock() - (generator->rate ? generator->sent * SECOND / generator->rate : 0);
     uint64_t start = bench_clock();
-    uint64_t least = generator->window && generator->window < 2 * LEAST_CHUNK ? 1 : LEAST_CHUNK;
-    while (!stopped && bench_clock() - start < seconds * SECOND) {
-        uint64_t count = allowed(generator);
-        if (count >= least)
-            send_frames(generator, count < CHUNK ? (uint32_t)count : CHUNK);
+    uint32_t before = sent_of(generator);
+    generator->moved_at = start;
+    for (uint64_t now; !stopped && (now = bench_clock()) - start < seconds * SECOND; wait_tick(generator)) {
+        if (generator->window)
+            allow(generator, done(generator, now) + generator->window);
+        else if (generator->rate)
+            allow(generator, before + (now - start) * generator->rate / SECOND);
+        else
+            allow(generator, UINT32_MAX);
     }
-    printf("{\"frames\": %llu, \"exchange_frames\": %llu, \"exchange_ns\": %llu}\n",
-           (unsigned long long)generator->sent, (unsigned long long)(generator->sent - before),
-           (unsigned long long)(bench_clock() - start));
+    allow(generator, 0);
+    uint64_t spent = bench_clock() - start;
+    uint32_t sent = sent_of(generator);
+    printf("{\"frames\": %u, \"exchange_frames\": %u, \"exchange_ns\": %llu, \"lost\": %llu}\n", sent,
+           sent - before, (unsigned long long)spent, (unsigned long long)generator->lost);
+}
+
+/* This thread must not wait for the other one, which never sleeps. */
+static void go_first(void)
+{
+    struct sched_param priority = {.sched_priority = 1};
+    if (pthread_setschedparam(pthread_self(), SCHED_FIFO, &priority))
+        bench_fail("a thread cannot be given priority: run as root");
+}
+
+static void watch_signals(void)
+{
+    struct sigaction action = {.sa_handler = stop}; /* without SA_RESTART: the kernel lets go of the thread */
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL);
 }
 
 int main(int argc, char **argv)
 {
     static struct generator generator;
+    pthread_t sender;
     if (argc < 5)
         bench_fail("usage: generator OBJECT DEVICE OWN-STATS RECEIVER-STATS [--connections=512] "
                    "[--window=1024] [--rate=0] [--seconds=5]");
@@ -176,12 +228,17 @@ int main(int argc, char **argv)
     generator.receiver = file_segment(argv[4]);
     if (stats_open(&generator.own, argv[3], 1))
         bench_fail("cannot write %s", argv[3]);
-    signal(SIGTERM, stop);
-    signal(SIGINT, stop);
+    watch_signals();
     load(&generator, argv[1], argv[2], connections);
+    if (pthread_create(&sender, NULL, send_all, &generator))
+        bench_fail("cannot start a thread");
+    go_first();
     send_round(&generator, connections);
     send_round(&generator, connections);
     send_exchanges(&generator, bench_option(argc, argv, "seconds", 5));
+    stopped = 1;
+    pthread_kill(sender, SIGUSR1);
+    pthread_join(sender, NULL);
     stats_close(generator.own, argv[3]);
     return 0;
 }

@@ -18,10 +18,9 @@ class BenchError(Exception):
     """A benchmark could not be run, or did not do what it was to measure; the message says what."""
 
 
-def build(*targets: str) -> None:
-    """Compile programs (all, if none is named). Raises BenchError with the compiler's words."""
-    names = [str(BUILD / target) for target in targets]
-    command = ["make", "--silent", "-j2", "-C", str(HERE), f"OUT={BUILD}", *names]
+def build(part: str) -> None:
+    """Compile what a part runs. Raises BenchError with the compiler's words."""
+    command = ["make", "--silent", "-j2", "-C", str(HERE), f"OUT={BUILD}", part]
     done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_TIMEOUT_S, check=False)
     if done.returncode:
         raise BenchError(f"the benchmark programs cannot be compiled:\n{done.stderr.strip()}")

@@ -20,7 +20,7 @@ CHURN_LINGER_MS = 500
 
 def parse(*, quick: bool) -> list[Result]:
     """Nanoseconds of parse_frame by kind of frame."""
-    native.build("bench_parse")
+    native.build("parse")
     options = {"slices": 5, "slice_frames": 100_000} if quick else {}
     results: list[Result] = native.run("bench_parse", **options)
     return results
@@ -28,7 +28,7 @@ def parse(*, quick: bool) -> list[Result]:
 
 def line(*, quick: bool) -> list[Result]:
     """Nanoseconds of the line for each received frame, by number of sessions and what the mirror shows."""
-    native.build("bench_line")
+    native.build("line")
     results = [keepalive(sessions, "requests", quick=quick) for sessions in KEEPALIVE_SESSIONS]
     if not quick:
         many = enough_memory()

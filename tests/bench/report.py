@@ -90,3 +90,52 @@ def spread(result: Result) -> str:
 def rate(per_second: float) -> str:
     """Thousands or millions a second."""
     return f"{per_second / 1e6:.2f} M" if per_second >= 1e6 else f"{per_second / 1e3:.1f} k"
+
+
+def lab(result: Result) -> Table:
+    """Forwarder and engine side by side, and how they compare."""
+    table = new_table(
+        f"the lab: median of {len(result['runs']) // 2} runs each (range), {result['seconds_each']:.0f} s each",
+        "",
+        "bare forwarder",
+        "engine",
+        "engine / forwarder",
+    )
+    forwarder, engine = result["summary"]["forwarder"], result["summary"]["engine"]
+    rows = (
+        ("mirrored frames offered /s", "offered_per_second", rate),
+        ("frames received from the mirror /s", "received_per_second", rate),
+        ("frames sent to the target /s", "sent_per_second", rate),
+        ("requests replayed /s", "requests_per_second", rate),
+        ("answers received /s", "answers_per_second", rate),
+        ("CPU seconds per million frames sent", "cpu_seconds_per_million_sent", decimal),
+        ("share of its CPU that it got", "share_of_cpu", decimal),
+    )
+    ratios = {
+        "sent_per_second": result["ratio"]["sent_per_second"],
+        "cpu_seconds_per_million_sent": {
+            "min": 1 / result["ratio"]["sent_per_cpu_second"]["max"],
+            "median": 1 / result["ratio"]["sent_per_cpu_second"]["median"],
+            "max": 1 / result["ratio"]["sent_per_cpu_second"]["min"],
+        },
+    }
+    for words, name, shown in rows:
+        ratio = middle(ratios[name], decimal) if name in ratios else ""
+        table.add_row(words, middle(forwarder[name], shown), middle(engine[name], shown), ratio)
+    for run in result["overrun"]:
+        table.add_section()
+        for words, name, shown in rows[:3]:
+            cell = shown(run[name])
+            cells = (cell, "") if run["kind"] == "forwarder" else ("", cell)
+            table.add_row(f"overrun: {words}", *cells, "")
+    return table
+
+
+def middle(values: dict[str, float], shown: Any) -> str:
+    """Median and range."""
+    return f"{shown(values['median'])} ({shown(values['min'])} to {shown(values['max'])})"
+
+
+def decimal(value: float) -> str:
+    """Two decimals."""
+    return f"{value:.2f}"
