@@ -16,7 +16,7 @@ BALANCED = NOTHING | {
     "mirror_accepted": 90,
     "mirror_handed_off": 7,
     "drop_mirror_duplicate": 8,
-    "drop_mirror_not_tcp": 2,
+    "drop_mirror_truncated": 2,
     "test_frames": 50,
     "test_accepted": 49,
     "drop_test_no_session": 1,
