@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from dataplane._dataplane import ffi, lib
 
@@ -270,7 +270,7 @@ class Dataplane:
         self._engine = engine[0]
         self._frame = ffi.new("uint8_t[]", MAX_FRAME)
 
-    def __enter__(self) -> Dataplane:
+    def __enter__(self) -> Self:
         """Nothing more to do: the constructor has opened it."""
         return self
 
@@ -290,7 +290,7 @@ class Dataplane:
         self._check(lib.dp_start(self._engine))
 
     def stop(self, timeout: float = 1.0) -> None:
-        """Resets every session, waits at most ``timeout`` seconds for the resets to leave, joins the threads."""
+        """Resets every session, waits at most ``timeout`` seconds for that, and joins the threads."""
         self._check(lib.dp_stop(self._engine, int(timeout * SECOND)))
 
     def close(self) -> None:

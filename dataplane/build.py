@@ -63,7 +63,7 @@ ffibuilder.set_source(
     '#include "dataplane.h"\n' + embedded("dp_steer_object", compile_bpf(STEER)),
     sources=c_sources(),
     include_dirs=["dataplane/include", "dataplane/src", "dataplane/pyxdp"],
-    depends=[str(p.relative_to(ROOT)) for p in HERE.rglob("*.[hc]")] + [str((HERE / "src/observe/stats.def").relative_to(ROOT))],
+    depends=[str(p.relative_to(ROOT)) for p in [*HERE.rglob("*.[hc]"), *HERE.rglob("*.def")]],
     libraries=["xdp", "bpf"],
     extra_compile_args=["-std=gnu17", "-O3", "-g", "-fvisibility=hidden", "-pthread", *WARNINGS],
     extra_link_args=["-pthread"],

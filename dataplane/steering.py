@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Literal, Self
 
 from dataplane import binding
-from dataplane.binding import PortRole
+from dataplane.binding import PortRole, Transport
 from dataplane.pyxdp import AttachMode, Map, Program
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
     from types import TracebackType
 
-    Endpoint = tuple[IPv4Address | IPv6Address | None, int]
+    Endpoint = (
+        tuple[IPv4Address | IPv6Address | None, int] | tuple[IPv4Address | IPv6Address | None, int, Transport]
+    )
 
 _PROGRAMS = {PortRole.MIRROR: "steer_mirror", PortRole.TEST: "steer_test"}
 _PRESENT = 1
@@ -27,9 +29,10 @@ _ONLY = 0  # the one key of settings and counts
 class Steering:
     """Attached from construction to ``close``; a context manager. When the process dies the kernel detaches.
 
-    ``endpoints`` are the mirrored servers (role MIRROR; the address None stands for any) or the targets
-    (role TEST, always with an address). ``unwanted`` says what a mirror port does with other frames: drop
-    them, or pass them to the kernel. Raises XdpError, or ValueError for endpoints that make no sense.
+    An endpoint is an address, a port and, if it is not TCP, the transport. ``endpoints`` are the mirrored
+    servers (role MIRROR; the address None stands for any) or the targets (role TEST, always with an
+    address). ``unwanted`` says what a mirror port does with other frames: drop them, or pass them to the
+    kernel. Raises XdpError, or ValueError for endpoints that make no sense.
 
     ``sockets_map`` is the descriptor of the XSKMAP that sockets enter under the number of their queue: valid
     until ``close``. ``mode`` is the mode obtained; ``refusal`` says why it is not native if that was tried.
@@ -77,14 +80,17 @@ class Steering:
 
     def replace_endpoints(self, endpoints: Iterable[Endpoint]) -> None:
         """From now on these are the endpoints. While it runs the old and the new ones are, never fewer."""
-        wanted = set(endpoints)
+        wanted = {(ip, port, *(rest or (Transport.TCP,))) for ip, port, *rest in endpoints}
         self._check(wanted)
         maps = self._program.maps
-        ports = {binding.address_bytes(ip) + port.to_bytes(2, "big") + bytes(2) for ip, port in wanted}
-        addresses = {binding.address_bytes(ip) for ip, _ in wanted if ip is not None}
+        ports = {_key(*endpoint) for endpoint in wanted}
+        addresses = {binding.address_bytes(ip) for ip, _, _ in wanted if ip is not None}
         _add(maps["endpoints"], ports)
         _add(maps["addresses"], addresses)
-        self._set(any_address=any(ip is None for ip, _ in wanted))
+        self._set(
+            any_address=any(ip is None for ip, _, _ in wanted),
+            any_udp=any(transport is Transport.UDP for _, _, transport in wanted),
+        )
         _keep(maps["endpoints"], ports)
         _keep(maps["addresses"], addresses)
 
@@ -92,21 +98,26 @@ class Steering:
         """Frames since the program was attached, by what became of them; each is counted once."""
         return self._program.maps["counts"].read(_ONLY) if self._last is None else dict(self._last)
 
-    def _check(self, endpoints: set[Endpoint]) -> None:
-        if self.role is PortRole.TEST and any(ip is None for ip, _ in endpoints):
+    def _check(self, endpoints: set[tuple[IPv4Address | IPv6Address | None, int, Transport]]) -> None:
+        if self.role is PortRole.TEST and any(ip is None for ip, _, _ in endpoints):
             raise ValueError("a target needs an address: without one all TCP on the test port would be ours")
         # Old and new ones are there together for a moment.
         most = self._program.maps["endpoints"].entries // 2
         if len(endpoints) > most:
             raise ValueError(f"{len(endpoints)} endpoints on {self.device}: at most {most} are possible")
 
-    def _set(self, *, any_address: bool) -> None:
+    def _set(self, *, any_address: bool, any_udp: bool) -> None:
         settings = self._program.maps["settings"]
-        values = {"pass_unwanted": self._pass_unwanted, "any_address": any_address}
+        values = {"pass_unwanted": self._pass_unwanted, "any_address": any_address, "any_udp": any_udp}
         data = bytearray(settings.value_size)
         for name, value in values.items():
             settings.members[name].write(data, int(value))
         settings.update(_ONLY, bytes(data))
+
+
+def _key(ip: IPv4Address | IPv6Address | None, port: int, transport: Transport) -> bytes:
+    """``struct endpoint`` of the BPF program."""
+    return binding.address_bytes(ip) + port.to_bytes(2, "big") + bytes([transport, 0])
 
 
 def _add(entries: Map, keys: set[bytes]) -> None:

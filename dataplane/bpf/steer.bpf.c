@@ -2,15 +2,16 @@
  *
  * Two XDP programs; Steering (dataplane/steering.py) loads one for each device, with maps of its own.
  *
- *   steer_mirror   frames from or to an endpoint (a mirrored server) go to the socket of their queue; all
- * other frames are dropped or passed to the kernel, as settings say. steer_test     frames from an endpoint
- * (a target) go to the socket of their queue and are dropped if there is none; so are ICMP errors about what
- * we sent there. The answers to forged clients end here: they reach neither the kernel nor anybody else. ARP,
- * neighbour discovery and all else pass.
+ * steer_mirror: frames from or to an endpoint (a mirrored server) go to the socket of their queue; all other
+ * frames are dropped or passed to the kernel, as settings say.
  *
- * It reads Ethernet, up to two VLAN tags, IPv4, IPv6 with up to four extension headers, and the TCP ports;
- * what lies behind is for the dataplane to judge. Each frame is counted under exactly one name of struct
- * steer_counts; Python learns the names from the type information of this object.
+ * steer_test: frames from an endpoint (a target) go to the socket of their queue and are dropped if there is
+ * none; so are ICMP errors about what we sent there. The answers to forged clients end here: they reach
+ * neither the kernel nor anybody else. ARP, neighbour discovery and all else pass.
+ *
+ * It reads Ethernet, up to two VLAN tags, IPv4, IPv6 with up to four extension headers, and the ports of TCP
+ * or UDP; what lies behind is for the dataplane to judge. Each frame is counted under exactly one name of
+ * struct steer_counts; Python learns the names from the type information of this object.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -40,13 +41,15 @@ struct address {
 struct endpoint {
     struct address address;
     __be16 port;
-    __u16 zero;
+    __u8 transport; /* IPPROTO_TCP or IPPROTO_UDP */
+    __u8 zero;
 };
 
 /* Set before the program is attached; endpoints may be replaced while it runs. */
 struct steer_settings {
     __u32 pass_unwanted; /* mirror: 1: unwanted frames go to the kernel, 0: they are dropped */
     __u32 any_address;   /* 1: there is an endpoint with the address :: */
+    __u32 any_udp;       /* 1: there is an endpoint of UDP, so its fragments are wanted */
 };
 
 /* Every frame ends under one of these. */
@@ -104,9 +107,9 @@ struct cursor {
 };
 
 enum kind {
-    KIND_OTHER,      /* not IP, or neither TCP nor an ICMP error */
-    KIND_TCP,        /* with ports */
-    KIND_TCP_PIECE,  /* a fragment of TCP that does not show the ports */
+    KIND_OTHER,      /* not IP, or neither TCP, UDP nor an ICMP error */
+    KIND_PORTS,      /* TCP or UDP */
+    KIND_PIECE,      /* a fragment of TCP or UDP that does not show the ports */
     KIND_ICMP_ERROR, /* the cursor is at the packet that it quotes */
     KIND_MALFORMED,
 };
@@ -221,14 +224,15 @@ static __always_inline int read_ipv6(struct cursor *cursor, struct packet *packe
     return 0;
 }
 
-static __always_inline enum kind read_tcp(struct cursor *cursor, struct packet *packet)
+static __always_inline enum kind read_ports(struct cursor *cursor, struct packet *packet)
 {
     const __u8 *ports = packet->later_fragment ? NULL : take(cursor, 4);
     if (!ports)
-        return packet->fragment ? KIND_TCP_PIECE : KIND_MALFORMED;
+        return packet->fragment ? KIND_PIECE : KIND_MALFORMED;
     __builtin_memcpy(&packet->source.port, ports, 2);
     __builtin_memcpy(&packet->destination.port, ports + 2, 2);
-    return KIND_TCP;
+    packet->source.transport = packet->destination.transport = (__u8)packet->protocol;
+    return KIND_PORTS;
 }
 
 /* RFC 792: unreachable, source quench, redirect, time exceeded, parameter problem. RFC 4443: all below 128.
@@ -246,8 +250,8 @@ static __always_inline enum kind read_packet(struct cursor *cursor, __u32 type, 
         return type ? KIND_OTHER : KIND_MALFORMED;
     if (type == ETH_P_IP ? read_ipv4(cursor, packet) : read_ipv6(cursor, packet))
         return KIND_MALFORMED;
-    if (packet->protocol == IPPROTO_TCP)
-        return read_tcp(cursor, packet);
+    if (packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP)
+        return read_ports(cursor, packet);
     if (packet->protocol != (type == ETH_P_IP ? IPPROTO_ICMP : IPPROTO_ICMPV6) || packet->later_fragment)
         return KIND_OTHER;
     const __u8 *icmp = take(cursor, 8);
@@ -262,8 +266,15 @@ static __always_inline int is_endpoint(const struct endpoint *endpoint, const st
         return 1;
     if (!how->any_address)
         return 0;
-    struct endpoint any = {.port = endpoint->port};
+    struct endpoint any = {.port = endpoint->port, .transport = endpoint->transport};
     return bpf_map_lookup_elem(&endpoints, &any) != NULL;
+}
+
+/* Fragments show no ports: those of a transport that has endpoints may be ours. */
+static __always_inline int is_our_piece(enum kind kind, const struct packet *packet,
+                                        const struct steer_settings *how)
+{
+    return kind == KIND_PIECE && (packet->protocol == IPPROTO_TCP || how->any_udp);
 }
 
 static __always_inline int is_address(const struct address *address, const struct steer_settings *how)
@@ -285,9 +296,9 @@ static __always_inline int redirect(struct xdp_md *ctx, struct steer_counts *cou
 static __always_inline int wanted_on_mirror(enum kind kind, const struct packet *packet,
                                             const struct steer_settings *how)
 {
-    if (kind == KIND_TCP)
+    if (kind == KIND_PORTS)
         return is_endpoint(&packet->destination, how) || is_endpoint(&packet->source, how);
-    if (kind == KIND_TCP_PIECE)
+    if (is_our_piece(kind, packet, how))
         return is_address(&packet->destination.address, how) || is_address(&packet->source.address, how);
     return 0;
 }
@@ -295,9 +306,9 @@ static __always_inline int wanted_on_mirror(enum kind kind, const struct packet 
 static __always_inline int wanted_on_test(enum kind kind, const struct packet *packet,
                                           const struct steer_settings *how)
 {
-    if (kind == KIND_TCP)
+    if (kind == KIND_PORTS)
         return is_endpoint(&packet->source, how);
-    return kind == KIND_TCP_PIECE && is_address(&packet->source.address, how);
+    return is_our_piece(kind, packet, how) && is_address(&packet->source.address, how);
 }
 
 /* An ICMP error from a target, or from a router about a segment that we sent to a target. */
@@ -308,7 +319,7 @@ static __always_inline int is_error_about_us(struct cursor *cursor, __u32 type, 
     if (is_address(&packet->source.address, how))
         return 1;
     enum kind kind = read_packet(cursor, type, &quoted);
-    return kind == KIND_TCP && is_endpoint(&quoted.destination, how);
+    return kind == KIND_PORTS && is_endpoint(&quoted.destination, how);
 }
 
 SEC("xdp")

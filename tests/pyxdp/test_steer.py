@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 import pytest
-from scapy.layers.inet import UDP
+from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import ICMPv6ND_NA, IPv6
 from scapy.packet import Raw
 
-from dataplane.binding import PortRole
+from dataplane.binding import PortRole, Transport
 from dataplane.steering import Steering
 from tests.pyxdp import frames
 from tests.pyxdp.frames import (
@@ -91,6 +93,22 @@ def test_mirror_drops_malformed_frames(steer, frame, unwanted):
 )
 def test_mirror_with_any_address_takes_its_port_from_all(steer, frame, fate):
     assert steer(PortRole.MIRROR, ANY).fate(bytes(frame)) == fate
+
+
+@pytest.mark.parametrize("address", [SERVER4, None], ids=["one address", "any address"])
+def test_mirror_takes_datagrams_of_an_endpoint_of_udp_alone(steer, address):
+    steering = steer(PortRole.MIRROR, [(ip_address(address) if address else None, PORT, Transport.UDP)])
+    datagram = LINK / IP(src=CLIENT4, dst=SERVER4) / UDP(sport=1, dport=PORT)
+    assert steering.fate(bytes(datagram)) == TAKEN
+    assert steering.fate(bytes(LINK / frames.later4(SERVER4, CLIENT4, protocol=17))) == TAKEN
+    assert steering.fate(bytes(LINK / frames.tcp4(destination=SERVER4))) == DROPPED
+
+
+def test_answers_of_a_udp_target_go_to_the_socket_or_nowhere(steer):
+    endpoints = [(ip_address(SERVER4), PORT, Transport.UDP)]
+    answer = bytes(LINK / IP(src=SERVER4, dst=CLIENT4) / UDP(sport=PORT, dport=1))
+    assert steer(PortRole.TEST, endpoints).fate(answer) == TAKEN
+    assert steer(PortRole.TEST, endpoints, connected=False).fate(answer) == LOST
 
 
 def test_mirror_gives_frames_only_to_the_socket_of_their_queue(steer):
