@@ -27,7 +27,7 @@ REFUSED = {
     "-f": ("port shift of this instance", NOT_YET),
     "-r": ("percentage of connections", f"{NOT_YET}: all connections are replayed"),
     "-g": ("gradual start", NOT_YET),
-    "-O": ("full sessions only", f"{NOT_NEEDED}: only connections whose SYN was seen are replayed"),
+    "-O": ("full sessions only", NOT_YET),
     "-W": ("do not wait for answers", NOT_YET),
     "-k": ("least number of answers", NOT_YET),
     "-R": ("default round-trip time", NOT_YET),
