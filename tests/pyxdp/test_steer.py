@@ -104,11 +104,11 @@ def test_mirror_takes_datagrams_of_an_endpoint_of_udp_alone(steer, address):
     assert steering.fate(bytes(LINK / frames.tcp4(destination=SERVER4))) == DROPPED
 
 
-def test_answers_of_a_udp_target_go_to_the_socket_or_nowhere(steer):
+@pytest.mark.parametrize(("connected", "fate"), [(True, TAKEN), (False, LOST)])
+def test_answers_of_a_udp_target_go_to_the_socket_or_nowhere(steer, connected, fate):
     endpoints = [(ip_address(SERVER4), PORT, Transport.UDP)]
     answer = bytes(LINK / IP(src=SERVER4, dst=CLIENT4) / UDP(sport=PORT, dport=1))
-    assert steer(PortRole.TEST, endpoints).fate(answer) == TAKEN
-    assert steer(PortRole.TEST, endpoints, connected=False).fate(answer) == LOST
+    assert steer(PortRole.TEST, endpoints, connected=connected).fate(answer) == fate
 
 
 def test_mirror_gives_frames_only_to_the_socket_of_their_queue(steer):
