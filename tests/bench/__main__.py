@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import json
 import os
 import platform
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -37,12 +38,13 @@ MEASURE: dict[str, tuple[Measure, Draw]] = {
 def main() -> int:
     """Exit status 0 only if every part that was asked for has a result."""
     arguments = read_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was set up is taken down
     console = Console(stderr=arguments.json)
     if not console.is_terminal:
         console = Console(stderr=arguments.json, width=WIDTH)
     results: dict[str, Any] = {
         "schema": SCHEMA,
-        "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "when": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "quick": arguments.quick,
         "machine": machine(),
         "failed": {},

@@ -26,6 +26,7 @@ struct forwarder {
     struct afxdp *to;
     struct stats_segment *segment;
     uint64_t no_room; /* frames */
+    bool answers;     /* come back, and are received */
 };
 
 static volatile sig_atomic_t stopped;
@@ -46,12 +47,13 @@ static struct afxdp *open_socket(const char *device, bool transmit)
     return socket;
 }
 
-/* The kernel takes the program off the device when the process ends: the link is never closed. */
-static void attach(const struct forwarder *forwarder, const char *object, const char *device)
+/* All frames of the device go to the socket. The kernel takes the program off when the process ends: the link
+ * is never closed. */
+static void attach(const struct afxdp *socket, const char *object, const char *device)
 {
     struct program *program = file_program(object, "forward");
     struct program_map sockets;
-    if (program_map_at(program, 0, &sockets) || afxdp_register(forwarder->from, sockets.fd))
+    if (program_map_at(program, 0, &sockets) || afxdp_register(socket, sockets.fd))
         bench_fail("the socket cannot be registered");
     int ifindex = (int)if_nametoindex(device);
     if (link_attach(program_fd(program), ifindex, XDP_FLAGS_DRV_MODE) < 0)
@@ -74,7 +76,18 @@ static uint64_t forward(struct forwarder *forwarder, const struct afxdp_frame *f
     return sent;
 }
 
-/* One burst; false if there was none. */
+/* Receives what came back, which nobody wants; how much it was. */
+static uint32_t forget(const struct forwarder *forwarder)
+{
+    struct afxdp_frame frames[BURST];
+    if (!forwarder->answers)
+        return 0;
+    uint32_t count = afxdp_receive(forwarder->to, frames, BURST);
+    afxdp_refill(forwarder->to, frames, count);
+    return count;
+}
+
+/* One burst of each; false if there was none. */
 static bool turn(struct forwarder *forwarder)
 {
     struct afxdp_frame frames[BURST];
@@ -82,10 +95,12 @@ static bool turn(struct forwarder *forwarder)
     uint32_t count = afxdp_receive(forwarder->from, frames, BURST);
     uint64_t sent = forward(forwarder, frames, count);
     afxdp_refill(forwarder->from, frames, count);
+    uint32_t back = forget(forwarder);
     afxdp_flush(forwarder->to);
     stats_add(&stats->mirror_frames, count);
     stats_add(&stats->sent_frames, sent);
-    return count;
+    stats_add(&stats->test_frames, back);
+    return count || back;
 }
 
 static void run(struct forwarder *forwarder, uint64_t seconds)
@@ -109,14 +124,17 @@ int main(int argc, char **argv)
     struct forwarder forwarder = {.no_room = 0};
     struct afxdp_statistics statistics;
     if (argc < 5)
-        bench_fail("usage: forwarder OBJECT FROM TO STATS [--seconds=60]");
+        bench_fail("usage: forwarder OBJECT FROM TO STATS [--answers=0] [--seconds=60]");
     signal(SIGTERM, stop);
     signal(SIGINT, stop);
     if (stats_open(&forwarder.segment, argv[4], 1))
         bench_fail("cannot write %s", argv[4]);
     forwarder.from = open_socket(argv[2], false);
     forwarder.to = open_socket(argv[3], true);
-    attach(&forwarder, argv[1], argv[2]);
+    forwarder.answers = bench_option(argc, argv, "answers", 0);
+    attach(forwarder.from, argv[1], argv[2]);
+    if (forwarder.answers)
+        attach(forwarder.to, argv[1], argv[3]);
     puts("ready");
     fflush(stdout);
     run(&forwarder, bench_option(argc, argv, "seconds", 60));

@@ -31,7 +31,7 @@ def last_cpu() -> int:
     return max(os.sched_getaffinity(0))
 
 
-def run(program: str, **options: int) -> Any:  # noqa: ANN401 - what JSON holds
+def run(program: str, **options: int) -> Any:
     """Run a program to its end. Raises BenchError with what it said if it fails."""
     argv = ["taskset", "--cpu-list", str(last_cpu()), str(BUILD / program)]
     argv += [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]

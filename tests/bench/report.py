@@ -41,7 +41,7 @@ def parse(results: Sequence[Result]) -> Table:
             spread(near),
             spread(far),
             spread(unverified),
-            rate(far["frames_per_second"]),
+            amount(far["frames_per_second"]),
         )
     return table
 
@@ -67,8 +67,8 @@ def line(results: Sequence[Result]) -> Table:
             f"{result['connections_live']:,} held" if churn else f"{result['sessions']:,}",
             spread(result),
             f"{result.get('tsc_cycles_per_frame', 0):,.0f}",
-            rate(result["frames_per_second"]),
-            rate(result["requests_per_second"]),
+            amount(result["frames_per_second"]),
+            amount(result["requests_per_second"]),
             f"{result['bytes_per_session']:,}" if "bytes_per_session" in result else "",
         )
     return table
@@ -87,55 +87,62 @@ def spread(result: Result) -> str:
     return f"{result['ns_per_frame']:.0f} ({result['least']:.0f} to {result['most']:.0f})"
 
 
-def rate(per_second: float) -> str:
-    """Thousands or millions a second."""
-    return f"{per_second / 1e6:.2f} M" if per_second >= 1e6 else f"{per_second / 1e3:.1f} k"
+LAB_ROWS = (
+    ("mirrored frames offered /s", "offered_per_second"),
+    ("frames received from the mirror /s", "received_per_second"),
+    ("frames sent to the target /s", "sent_per_second"),
+    ("requests replayed /s", "requests_per_second"),
+    ("answers received /s", "answers_per_second"),
+    ("share of its CPU that it got", "share_of_cpu"),
+    ("CPU seconds per million frames sent", "cpu_seconds_per_million_sent"),
+    ("frames sent per CPU second", "sent_per_cpu_second"),
+)
+LAB_RATIOS = (
+    ("engine / this: frames sent /s", "sent_per_second"),
+    ("engine / this: frames sent per CPU second", "sent_per_cpu_second"),
+)
+LAB_OVERRUN = ("offered_per_second", "received_per_second", "sent_per_second", "requests_per_second")
 
 
 def lab(result: Result) -> Table:
-    """Forwarder and engine side by side, and how they compare."""
+    """Forwarders and engine side by side, and how they compare."""
+    kinds = list(result["summary"])
+    rounds = len(result["runs"]) // len(kinds)
     table = new_table(
-        f"the lab: median of {len(result['runs']) // 2} runs each (range), {result['seconds_each']:.0f} s each",
-        "",
-        "bare forwarder",
-        "engine",
-        "engine / forwarder",
+        f"the lab: median (range) of {rounds} runs of {result['seconds_each']:.0f} s each", "", *kinds
     )
-    forwarder, engine = result["summary"]["forwarder"], result["summary"]["engine"]
-    rows = (
-        ("mirrored frames offered /s", "offered_per_second", rate),
-        ("frames received from the mirror /s", "received_per_second", rate),
-        ("frames sent to the target /s", "sent_per_second", rate),
-        ("requests replayed /s", "requests_per_second", rate),
-        ("answers received /s", "answers_per_second", rate),
-        ("CPU seconds per million frames sent", "cpu_seconds_per_million_sent", decimal),
-        ("share of its CPU that it got", "share_of_cpu", decimal),
-    )
-    ratios = {
-        "sent_per_second": result["ratio"]["sent_per_second"],
-        "cpu_seconds_per_million_sent": {
-            "min": 1 / result["ratio"]["sent_per_cpu_second"]["max"],
-            "median": 1 / result["ratio"]["sent_per_cpu_second"]["median"],
-            "max": 1 / result["ratio"]["sent_per_cpu_second"]["min"],
-        },
-    }
-    for words, name, shown in rows:
-        ratio = middle(ratios[name], decimal) if name in ratios else ""
-        table.add_row(words, middle(forwarder[name], shown), middle(engine[name], shown), ratio)
-    for run in result["overrun"]:
+    for words, name in LAB_ROWS:
+        table.add_row(words, *(middle(result["summary"][kind][name]) for kind in kinds))
+    table.add_section()
+    for words, name in LAB_RATIOS:
+        table.add_row(words, *(middle(result["ratio"].get(kind, {}).get(name)) for kind in kinds))
+    overrun = {run["kind"]: run for run in result["overrun"]}
+    if overrun:
         table.add_section()
-        for words, name, shown in rows[:3]:
-            cell = shown(run[name])
-            cells = (cell, "") if run["kind"] == "forwarder" else ("", cell)
-            table.add_row(f"overrun: {words}", *cells, "")
+    for words, name in LAB_ROWS:
+        if overrun and name in LAB_OVERRUN:
+            cells = (amount(overrun[kind][name]) if kind in overrun else "" for kind in kinds)
+            table.add_row(f"overrun: {words}", *cells)
     return table
 
 
-def middle(values: dict[str, float], shown: Any) -> str:
-    """Median and range."""
-    return f"{shown(values['median'])} ({shown(values['min'])} to {shown(values['max'])})"
+def middle(values: dict[str, float] | None) -> str:
+    """Median and range; nothing for what there is not."""
+    if not values or not values["max"]:
+        return ""
+    size, unit = scale(values["median"])
+    median, least, most = (f"{values[name] / size:.2f}" for name in ("median", "min", "max"))
+    return f"{median}{unit} ({least} to {most})"
 
 
-def decimal(value: float) -> str:
-    """Two decimals."""
-    return f"{value:.2f}"
+def amount(value: float) -> str:
+    """A rate, or a small number."""
+    size, unit = scale(value)
+    return f"{value / size:.2f}{unit}"
+
+
+def scale(value: float) -> tuple[float, str]:
+    """Millions, thousands or ones."""
+    if value >= 1e6:
+        return 1e6, " M"
+    return (1e3, " k") if value >= 1e3 else (1, "")

@@ -3,9 +3,10 @@
  *   answer   a SYN gets a SYN-ACK; a request its acknowledgement and an answer in one segment; a FIN the
  *            acknowledgement and a FIN. It keeps no state: its own sequence number is what the segment
  *            acknowledges. Acknowledgements and resets end here.
- *   swallow  everything for the target's port ends here.
+ *   swallow  every TCP segment ends here.
  *
- * IPv4 without options. Other frames (the neighbour's questions) pass to the kernel. tests/bench/target.py
+ * IPv4 without options. The port of a mirrored server is answered like the target's own, for frames that come
+ * as they were mirrored. Other frames (the neighbour's questions) pass to the kernel. tests/bench/target.py
  * attaches them.
  */
 #include <linux/bpf.h>
@@ -18,6 +19,7 @@
 #include <bpf/bpf_helpers.h>
 
 #define TARGET_PORT 8080
+#define SOURCE_PORT 80
 #define ANSWER_BYTES 64
 #define FIRST_SEQ 0x10203040
 #define HEADERS (sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct tcphdr))
@@ -66,10 +68,16 @@ static __always_inline int find(struct xdp_md *ctx, struct headers *headers)
     return 0;
 }
 
-static __always_inline int is_ours(const struct headers *headers)
+static __always_inline int is_tcp(const struct headers *headers)
 {
     return headers->link->h_proto == bpf_htons(ETH_P_IP) && headers->ip->ihl == 5 &&
-           headers->ip->protocol == IPPROTO_TCP && headers->tcp->dest == bpf_htons(TARGET_PORT);
+           headers->ip->protocol == IPPROTO_TCP;
+}
+
+static __always_inline int is_ours(const struct headers *headers)
+{
+    __u16 port = bpf_ntohs(headers->tcp->dest);
+    return is_tcp(headers) && (port == TARGET_PORT || port == SOURCE_PORT);
 }
 
 static __always_inline __u16 fold(__s64 sum)
@@ -188,7 +196,7 @@ int swallow(struct xdp_md *ctx)
     __u32 zero = 0;
     struct target_counts *count = bpf_map_lookup_elem(&counts, &zero);
     struct headers headers;
-    if (!count || find(ctx, &headers) || headers.ip->protocol != IPPROTO_TCP)
+    if (!count || find(ctx, &headers) || !is_tcp(&headers))
         return XDP_PASS;
     count->swallowed++;
     return XDP_DROP;

@@ -1,0 +1,210 @@
+"""The programs of the lab's benchmark, each as a context manager: target, receivers, generator."""
+
+from __future__ import annotations
+
+import functools
+import json
+import mmap
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import yaml
+
+from appliance.demo.process import Replay
+from dataplane.binding import Segment
+from tests.bench import native
+from tests.bench.native import BUILD, BenchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from appliance.lab import Lab
+    from appliance.lab.topology import Role
+
+Kind = Literal["forwarder", "answered", "engine"]
+Result = dict[str, Any]
+
+SPAN = "span0"
+TARGET_DEVICE = "target0"
+SOURCE, TARGET = "198.18.0.2:80", "198.19.0.2:8080"
+CONNECTIONS = 512
+START_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 10.0
+WARM_UP_S = 0.3
+MOST_SECONDS = 60  # after which each program ends by itself
+
+
+class Program:
+    """A program that prints JSON when it ends, and ends at SIGTERM."""
+
+    def __init__(self, name: str, process: subprocess.Popen[str], stats: Path) -> None:
+        """``stats`` is its stats segment, if it has one."""
+        self.name = name
+        self.process = process
+        self.stats = stats
+
+    def wait_until_ready(self) -> None:
+        """Read the line that it says when it is."""
+        assert self.process.stdout
+        if self.process.stdout.readline().strip() != "ready":
+            raise self.failure()
+
+    def failure(self) -> BenchError:
+        """End it: what it said."""
+        self.process.kill()
+        _, said = self.process.communicate()
+        return BenchError(f"{self.name} fails: {said.strip()}")
+
+    def finish(self) -> Result:
+        """End it: what it printed."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self._read()
+
+    def _read(self) -> Result:
+        printed, said = self.process.communicate(timeout=STOP_TIMEOUT_S)
+        if self.process.returncode:
+            raise BenchError(f"{self.name} fails: {said.strip()}")
+        result: Result = json.loads(printed)
+        return result
+
+
+class Target(Program):
+    """Ends when its standard input does, and not before."""
+
+    def finish(self) -> Result:
+        """End it: what it counted. Raises BenchError if it could not answer."""
+        counted = self._read()
+        if counted["failed"]:
+            raise BenchError(f"the target's program failed to answer {counted['failed']} times")
+        return counted
+
+
+class Engine:
+    """``xdpcopy run``."""
+
+    def __init__(self, replay: Replay) -> None:
+        """It runs already."""
+        self.replay = replay
+        self.stats = replay.stats_path
+        assert replay.process
+        self.process = replay.process
+
+    def finish(self) -> Result:
+        """End it as an operator would. Raises BenchError if its account does not close."""
+        status = self.replay.stop()
+        if status:
+            raise BenchError(f"xdpcopy run: exit {status}: {self.replay.log_path.read_text().strip()}")
+        ledger = self.replay.ledger()
+        if not ledger["closes"]:
+            raise BenchError(f"the ledger does not close: {ledger['equations']}")
+        return {
+            "drops": {role: nonzero(reasons) for role, reasons in ledger["drops"].items()},
+            "ends": nonzero(ledger["ends"]),
+            "lost_at_sockets": sum(port["lost"] for port in ledger["ports"]),
+            "retransmits": ledger["counters"]["retransmits"],
+        }
+
+
+Receiver = Program | Engine
+
+
+@contextmanager
+def running(
+    lab: Lab, role: Role, argv: Sequence[str | Path], stats: Path = Path(), *, kind: type[Program] = Program
+) -> Iterator[Program]:
+    """A program in a namespace; gone at the end, whatever happens."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = lab.exec(role, [str(part) for part in argv], **pipes)
+    try:
+        yield kind(f"the program in {role}", process, stats)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@contextmanager
+def running_target(lab: Lab, name: str) -> Iterator[Program]:
+    """A target that is one XDP program."""
+    argv = (sys.executable, "-m", "tests.bench.target", BUILD / "target.bpf.o", name, TARGET_DEVICE)
+    with running(lab, "target", argv, kind=Target) as target:
+        target.wait_until_ready()
+        yield target
+
+
+@contextmanager
+def running_forwarder(lab: Lab, folder: Path, *, answers: bool = False) -> Iterator[Program]:
+    """The bare forwarder on the last CPU."""
+    stats = folder / "forwarder"
+    argv: list[str | Path] = [
+        *on_cpu(native.last_cpu()),
+        *(BUILD / "forwarder", BUILD / "forward.bpf.o", lab.mirror_device, lab.test_device, stats),
+        *(f"--answers={answers:d}", f"--seconds={MOST_SECONDS}"),
+    ]
+    with running(lab, "appliance", argv, stats) as forwarder:
+        forwarder.wait_until_ready()
+        yield forwarder
+
+
+@contextmanager
+def running_engine(lab: Lab, folder: Path) -> Iterator[Engine]:
+    """The engine, its worker on the last CPU."""
+    configuration = {
+        "mirror": [{"device": lab.mirror_device}],
+        "test": {"device": lab.test_device},
+        "transfers": [{"source": SOURCE, "target": TARGET}],
+        "cpus": [native.last_cpu()],
+    }
+    path = folder / "xdpcopy.yaml"
+    path.write_text(yaml.safe_dump(configuration))
+    with Replay(lab, folder / "engine", ("--config", str(path))) as replay:
+        yield Engine(replay)
+
+
+RECEIVERS: dict[Kind, Callable[[Lab, Path], AbstractContextManager[Receiver]]] = {
+    "forwarder": running_forwarder,
+    "answered": functools.partial(running_forwarder, answers=True),
+    "engine": running_engine,
+}
+
+
+@contextmanager
+def running_generator(lab: Lab, folder: Path, receiver: Path, window: int) -> Iterator[Program]:
+    """The generator on another CPU, its handshakes done and its requests flowing."""
+    stats = folder / "generator"
+    argv: list[str | Path] = [
+        *on_cpu(max(os.sched_getaffinity(0) - {native.last_cpu()})),
+        *(BUILD / "generator", BUILD / "generate.bpf.o", SPAN, stats, receiver),
+        *(f"--connections={CONNECTIONS}", f"--window={window}", f"--seconds={MOST_SECONDS}"),
+    ]
+    with running(lab, "switch", argv, stats) as generator:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not stats.exists() or counters(stats)["sent_frames"] <= 2 * CONNECTIONS:
+            if generator.process.poll() is not None or time.monotonic() > deadline:
+                raise generator.failure()
+            time.sleep(0.02)
+        time.sleep(WARM_UP_S)
+        yield generator
+
+
+def on_cpu(number: int) -> tuple[str, ...]:
+    """What goes before a command so that it stays on a CPU."""
+    return ("taskset", "--cpu-list", str(number))
+
+
+def counters(path: Path) -> dict[str, int]:
+    """Every counter of a stats segment, now."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as memory:
+        return Segment(bytes(memory)).counters()
+
+
+def nonzero(values: dict[str, int]) -> dict[str, int]:
+    """Leave out what did not happen."""
+    return {name: value for name, value in values.items() if value}
