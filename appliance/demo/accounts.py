@@ -12,12 +12,11 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from appliance.demo.nginx import NO_ID
+from appliance.demo.nginx import NO_ID, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from appliance.demo.nginx import Request
 
 EXAMPLES = 10
 
@@ -53,26 +52,28 @@ class Account:
 def compare(production: Iterable[Request], target: Iterable[Request]) -> Account:
     """Draw up the account of two access logs."""
     asked, served = _by_id(production), _by_id(target)
-    both = {name: (asked[name][0], served[name][0]) for name in asked if name in served}
+    both = [(asked[name][0], served[name][0]) for name in asked if name in served]
     conversations = _conversations(asked)
     headings = {
-        "missing": [name for name in asked if name not in served],
-        "duplicated": [name for name in both for _ in range(len(served[name]) - len(asked[name]))],
-        "unexpected": [name for name in served if name not in asked],
+        "missing": list(asked.keys() - served.keys()),
+        "unexpected": list(served.keys() - asked.keys()),
+        "duplicated": [n for n in asked for _ in range(len(served.get(n, ())) - len(asked[n]))],
         "out_of_order": _out_of_order(conversations, served),
-        "bodies_different": [
-            n for n, (one, other) in both.items() if one.body_digest() != other.body_digest()
-        ],
-        "answers_different": [n for n, (one, other) in both.items() if one.answer != other.answer],
+        "bodies_different": _differing(both, Request.body_digest),
+        "answers_different": _differing(both, attrgetter("answer")),
     }
     return Account(
         production=sum(map(len, asked.values())),
         target=sum(map(len, served.values())),
         connections=len(conversations),
-        bodies_compared=sum(one.body_file != NO_ID for one, _ in both.values()),
-        examples={heading: names[:EXAMPLES] for heading, names in headings.items() if names},
+        bodies_compared=sum(one.body_file != NO_ID for one, _ in both),
+        examples={heading: sorted(names)[:EXAMPLES] for heading, names in headings.items() if names},
         **{heading: len(names) for heading, names in headings.items()},
     )
+
+
+def _differing(both: Iterable[tuple[Request, Request]], what: Callable[[Request], object]) -> list[str]:
+    return [one.id for one, other in both if what(one) != what(other)]
 
 
 def _by_id(requests: Iterable[Request]) -> dict[str, list[Request]]:

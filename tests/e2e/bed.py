@@ -25,6 +25,7 @@ PRODUCTION_PORT = 80
 TARGET_PORT = 8080
 CLIENTS = 4
 SETTLE_TIMEOUT_S = 20.0
+RING_SIZE = 8192
 HERE = Path(__file__).parent
 
 
@@ -47,12 +48,17 @@ class Bed:
             self.target.start()
 
     def start(self, *, ipv6: bool = False, timing: dict[str, Any] | None = None) -> None:
-        """Start the appliance: by letters, or with a configuration file where timing is asked for."""
+        """Start the appliance, with rings long enough for a machine that does other things meanwhile."""
         target = f"[{self.lab.target6}]" if ipv6 else str(self.lab.target)
-        devices = ("-i", self.lab.mirror_device, "-o", self.lab.test_device)
-        self.replay.arguments = (*devices, "-x", f"{PRODUCTION_PORT}-{target}:{TARGET_PORT}")
-        if timing is not None:
-            self.replay.arguments = ("--config", str(self._configuration(f"{target}:{TARGET_PORT}", timing)))
+        configuration = {
+            "mirror": [{"device": self.lab.mirror_device, "ring_size": RING_SIZE}],
+            "test": {"device": self.lab.test_device, "ring_size": RING_SIZE},
+            "transfers": [{"source": str(PRODUCTION_PORT), "target": f"{target}:{TARGET_PORT}"}],
+            "timing": timing or {},
+        }
+        path = self.directory / "xdpcopy.yaml"
+        path.write_text(yaml.safe_dump(configuration))
+        self.replay.arguments = ("--config", str(path))
         self.replay.start()
 
     def client(
@@ -78,8 +84,12 @@ class Bed:
 
     def settle(self, timeout: float = SETTLE_TIMEOUT_S) -> None:
         """Wait until every session has ended."""
-        done = self.replay.settle(lambda counters: not counters["sessions_live"], timeout)
-        assert done, f"sessions that do not end: {nonzero(self.replay.counters())}"
+        if self.replay.settle(lambda counters: not counters["sessions_live"], timeout):
+            return
+        counters = nonzero(self.replay.counters())
+        self.finish()
+        lost = {port["device"]: port["lost"] for port in self.replay.ledger()["ports"]}
+        raise AssertionError(f"sessions that do not end: {counters}; frames lost at the sockets: {lost}")
 
     def finish(self) -> dict[str, Any]:
         """Stop the appliance; check the exit, the ledger and the devices. Counters, and ends by reason."""
@@ -139,17 +149,6 @@ class Bed:
         self.production.stop()
         self.target.stop()
         return list(self.production.requests()), list(self.target.requests())
-
-    def _configuration(self, target: str, timing: dict[str, Any]) -> Path:
-        path = self.directory / "xdpcopy.yaml"
-        configuration = {
-            "mirror": [{"device": self.lab.mirror_device}],
-            "test": {"device": self.lab.test_device},
-            "transfers": [{"source": str(PRODUCTION_PORT), "target": target}],
-            "timing": timing,
-        }
-        path.write_text(yaml.safe_dump(configuration))
-        return path
 
 
 def assert_ledger_closes(ledger: dict[str, Any]) -> None:

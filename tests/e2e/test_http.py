@@ -46,7 +46,7 @@ def test_mixed_requests_are_served_once_in_order_and_unchanged(
 ) -> None:
     bed = make_bed(**settings)
     bed.start(ipv6=ipv6)
-    report = bed.client(6000, ipv6=ipv6, pause=0.002)
+    report = bed.client(6000, ipv6=ipv6, pause=0.01)
     bed.settle()
     counters = bed.finish()
     account = bed.accounts()
