@@ -1,0 +1,121 @@
+"""Loads that break replay tools: large bodies, distant clients, frozen targets, ports used again."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.bed import ends, nonzero
+from tests.e2e.hard_bed import _clean_hard, frozen, hard_bed, make_hard_bed  # noqa: F401 - fixtures
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.e2e.hard_bed import HardBed
+
+ROUND_TRIP_S = 0.05
+
+
+def finish_complete(bed: HardBed, requests: int, connections: int) -> None:
+    """Everything arrived, unchanged and in order; every session is complete."""
+    bed.settle(60)
+    counters = bed.finish()
+    account = bed.accounts()
+    assert account.equal, (account, nonzero(counters))
+    assert account.production == requests
+    assert ends(counters) == {"complete": connections}, nonzero(counters)
+
+
+def test_large_posts_on_kept_connections_arrive_whole(hard_bed: HardBed) -> None:
+    bed = hard_bed
+    bed.start()
+    connections, requests = 64, 25  # 400 a second, 40 MB a second
+    bed.talk(connections, requests, method="POST", size=100_000, interval=connections / 400)
+    finish_complete(bed, connections * requests, connections)
+
+
+def test_replay_keeps_the_pace_of_distant_clients(make_hard_bed: Callable[..., HardBed]) -> None:
+    bed = make_hard_bed(serve=False)
+    bed.production.stop()
+    production, target = bed.serve("production"), bed.serve("target")
+    bed.delay_clients(ROUND_TRIP_S / 2)
+    bed.start()
+    connections, requests = 32, 80
+    bed.talk(connections, requests)
+    bed.settle(60)
+    counters = bed.finish()
+    first, second = production.served(), target.served()
+    assert len(first) == len(second) == connections * requests, nonzero(counters)
+    start = min(each.arrived for each in first)
+    ended = max(each.arrived for each in first)
+    took = ended - start
+    assert took / 1e9 > 0.95 * ROUND_TRIP_S * requests
+    pace = took / (max(each.arrived for each in second) - start)
+    in_time = sum(each.arrived <= ended for each in second) / len(first)
+    print(f"pace {pace:.4f} of production's, {in_time:.4f} had arrived when production's last had")
+    assert pace >= 0.95
+    assert in_time >= 0.95
+
+
+@pytest.mark.parametrize("seconds", [0.5, 5.0])
+def test_frozen_target_gets_everything_afterwards(hard_bed: HardBed, seconds: float) -> None:
+    bed = hard_bed
+    bed.start()
+    connections, requests = 64, 70
+    with bed.talking(connections, requests, interval=0.1):
+        assert bed.replay.settle(lambda now: now["turns_sent"] > 5 * connections, 20)
+        with frozen(bed.target.workers()):
+            time.sleep(seconds)
+    finish_complete(bed, connections * requests, connections)
+
+
+def test_frozen_target_gets_large_bodies_afterwards(hard_bed: HardBed) -> None:
+    bed = hard_bed
+    bed.start()
+    connections, requests = 16, 20
+    with bed.talking(connections, requests, interval=0.2, method="POST", size=100_000):
+        assert bed.replay.settle(lambda now: now["turns_sent"] > 3 * connections, 20)
+        with frozen(bed.target.workers()):
+            time.sleep(3)
+    finish_complete(bed, connections * requests, connections)
+
+
+def test_same_ports_again_within_a_minute(hard_bed: HardBed) -> None:
+    """The servers close first: each endpoint is in their TIME_WAIT when it is used again."""
+    bed = hard_bed
+    bed.start()
+    ports = ",".join(str(20000 + number) for number in range(500))
+    connections = 500 * len(bed.lab.clients)
+    start = time.monotonic()
+    for turn in range(3):
+        bed.talk(connections, 1, source_ports=ports, server_closes=True, prefix=f"turn{turn}")
+        bed.settle(30)
+    waiting = bed.lab.run("target", ("ss", "-Htan", "state", "time-wait")).stdout.splitlines()
+    assert time.monotonic() - start < 60
+    assert len(waiting) == connections
+    finish_complete(bed, 3 * connections, 3 * connections)
+
+
+def test_ports_that_collide_under_shifts_are_all_multiplied(make_hard_bed: Callable[..., HardBed]) -> None:
+    """Ports 64 apart, and at random, of eight clients: three copies of each connection."""
+    bed = make_hard_bed(transfer={"multiplier": 3})
+    bed.start()
+    chosen = random.Random(3)  # noqa: S311 - repeatable
+    ports = {1100 + 64 * number for number in range(40)} | {65535 - 32 * number for number in range(40)}
+    ports |= set(chosen.sample(range(1024, 65536), 120))
+    connections, requests = len(ports) * len(bed.lab.clients), 3
+    bed.talk(connections, requests, source_ports=",".join(map(str, sorted(ports))), interval=0.5)
+    bed.settle(30)
+    counters = bed.finish()
+    bed.production.stop()
+    bed.target.stop()
+    asked = Counter(request.id for request in bed.production.requests())
+    served = Counter(request.id for request in bed.target.requests())
+    assert len(asked) == asked.total() == connections * requests
+    assert served == {name: 3 for name in asked}, nonzero(counters)
+    assert ends(counters) == {"complete": 3 * connections}, nonzero(counters)
+    assert counters["sessions_refused"] == 0
