@@ -5,6 +5,7 @@ The boundary itself is ``include/dataplane.h``; the meaning of every field is wr
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum
@@ -31,6 +32,7 @@ class PortKind(IntEnum):
 
     MEMORY = lib.DP_PORT_MEMORY
     XSK = lib.DP_PORT_XSK
+    CAPTURE = lib.DP_PORT_CAPTURE
 
 
 class PortRole(IntEnum):
@@ -47,6 +49,7 @@ class PortMode(IntEnum):
     ZEROCOPY = lib.DP_MODE_ZEROCOPY
     COPY = lib.DP_MODE_COPY
     MEMORY = lib.DP_MODE_MEMORY
+    CAPTURE = lib.DP_MODE_CAPTURE
 
 
 class Transport(IntEnum):
@@ -141,6 +144,20 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class Capture:
+    """Capture files in place of a mirror device (``struct dp_capture``); ``idle_cap`` is in nanoseconds.
+
+    They are read through a port of kind CAPTURE, the only mirror port then.
+    """
+
+    files: tuple[str, ...] = ()
+    speed: float = 1.0
+    idle_cap: int = 0
+    repeats: int = 1
+    fast: bool = False
+
+
+@dataclass(frozen=True)
 class Config:
     """All that the dataplane is told at ``open`` (``struct dp_config``)."""
 
@@ -150,6 +167,7 @@ class Config:
     cpus: tuple[int, ...] = ()
     limits: Limits = field(default_factory=Limits)
     timing: Timing = field(default_factory=Timing)
+    capture: Capture = field(default_factory=Capture)
     clock_offset: int = 0
     stats_path: str = ""
 
@@ -163,6 +181,22 @@ class Counter:
     unit: str
     help: str
     kind: CounterKind
+
+
+@dataclass(frozen=True)
+class CaptureProgress:
+    """How far the replay of capture files has got (``struct dp_capture_progress``)."""
+
+    bytes: int
+    bytes_total: int
+    frames: int
+    position: int
+    late: int
+    repeat: int
+    repeats: int
+    broken: int
+    paused: bool
+    finished: bool
 
 
 @dataclass(frozen=True)
@@ -229,6 +263,21 @@ def _transfer(transfer: Transfer, range_first: int) -> dict[str, Any]:
     return fields
 
 
+def _capture(capture: Capture) -> dict[str, Any]:
+    """Raises DataplaneError for what the struct cannot hold."""
+    names = [os.fsencode(name) for name in capture.files]
+    if len(names) > lib.DP_MAX_FILES:
+        raise DataplaneError(
+            errno.EINVAL, f"{len(names)} capture files; at most {lib.DP_MAX_FILES} can be replayed together"
+        )
+    for name in names:
+        if len(name) >= lib.DP_FILE_SIZE:
+            raise DataplaneError(errno.ENAMETOOLONG, f"a capture's path is too long: {os.fsdecode(name)}")
+    fields = asdict(capture)
+    fields.update(files=names, file_count=len(names))
+    return fields
+
+
 def _config(config: Config) -> Any:  # noqa: ANN401 - a cffi struct has no Python type
     ranges = [one for transfer in config.transfers for one in transfer.pool]
     firsts = accumulate((len(transfer.pool) for transfer in config.transfers), initial=0)
@@ -246,6 +295,7 @@ def _config(config: Config) -> Any:  # noqa: ANN401 - a cffi struct has no Pytho
             "ranges": [{"first": address_bytes(r.first), "count": r.count} for r in ranges],
             "limits": asdict(config.limits),
             "timing": asdict(config.timing),
+            "capture": _capture(config.capture),
             "clock_offset": config.clock_offset,
             "stats_path": config.stats_path.encode(),
         },
@@ -329,6 +379,31 @@ class Dataplane:
         out = ffi.new("struct dp_port_statistics *")
         self._check(lib.dp_port_statistics(self._engine, port, queue, out))
         return PortStatistics(**{name: getattr(out, name) for name in PortStatistics.__dataclass_fields__})
+
+    def capture_progress(self) -> CaptureProgress:
+        """How far the capture files have been replayed; to be asked at any time."""
+        out = ffi.new("struct dp_capture_progress *")
+        self._check(lib.dp_capture_progress(self._engine, out))
+        fields = {name: getattr(out, name) for name in CaptureProgress.__dataclass_fields__}
+        return CaptureProgress(**{**fields, "paused": bool(out.paused), "finished": bool(out.finished)})
+
+    def capture_troubles(self) -> dict[str, str]:
+        """A sentence for each capture file whose rest could not be read."""
+        out = ffi.new("char[]", lib.DP_ERROR_SIZE)
+        found = {}
+        for index, name in enumerate(self.config.capture.files):
+            self._check(lib.dp_capture_trouble(self._engine, index, out, lib.DP_ERROR_SIZE))
+            if out[0] != b"\0":
+                found[name] = ffi.string(out).decode(errors="replace")
+        return found
+
+    def pause_capture(self) -> None:
+        """Stops the clock of the capture; sessions go on with what they have."""
+        self._check(lib.dp_capture_pause(self._engine, 1))
+
+    def resume_capture(self) -> None:
+        """Lets the clock of the capture go on from where it stood."""
+        self._check(lib.dp_capture_pause(self._engine, 0))
 
     def inject(self, port: int, queue: int, frame: bytes) -> None:
         """Puts a frame into a memory port, as if it had arrived."""

@@ -64,7 +64,7 @@ ffibuilder.set_source(
     sources=c_sources(),
     include_dirs=["dataplane/include", "dataplane/src", "dataplane/pyxdp"],
     depends=[str(p.relative_to(ROOT)) for p in [*HERE.rglob("*.[hc]"), *HERE.rglob("*.def")]],
-    libraries=["xdp", "bpf"],
+    libraries=["xdp", "bpf", "pcap"],
     extra_compile_args=["-std=gnu17", "-O3", "-g", "-fvisibility=hidden", "-pthread", *WARNINGS],
     extra_link_args=["-pthread"],
     py_limited_api=True,

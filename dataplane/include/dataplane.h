@@ -25,20 +25,23 @@
 #define DP_MAX_TRANSFERS 64
 #define DP_MAX_RANGES 1024
 #define DP_DEVICE_SIZE 16
+#define DP_MAX_FILES 64
 #define DP_PATH_SIZE 256
+#define DP_FILE_SIZE 1024
 #define DP_ERROR_SIZE 256
 
-enum dp_port_kind { DP_PORT_MEMORY, DP_PORT_XSK };
 /* Numbers of IP; 0 in a transfer means TCP. */
 enum dp_transport { DP_TCP = 6, DP_UDP = 17 };
 
+enum dp_port_kind { DP_PORT_MEMORY, DP_PORT_XSK, DP_PORT_CAPTURE };
 enum dp_port_role { DP_ROLE_MIRROR, DP_ROLE_TEST };
 
 /* What is asked of a port (AUTO: the best that binds) and what it obtained (never AUTO). */
-enum dp_port_mode { DP_MODE_AUTO, DP_MODE_ZEROCOPY, DP_MODE_COPY, DP_MODE_MEMORY };
+enum dp_port_mode { DP_MODE_AUTO, DP_MODE_ZEROCOPY, DP_MODE_COPY, DP_MODE_MEMORY, DP_MODE_CAPTURE };
 
 /* One network device with its queues, or a memory port of the same shape. Queue q belongs to worker
- * q modulo workers. There is exactly one test port; it must have at least as many queues as workers. */
+ * q modulo workers. There is exactly one test port; it must have at least as many queues as workers. A port
+ * of kind DP_PORT_CAPTURE is a mirror port with one queue, and then the only mirror port. */
 struct dp_port {
     uint32_t kind; /* enum dp_port_kind */
     uint32_t role; /* enum dp_port_role */
@@ -101,6 +104,18 @@ struct dp_timing {
     uint32_t syn_tries;        /* transmissions of a SYN */
 };
 
+/* Capture files (pcap, pcapng) in place of a mirror device: what a port of kind DP_PORT_CAPTURE reads. The
+ * files are merged by time. Frames wait where a device's would be dropped: for memory, and for room in tables
+ * and rings. */
+struct dp_capture {
+    uint32_t file_count;
+    char files[DP_MAX_FILES][DP_FILE_SIZE];
+    double speed;      /* capture time goes by so many times as fast (-a); 0: 1 */
+    uint64_t idle_cap; /* a longer silence in the capture counts as so long (-I); 0: silences are kept */
+    uint32_t repeats;  /* how often everything is replayed (-T); 0: once */
+    uint32_t fast; /* times do not count: the next frame as soon as the line has dealt with those before */
+};
+
 struct dp_config {
     uint32_t workers;
     uint32_t cpus[DP_MAX_WORKERS]; /* CPU of each worker thread; DP_NO_CPU: not pinned */
@@ -112,6 +127,7 @@ struct dp_config {
     struct dp_range ranges[DP_MAX_RANGES];
     struct dp_limits limits;
     struct dp_timing timing;
+    struct dp_capture capture;
     uint64_t clock_offset;         /* added to the clock for initial sequence numbers and timestamps */
     char stats_path[DP_PATH_SIZE]; /* file of the stats segment; empty: private memory */
 };
@@ -180,6 +196,27 @@ int dp_port_statistics(const struct dp_engine *engine, uint32_t port, uint32_t q
 int dp_mem_send(struct dp_engine *engine, uint32_t port, uint32_t queue, const uint8_t *frame, uint32_t size);
 int dp_mem_receive(struct dp_engine *engine, uint32_t port, uint32_t queue, uint8_t *frame, uint32_t size);
 int dp_mem_limit(struct dp_engine *engine, uint32_t port, uint32_t queue, uint32_t frames);
+
+/* How far the replay of the capture files has got. */
+struct dp_capture_progress {
+    uint64_t bytes;       /* of the files, read so far; all repeats together */
+    uint64_t bytes_total; /* to be read */
+    uint64_t frames;      /* released to the line; all repeats together */
+    uint64_t position;    /* capture time of the last of them, from the first; -I has its part taken out */
+    uint64_t late;        /* for how long the next frame has been due: it waits for room */
+    uint32_t repeat;      /* repeats that are over, sessions and all */
+    uint32_t repeats;
+    uint32_t broken; /* files whose rest could not be read; dp_capture_trouble says why */
+    uint32_t paused;
+    uint32_t finished; /* everything has been replayed, and every session has ended */
+};
+
+/* All three return -EINVAL where the engine has no capture port. dp_capture_trouble: a sentence for the file
+ * whose rest could not be read, else an empty one. A pause shifts the clock of the capture: nothing bursts
+ * after it. */
+int dp_capture_progress(const struct dp_engine *engine, struct dp_capture_progress *progress);
+int dp_capture_trouble(const struct dp_engine *engine, uint32_t file, char *trouble, size_t size);
+int dp_capture_pause(struct dp_engine *engine, uint32_t paused);
 
 /* The compiled dataplane/bpf/steer.bpf.c, an ELF object that libbpf loads. */
 const uint8_t *dp_steer_object(size_t *size);

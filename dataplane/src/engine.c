@@ -12,6 +12,8 @@
 
 enum {
     HANDOFF_SLOTS = 512,
+    CAPTURE_SLOTS = 128,
+    CAPTURE_FRAME = 66 << 10, /* as large as capture.c has them */
     STEP_NANOSECONDS = 1000000,
     /* After the resets have left, answers to them may still want one (a challenge, RFC 5961). */
     DRAIN_NANOSECONDS = 100000000,
@@ -29,6 +31,8 @@ struct dp_engine {
     pthread_t threads[DP_MAX_WORKERS];
     uint32_t running; /* threads */
     uint32_t orders;
+    uint32_t repeats_read; /* see repeats.h */
+    struct port *capture;
     uint64_t next_hops[DP_MAX_TRANSFERS];
     char error[DP_ERROR_SIZE];
 };
@@ -66,6 +70,32 @@ static int check_port(struct dp_engine *engine, const struct dp_port *port)
     return 0;
 }
 
+static int check_capture(struct dp_engine *engine)
+{
+    struct dp_capture *capture = &engine->config.capture;
+    uint32_t captures = 0;
+    uint32_t queues = 0;
+    for (uint32_t i = 0; i < engine->config.port_count; i++) {
+        const struct dp_port *port = &engine->config.ports[i];
+        captures += port->kind == DP_PORT_CAPTURE && port->role == DP_ROLE_MIRROR;
+        queues += port->kind == DP_PORT_CAPTURE || port->role == DP_ROLE_MIRROR ? port->queues : 0;
+    }
+    if (!captures)
+        return 0;
+    if (queues != 1)
+        return fail(engine, -EINVAL, "a capture is the only mirror port, with one queue");
+    if (capture->file_count < 1 || capture->file_count > DP_MAX_FILES)
+        return fail(engine, -EINVAL, "%u capture files; give 1 to %d", capture->file_count, DP_MAX_FILES);
+    capture->speed = capture->speed == 0 ? 1 : capture->speed;
+    capture->repeats = capture->repeats ? capture->repeats : 1;
+    if (!(capture->speed >= 1e-3 && capture->speed <= 1e6))
+        return fail(engine, -EINVAL, "speed is %g; give 0.001 to 1000000", capture->speed);
+    if (capture->speed < 1) /* so much later comes what a hole misses */
+        engine->config.timing.gap_timeout =
+            (uint64_t)((double)engine->config.timing.gap_timeout / capture->speed);
+    return 0;
+}
+
 static int check_config(struct dp_engine *engine)
 {
     const struct dp_config *config = &engine->config;
@@ -82,21 +112,34 @@ static int check_config(struct dp_engine *engine)
     }
     if (tests != 1)
         return fail(engine, -EINVAL, "%u test ports; there must be exactly one", tests);
-    return 0;
+    return check_capture(engine);
+}
+
+static int open_port(struct dp_engine *engine, const struct dp_port *config, uint32_t queue, struct port **at)
+{
+    switch (config->kind) {
+    case DP_PORT_XSK:
+        return port_open_xsk(config, queue, at, engine->error);
+    case DP_PORT_CAPTURE:
+        return port_open_capture(&engine->config.capture, at, engine->error);
+    default:
+        return port_open_mem(config, at, engine->error);
+    }
 }
 
 static int open_queue(struct dp_engine *engine, uint32_t port, uint32_t queue)
 {
     const struct dp_port *config = &engine->config.ports[port];
     struct port **at = &engine->ports[port].queues[queue];
-    int code = config->kind == DP_PORT_XSK ? port_open_xsk(config, queue, at, engine->error)
-                                           : port_open_mem(config, at, engine->error);
+    int code = open_port(engine, config, queue, at);
     if (code)
         return code;
     struct worker *worker = &engine->workers[queue % engine->config.workers];
     if (worker->inlet_count == WORKER_QUEUES)
         return fail(engine, -EINVAL, "more than %d queues for one worker", WORKER_QUEUES);
     worker->inlets[worker->inlet_count++] = (struct inlet){*at, config->verify_checksums};
+    if (config->kind == DP_PORT_CAPTURE)
+        engine->capture = worker->capture = *at;
     if (config->role == DP_ROLE_TEST && !worker->outlet) {
         worker->outlet = *at;
         memcpy(worker->mac, config->mac, sizeof(worker->mac));
@@ -124,19 +167,35 @@ static uint32_t largest_mtu(const struct dp_config *config)
     return largest;
 }
 
+static int open_handoff(struct dp_engine *engine, uint32_t slots, uint32_t frame_size, struct handoff **to,
+                        struct handoff **from)
+{
+    struct handoff *handoff = handoff_open(slots, frame_size);
+    if (!handoff)
+        return fail(engine, -ENOMEM, "no memory for the hand-off rings of %u workers",
+                    engine->config.workers);
+    *to = *from = handoff;
+    return 0;
+}
+
+/* A ring for each ordered pair of workers; for the frames of a capture, which can wait, others: from worker
+ * 0, which reads it. */
 static int open_handoffs(struct dp_engine *engine)
 {
-    uint32_t workers = engine->config.workers;
     uint32_t frame_size = largest_mtu(&engine->config) + 64; /* link headers */
-    for (uint32_t from = 0; from < workers; from++) {
-        for (uint32_t to = 0; to < workers; to++) {
-            if (from == to)
-                continue;
-            struct handoff *handoff = handoff_open(HANDOFF_SLOTS, frame_size);
-            if (!handoff)
-                return fail(engine, -ENOMEM, "no memory for the hand-off rings of %u workers", workers);
-            engine->workers[from].to[to] = engine->workers[to].from[from] = handoff;
-        }
+    for (uint32_t pair = 0; pair < engine->config.workers * engine->config.workers; pair++) {
+        uint32_t from = pair / engine->config.workers;
+        uint32_t to = pair % engine->config.workers;
+        struct worker *giver = &engine->workers[from];
+        struct worker *taker = &engine->workers[to];
+        if (from == to)
+            continue;
+        int code = open_handoff(engine, HANDOFF_SLOTS, frame_size, &giver->to[to], &taker->from[from]);
+        if (!code && giver->capture)
+            code = open_handoff(engine, CAPTURE_SLOTS, CAPTURE_FRAME, &giver->patient_to[to],
+                                &taker->patient_from[from]);
+        if (code)
+            return code;
     }
     return 0;
 }
@@ -149,6 +208,8 @@ static int open_workers(struct dp_engine *engine)
         worker->next_hops = engine->next_hops;
         worker->stats = &engine->segment->stats[i];
         worker->orders = &engine->orders;
+        worker->all = engine->workers;
+        worker->repeats_read = engine->capture ? &engine->repeats_read : NULL;
         worker->index = i;
         if (replay_open(&worker->replay, &engine->config, worker->stats, worker->outlet->mtu, i))
             return fail(engine, -ENOMEM,
@@ -268,8 +329,10 @@ void dp_close(struct dp_engine *engine)
     join_threads(engine);
     for (uint32_t i = 0; engine->workers && i < engine->config.workers; i++) {
         replay_close(&engine->workers[i].replay);
-        for (uint32_t other = 0; other < engine->config.workers; other++)
+        for (uint32_t other = 0; other < engine->config.workers; other++) {
             handoff_close(engine->workers[i].to[other]);
+            handoff_close(engine->workers[i].patient_to[other]);
+        }
     }
     for (uint32_t port = 0; port < DP_MAX_PORTS; port++)
         for (uint32_t queue = 0; queue < WORKER_QUEUES; queue++)
@@ -327,6 +390,34 @@ int dp_port_statistics(const struct dp_engine *engine, uint32_t port, uint32_t q
 {
     const struct port *at = port_at(engine, port, queue);
     return at ? at->ops->statistics(at, statistics) : -EINVAL;
+}
+
+int dp_capture_progress(const struct dp_engine *engine, struct dp_capture_progress *progress)
+{
+    if (!engine->capture)
+        return -EINVAL;
+    port_capture_progress(engine->capture, progress);
+    return 0;
+}
+
+int dp_capture_trouble(const struct dp_engine *engine, uint32_t file, char *trouble, size_t size)
+{
+    if (!engine->capture)
+        return -EINVAL;
+    port_capture_trouble(engine->capture, file, trouble, size);
+    return 0;
+}
+
+int dp_capture_pause(struct dp_engine *engine, uint32_t paused)
+{
+    if (!engine->capture)
+        return fail(engine, -EINVAL, "there is no capture to pause");
+    if (paused)
+        __atomic_fetch_or(&engine->orders, ORDER_PAUSE, __ATOMIC_RELEASE);
+    else
+        __atomic_fetch_and(&engine->orders, ~(uint32_t)ORDER_PAUSE, __ATOMIC_RELEASE);
+    port_capture_pause(engine->capture, paused);
+    return 0;
 }
 
 static struct port *mem_at(struct dp_engine *engine, uint32_t port, uint32_t queue)

@@ -15,4 +15,8 @@ struct frame {
     uint64_t handle; /* the port's own name for the buffer */
 };
 
+/* What becomes of a frame that there is no room for. Live: it is dropped, and counted. From a capture file it
+ * waits in its port; where the capture's pace does not count (fast) also for what came before it. */
+enum patience { PATIENCE_NONE, PATIENCE_ROOM, PATIENCE_FAST };
+
 #endif

@@ -7,7 +7,8 @@
 struct slot {
     uint32_t size;
     uint16_t role;
-    uint16_t verify_checksums;
+    uint8_t verify_checksums;
+    uint8_t patience;
     uint8_t bytes[];
 };
 
@@ -46,10 +47,15 @@ static struct slot *slot_at(const struct handoff *handoff, uint32_t at)
     return (struct slot *)(void *)(uintptr_t)slot;
 }
 
+bool handoff_is_full(const struct handoff *handoff)
+{
+    return handoff->tail - __atomic_load_n(&handoff->head, __ATOMIC_ACQUIRE) > handoff->mask;
+}
+
 bool handoff_put(struct handoff *handoff, const struct handed *handed)
 {
     uint32_t tail = handoff->tail;
-    if (tail - __atomic_load_n(&handoff->head, __ATOMIC_ACQUIRE) > handoff->mask)
+    if (handoff_is_full(handoff))
         return false;
     if (handed->frame.size + sizeof(struct slot) > handoff->slot_size)
         return false;
@@ -57,6 +63,7 @@ bool handoff_put(struct handoff *handoff, const struct handed *handed)
     slot->size = handed->frame.size;
     slot->role = (uint16_t)handed->role;
     slot->verify_checksums = handed->verify_checksums;
+    slot->patience = (uint8_t)handed->patience;
     memcpy(slot->bytes, handed->frame.data, handed->frame.size);
     __atomic_store_n(&handoff->tail, tail + 1, __ATOMIC_RELEASE);
     return true;
@@ -70,6 +77,7 @@ bool handoff_take(const struct handoff *handoff, struct handed *handed)
     handed->frame = (struct frame){slot->bytes, slot->size, 0};
     handed->role = slot->role;
     handed->verify_checksums = slot->verify_checksums;
+    handed->patience = (enum patience)slot->patience;
     return true;
 }
 

@@ -18,6 +18,7 @@ struct handed {
     struct frame frame;
     uint32_t role; /* enum dp_port_role of the port that it came in by */
     bool verify_checksums;
+    enum patience patience;
 };
 
 /* NULL: no memory. slots: a power of two. */
@@ -25,6 +26,7 @@ struct handoff *handoff_open(uint32_t slots, uint32_t frame_size);
 void handoff_close(struct handoff *handoff);
 
 /* The producer's side. False: full, or the frame is larger than a slot. */
+bool handoff_is_full(const struct handoff *handoff);
 bool handoff_put(struct handoff *handoff, const struct handed *handed);
 
 /* The consumer's side: the next frame, borrowed until handoff_done. */

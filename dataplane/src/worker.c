@@ -4,6 +4,8 @@
 #include <poll.h>
 #include <time.h>
 
+#include "repeats.h"
+#include "session/offline.h"
 #include "wire/parse.h"
 
 enum {
@@ -23,9 +25,9 @@ uint64_t mac_pack(const uint8_t mac[6])
 /* --- in ------------------------------------------------------------------------------------------------- */
 
 /* Passes a frame on to its owner. */
-static enum drop hand_off(struct worker *worker, uint32_t owner, const struct handed *handed)
+static enum drop hand_off(struct worker *worker, struct handoff *handoff, const struct handed *handed)
 {
-    if (!handoff_put(worker->to[owner], handed))
+    if (!handoff_put(handoff, handed))
         return DROP_handoff_full;
     struct stats *stats = worker->stats;
     stats_add(handed->role == DP_ROLE_MIRROR ? &stats->mirror_handed_off : &stats->test_handed_off, 1);
@@ -41,14 +43,19 @@ static const struct endpoint *client_of(const struct worker *worker, uint32_t ro
     return &packet->source;
 }
 
-static enum drop on_packet(struct worker *worker, const struct handed *handed, const struct packet *packet,
-                           uint64_t now)
+/* The ring to the packet's owner; NULL: it is this worker's own. */
+static struct handoff *way_to_owner(const struct worker *worker, const struct handed *handed,
+                                    const struct packet *packet)
 {
-    if (worker->config->workers > 1) {
-        uint32_t owner = flow_owner(client_of(worker, handed->role, packet), worker->config->workers);
-        if (owner != worker->index)
-            return hand_off(worker, owner, handed);
-    }
+    if (worker->config->workers == 1)
+        return NULL;
+    uint32_t owner = flow_owner(client_of(worker, handed->role, packet), worker->config->workers);
+    return handed->patience ? worker->patient_to[owner] : worker->to[owner];
+}
+
+static enum drop replay_packet(struct worker *worker, const struct handed *handed,
+                               const struct packet *packet, uint64_t now)
+{
     struct stats *stats = worker->stats;
     bool mirror = handed->role == DP_ROLE_MIRROR;
     enum drop drop = mirror ? replay_on_mirror(&worker->replay, packet, now)
@@ -58,14 +65,28 @@ static enum drop on_packet(struct worker *worker, const struct handed *handed, c
     return drop;
 }
 
-static void on_frame(struct worker *worker, const struct handed *handed, uint64_t now)
+/* False: the frame had better wait; nothing has been done with it. */
+static bool on_frame(struct worker *worker, const struct handed *handed, uint64_t now)
 {
     struct packet packet;
     enum drop drop = parse_frame(&handed->frame, handed->verify_checksums, &packet);
-    if (!drop)
-        drop = on_packet(worker, handed, &packet, now);
+    if (!drop) {
+        struct handoff *handoff = way_to_owner(worker, handed, &packet);
+        if (handed->patience && (handoff ? handoff_is_full(handoff)
+                                         : offline_should_wait(&worker->replay, &packet, handed->patience)))
+            return false;
+        drop = handoff ? hand_off(worker, handoff, handed) : replay_packet(worker, handed, &packet, now);
+    }
     if (drop)
         stats_add(&worker->stats->drop[handed->role][drop], 1);
+    return true;
+}
+
+static void count_received(struct stats *stats, const struct port *port, uint32_t frames, uint64_t bytes)
+{
+    bool mirror = port->role == DP_ROLE_MIRROR;
+    stats_add(mirror ? &stats->mirror_frames : &stats->test_frames, frames);
+    stats_add(mirror ? &stats->mirror_bytes : &stats->test_bytes, bytes);
 }
 
 /* One burst of one queue. */
@@ -73,21 +94,36 @@ static bool receive(struct worker *worker, const struct inlet *inlet, uint64_t n
 {
     struct frame frames[PORT_BURST];
     struct port *port = inlet->port;
+    if (port->patience && worker->draining)
+        return false; /* what waits there stays there */
     uint32_t count = port->ops->rx(port, now, frames, PORT_BURST);
     uint64_t bytes = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        struct handed handed = {frames[i], port->role, inlet->verify_checksums};
-        on_frame(worker, &handed, now);
-        bytes += frames[i].size;
+    uint32_t taken = 0;
+    for (; taken < count; taken++) {
+        struct handed handed = {frames[taken], port->role, inlet->verify_checksums, port->patience};
+        if (!on_frame(worker, &handed, now))
+            break;
+        bytes += frames[taken].size;
     }
-    if (!count)
-        return false;
-    port->ops->rx_done(port, frames, count);
+    if (count)
+        port->ops->rx_done(port, frames, taken);
+    stats_add(&worker->stats->capture_waits, taken < count);
+    count_received(worker->stats, port, taken, bytes);
+    return taken;
+}
+
+static bool take_over_from(struct worker *worker, struct handoff *handoff, uint64_t now)
+{
     struct stats *stats = worker->stats;
-    bool mirror = port->role == DP_ROLE_MIRROR;
-    stats_add(mirror ? &stats->mirror_frames : &stats->test_frames, count);
-    stats_add(mirror ? &stats->mirror_bytes : &stats->test_bytes, bytes);
-    return true;
+    struct handed handed;
+    uint32_t taken = 0;
+    for (; handoff && taken < PORT_BURST && handoff_take(handoff, &handed); taken++) {
+        if (!on_frame(worker, &handed, now))
+            break;
+        stats_add(handed.role == DP_ROLE_MIRROR ? &stats->mirror_handed_in : &stats->test_handed_in, 1);
+        handoff_done(handoff);
+    }
+    return taken;
 }
 
 /* One burst of what each other worker has handed over. */
@@ -95,15 +131,8 @@ static bool take_over(struct worker *worker, uint64_t now)
 {
     bool any = false;
     for (uint32_t other = 0; other < worker->config->workers; other++) {
-        struct handoff *handoff = worker->from[other];
-        struct handed handed;
-        for (uint32_t i = 0; handoff && i < PORT_BURST && handoff_take(handoff, &handed); i++) {
-            struct stats *stats = worker->stats;
-            stats_add(handed.role == DP_ROLE_MIRROR ? &stats->mirror_handed_in : &stats->test_handed_in, 1);
-            on_frame(worker, &handed, now);
-            handoff_done(handoff);
-            any = true;
-        }
+        any |= take_over_from(worker, worker->from[other], now);
+        any |= take_over_from(worker, worker->patient_from[other], now);
     }
     return any;
 }
@@ -163,11 +192,19 @@ static void housekeeping(struct worker *worker, uint64_t now)
     worker->housekeeping_at = now + HOUSEKEEPING;
     stats_set(&worker->stats->heartbeat, now);
     replay_report(&worker->replay);
+    if (worker->capture) {
+        struct dp_capture_progress progress;
+        port_capture_progress(worker->capture, &progress);
+        stats_set(&worker->stats->capture_broken, progress.broken);
+    }
 }
 
-static void follow_orders(struct worker *worker)
+static void follow_orders(struct worker *worker, uint64_t now)
 {
-    if (worker->draining || !(__atomic_load_n(worker->orders, __ATOMIC_ACQUIRE) & ORDER_DRAIN))
+    uint32_t orders = __atomic_load_n(worker->orders, __ATOMIC_ACQUIRE);
+    if (orders & ORDER_PAUSE)
+        worker->replay.paused_until = now;
+    if (worker->draining || !(orders & ORDER_DRAIN))
         return;
     worker->draining = true;
     replay_drain(&worker->replay);
@@ -176,12 +213,14 @@ static void follow_orders(struct worker *worker)
 bool worker_turn(struct worker *worker, uint64_t now)
 {
     bool busy = false;
-    follow_orders(worker);
+    follow_orders(worker, now);
     replay_on_time(&worker->replay, now);
     for (uint32_t i = 0; i < worker->inlet_count; i++)
         busy |= receive(worker, &worker->inlets[i], now);
     busy |= take_over(worker, now);
     busy |= send_ready(worker);
+    if (worker->repeats_read)
+        repeats_turn(worker, now);
     if (worker->draining && replay_is_quiet(&worker->replay))
         __atomic_store_n(&worker->drained, 1, __ATOMIC_RELEASE);
     stats_add(&worker->stats->turns_of_worker, 1);
@@ -210,6 +249,9 @@ static void sleep_until_needed(const struct worker *worker, uint64_t now)
     int64_t rest = full ? 20000 : (int64_t)(until - now);
     if (worker->config->workers > 1 && rest > 200000)
         rest = 200000; /* hand-offs do not wake anybody */
+    uint64_t due = worker->capture ? worker->capture->ops->due(worker->capture) : PORT_NEVER;
+    if (due > now && due - now < (uint64_t)rest)
+        rest = (int64_t)(due - now);
     if (rest <= 0)
         return;
     struct timespec time = {rest / NANOSECONDS, rest % NANOSECONDS};

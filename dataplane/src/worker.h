@@ -30,13 +30,23 @@ struct worker {
     uint32_t index;
     struct handoff *to[DP_MAX_WORKERS]; /* NULL for itself */
     struct handoff *from[DP_MAX_WORKERS];
+    /* The same for frames that can wait: they must not stand in the way of those that cannot. */
+    struct handoff *patient_to[DP_MAX_WORKERS];
+    struct handoff *patient_from[DP_MAX_WORKERS];
     uint64_t housekeeping_at;
-    uint32_t *orders; /* what the control thread wants: enum worker_order bits */
+    uint32_t *orders;       /* what the control thread wants: enum worker_order bits */
+    struct worker *all;     /* of the engine */
+    struct port *capture;   /* the capture port, if this worker reads it */
+    uint32_t *repeats_read; /* of the capture: written by the worker that reads it */
+    uint32_t repeats_cut;
+    uint32_t repeats_over; /* written by this worker, read by the one that reads */
+    bool repeat_read;
+    bool capture_finished;
     bool draining;
     uint32_t drained; /* set by the worker: draining, and the last reset has left */
 } __attribute__((aligned(64)));
 
-enum worker_order { ORDER_DRAIN = 1, ORDER_STOP = 2 };
+enum worker_order { ORDER_DRAIN = 1, ORDER_STOP = 2, ORDER_PAUSE = 4 };
 
 /* What arrived, what is due, what may leave. True if there was anything to do. */
 bool worker_turn(struct worker *worker, uint64_t now);

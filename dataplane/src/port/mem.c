@@ -130,7 +130,7 @@ int port_open_mem(const struct dp_port *config, struct port **out, char *error)
     struct mem_port *port = calloc(1, sizeof(*port));
     if (!port)
         return -ENOMEM;
-    port->port = (struct port){&MEM_OPS, config->role, DP_MODE_MEMORY, config->mtu};
+    port->port = (struct port){&MEM_OPS, config->role, DP_MODE_MEMORY, config->mtu, PATIENCE_NONE};
     port->slot_size = (config->mtu + 128 + 63) & ~63u;
     port->tx_limit = config->ring_size;
     if (ring_open(port, &port->rx, config->ring_size) || ring_open(port, &port->tx, config->ring_size)) {

@@ -43,14 +43,30 @@ uint64_t connection_deadline(const struct replay *replay, const struct stream *s
     bool udp = stream->flow.transport == DP_UDP;
     uint64_t idle = stream->heard + (udp ? timing->datagram_timeout : timing->idle_timeout);
     if (stream->session_count && stream_has_gap(stream)) {
-        uint64_t gap = stream->gap_at + timing->gap_timeout;
+        uint64_t since = stream->gap_at > replay->paused_until ? stream->gap_at : replay->paused_until;
+        uint64_t gap = since + timing->gap_timeout;
         return gap < idle ? gap : idle;
     }
     return idle;
 }
 
+static void enter_phase(struct replay *replay, struct stream *stream, enum phase phase)
+{
+    replay->phases[stream->phase]--;
+    replay->phases[phase]++;
+    stream->phase = phase;
+}
+
+static enum phase phase_of(const struct stream *stream)
+{
+    if (!stream_is_over(stream))
+        return PHASE_OPEN;
+    return stream->session_count ? PHASE_CLOSING : PHASE_LINGERING;
+}
+
 void connection_watch(struct replay *replay, struct stream *stream)
 {
+    enter_phase(replay, stream, phase_of(stream));
     timer_arm(&replay->wheel, &stream->timer, connection_deadline(replay, stream));
 }
 
@@ -101,11 +117,22 @@ void connection_end_sessions(struct replay *replay, struct stream *stream, enum 
 void connection_forget(struct replay *replay, struct stream *stream)
 {
     stream_clear(stream, &replay->context.chunks);
+    replay->phases[stream->phase]--;
     timer_cancel(&replay->wheel, &stream->timer);
     table_remove(&replay->mirrored, stream);
     pool_give(&replay->streams, stream);
     stats_add(&replay->context.stats->connections_closed, 1);
     stats_sub(&replay->context.stats->connections_live, 1);
+}
+
+void connection_tell(struct replay *replay, struct stream *stream, struct chunk *first)
+{
+    struct session *next;
+    for (struct session *session = stream->sessions; session; session = next) {
+        next = session->sibling;
+        session_on_stream(session, &replay->context, first);
+        session_follow_up(replay, session);
+    }
 }
 
 /* --- beginnings ---------------------------------------------------------------------------------------- */
@@ -143,6 +170,7 @@ static void keep_stream(struct replay *replay, struct stream *stream, const stru
 {
     stream->transfer = (uint16_t)(transfer - replay->config->transfers);
     table_insert(&replay->mirrored, stream);
+    replay->phases[stream->phase]++;
     connection_watch(replay, stream);
     stats_add(&replay->context.stats->connections_opened, 1);
     stats_add(&replay->context.stats->connections_live, 1);

@@ -37,7 +37,11 @@ void connection_open_sessions(struct replay *replay, struct stream *stream);
 void connection_end_sessions(struct replay *replay, struct stream *stream, enum end end);
 void connection_forget(struct replay *replay, struct stream *stream);
 
-/* When something about the stream is due: a gap, idleness, the end of lingering; and its timer for that. */
+/* Tells the sessions that the stream has got further; `first` is the first chunk that is new, or NULL. */
+void connection_tell(struct replay *replay, struct stream *stream, struct chunk *first);
+
+/* When something about the stream is due: a gap, idleness, the end of lingering; and its timer for that,
+ * after every event of the connection. */
 uint64_t connection_deadline(const struct replay *replay, const struct stream *stream);
 void connection_watch(struct replay *replay, struct stream *stream);
 

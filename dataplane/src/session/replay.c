@@ -70,16 +70,6 @@ static struct chunk *first_after(const struct stream *stream, const struct chunk
     return before ? before->next : stream->head;
 }
 
-static void tell_sessions(struct replay *replay, struct stream *stream, struct chunk *first)
-{
-    struct session *next;
-    for (struct session *session = stream->sessions; session; session = next) {
-        next = session->sibling;
-        session_on_stream(session, &replay->context, first);
-        session_follow_up(replay, session);
-    }
-}
-
 /* What the connection speaks is told by its first chunk, and counted once. False: it is not to be replayed.
  */
 static bool detect(struct replay *replay, struct stream *stream)
@@ -115,7 +105,7 @@ static enum drop append(struct replay *replay, struct stream *stream, const stru
     }
     bool closes = packet->flags & (TCP_FIN | TCP_RST);
     if (!drop || closes)
-        tell_sessions(replay, stream, first_after(stream, before));
+        connection_tell(replay, stream, first_after(stream, before));
     if (drop == DROP_buffers_full)
         connection_end_sessions(replay, stream, END_buffers_full);
     else if (stream->held > replay->config->limits.backlog_bytes)
@@ -211,7 +201,7 @@ static enum drop on_server(struct replay *replay, struct stream *stream, const s
     stream->heard = replay->context.now;
     stream_on_server(stream, packet);
     if (stream->reset && !was_reset) {
-        tell_sessions(replay, stream, NULL);
+        connection_tell(replay, stream, NULL);
         connection_watch(replay, stream);
     }
     return DROP_NONE;

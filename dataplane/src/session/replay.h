@@ -38,6 +38,8 @@ struct replay {
     uint32_t budget; /* segments that the first of the list may still send before the next one's turn */
     uint32_t stray_count;
     struct stray strays[REPLAY_STRAYS];
+    uint32_t phases[PHASE_COUNT]; /* connections by phase */
+    uint64_t paused_until; /* nothing was mirrored before, so nothing is missing since then */
     bool draining;
 };
 

@@ -6,6 +6,7 @@ enum {
     IPV4_HEADER = 20,
     IPV6_HEADER = 40,
     NANOSECONDS_PER_MILLI = 1000000,
+    CUT_QUIET = 1000 * NANOSECONDS_PER_MILLI, /* ends an answer of unknown size, where the capture ends */
     MOST_ACK_DELAY = 190 * NANOSECONDS_PER_MILLI, /* just below the least RTO of Linux */
 };
 
@@ -121,6 +122,31 @@ static bool fin_waits(const struct session *session)
     return stream_is_finished(session->stream) && session->gate == session->stream->fin && !session->fin_open;
 }
 
+static uint64_t quiet_since(const struct session *session)
+{
+    return session->turn_at > session->answered_at ? session->turn_at : session->answered_at;
+}
+
+/* The capture ends here. Everything must have been delivered; then it counts as answered as for the next
+ * turn, or, where the capture does not show how much of an answer there was, when the target has been quiet.
+ */
+static bool cut_is_due(const struct session *session, const struct session_context *context)
+{
+    if (session->tcp.state == SYN_SENT || seq_before(tcp_acked(&session->tcp), session->gate))
+        return false;
+    if (seq_after(session->stream->acked, session->turn))
+        return may_begin(session, context, session->stream->acked);
+    return context->now - quiet_since(session) >= CUT_QUIET;
+}
+
+static void end_with_stream(struct session *session, struct session_context *context)
+{
+    if (!session->stream->cut && may_begin(session, context, session->stream->acked))
+        session_end(session, context, END_client_reset);
+    else if (session->stream->cut && cut_is_due(session, context))
+        session_end(session, context, END_capture_ended);
+}
+
 /* Opens the gate as far as the dialogue has got. */
 static void open_gate(struct session *session, struct session_context *context)
 {
@@ -140,8 +166,8 @@ static void open_gate(struct session *session, struct session_context *context)
         begin(session, context, session->stream->fin_turn);
         session->fin_open = true;
     }
-    if (reset_waits(session) && may_begin(session, context, session->stream->acked))
-        session_end(session, context, END_client_reset);
+    if (reset_waits(session))
+        end_with_stream(session, context);
 }
 
 void session_on_stream(struct session *session, struct session_context *context, struct chunk *first)
@@ -250,11 +276,6 @@ static bool waits_for_target(const struct session *session)
     return session->fin_open || chunk_at_gate(session) || fin_waits(session) || reset_waits(session);
 }
 
-static uint64_t later(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
 static uint64_t sooner(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
@@ -262,7 +283,7 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 
 static uint64_t silent_at(const struct session *session, const struct session_context *context)
 {
-    return later(session->turn_at, session->answered_at) + context->timing->response_timeout;
+    return quiet_since(session) + context->timing->response_timeout;
 }
 
 uint64_t session_deadline(const struct session *session, const struct session_context *context)
@@ -277,6 +298,9 @@ uint64_t session_deadline(const struct session *session, const struct session_co
     deadline = sooner(deadline, silent_at(session, context));
     if (answered(session) && !session->fin_open)
         deadline = sooner(deadline, session->answered_at + settle_time(session, context));
+    uint64_t quiet_at = quiet_since(session) + CUT_QUIET;
+    if (session->stream->cut && quiet_at > context->now)
+        deadline = sooner(deadline, quiet_at);
     return deadline;
 }
 

@@ -30,6 +30,10 @@ struct chunk {
 
 struct session;
 
+/* Open: the client may say more. Closing: it will not, but sessions have not ended. Lingering: they have. The
+ * last two pass by themselves. */
+enum phase { PHASE_OPEN, PHASE_CLOSING, PHASE_LINGERING, PHASE_COUNT };
+
 struct stream {
     struct flow flow; /* production's client and server; the key */
     struct session *sessions;
@@ -55,7 +59,9 @@ struct stream {
     bool has_join_ack;
     bool has_origin;
     bool has_fin;
-    bool reset;                 /* the production connection was reset */
+    bool reset; /* the production connection was reset */
+    bool cut;   /* … by the end of the capture */
+    enum phase phase;
     struct tcp_options options; /* of the client's SYN */
 };
 
