@@ -16,7 +16,8 @@ AS_OWNER := $(if $(and $(filter 0,$(shell id -u)),$(filter-out root UNKNOWN,$(OW
 PYTHON_CODE := appliance dataplane api tests setup.py
 C_FILES := $(shell find dataplane tests -name '*.c' -not -name '*.bpf.c' -not -name '_*.c')
 C_ALL := $(C_FILES) $(shell find dataplane tests -name '*.h' -o -name '*.bpf.c' -o -name '*.def')
-C_FLAGS := -std=gnu17 -Idataplane/include -Idataplane/src -Idataplane/pyxdp -Wno-unknown-warning-option
+C_FLAGS := -std=gnu17 -Idataplane/include -Idataplane/src -Idataplane/pyxdp -Itests/c -Itests/sim -Itests/bench \
+           -Wno-unknown-warning-option
 BUILD_FILES := $(C_ALL) $(shell find dataplane -name 'build.py')
 
 help: ## these lines

@@ -244,6 +244,12 @@ static __always_inline int is_icmp_error(__u32 protocol, __u32 type)
     return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
 }
 
+static __always_inline enum kind read_icmp(struct cursor *cursor, const struct packet *packet)
+{
+    const __u8 *icmp = packet->later_fragment ? NULL : take(cursor, 8);
+    return icmp && is_icmp_error(packet->protocol, icmp[0]) ? KIND_ICMP_ERROR : KIND_OTHER;
+}
+
 static __always_inline enum kind read_packet(struct cursor *cursor, __u32 type, struct packet *packet)
 {
     if (type != ETH_P_IP && type != ETH_P_IPV6)
@@ -252,10 +258,8 @@ static __always_inline enum kind read_packet(struct cursor *cursor, __u32 type, 
         return KIND_MALFORMED;
     if (packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP)
         return read_ports(cursor, packet);
-    if (packet->protocol != (type == ETH_P_IP ? IPPROTO_ICMP : IPPROTO_ICMPV6) || packet->later_fragment)
-        return KIND_OTHER;
-    const __u8 *icmp = take(cursor, 8);
-    return icmp && is_icmp_error(packet->protocol, icmp[0]) ? KIND_ICMP_ERROR : KIND_OTHER;
+    __u32 icmp = type == ETH_P_IP ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+    return packet->protocol == icmp ? read_icmp(cursor, packet) : KIND_OTHER;
 }
 
 /* --- deciding --- */

@@ -178,26 +178,28 @@ static int open_handoff(struct dp_engine *engine, uint32_t slots, uint32_t frame
     return 0;
 }
 
-/* A ring for each ordered pair of workers; for the frames of a capture, which can wait, others: from worker
- * 0, which reads it. */
+/* A ring for an ordered pair of workers; for the frames of a capture, which can wait, another: from worker 0,
+ * which reads it. */
+static int open_pair(struct dp_engine *engine, uint32_t from, uint32_t to, uint32_t frame_size)
+{
+    struct worker *giver = &engine->workers[from];
+    struct worker *taker = &engine->workers[to];
+    int code = open_handoff(engine, HANDOFF_SLOTS, frame_size, &giver->to[to], &taker->from[from]);
+    if (!code && giver->capture)
+        code = open_handoff(engine, CAPTURE_SLOTS, CAPTURE_FRAME, &giver->patient_to[to],
+                            &taker->patient_from[from]);
+    return code;
+}
+
 static int open_handoffs(struct dp_engine *engine)
 {
     uint32_t frame_size = largest_mtu(&engine->config) + 64; /* link headers */
-    for (uint32_t pair = 0; pair < engine->config.workers * engine->config.workers; pair++) {
-        uint32_t from = pair / engine->config.workers;
-        uint32_t to = pair % engine->config.workers;
-        struct worker *giver = &engine->workers[from];
-        struct worker *taker = &engine->workers[to];
-        if (from == to)
-            continue;
-        int code = open_handoff(engine, HANDOFF_SLOTS, frame_size, &giver->to[to], &taker->from[from]);
-        if (!code && giver->capture)
-            code = open_handoff(engine, CAPTURE_SLOTS, CAPTURE_FRAME, &giver->patient_to[to],
-                                &taker->patient_from[from]);
-        if (code)
-            return code;
-    }
-    return 0;
+    int code = 0;
+    for (uint32_t from = 0; !code && from < engine->config.workers; from++)
+        for (uint32_t to = 0; !code && to < engine->config.workers; to++)
+            if (from != to)
+                code = open_pair(engine, from, to, frame_size);
+    return code;
 }
 
 static int open_workers(struct dp_engine *engine)

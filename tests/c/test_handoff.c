@@ -35,7 +35,8 @@ static void test_frames_arrive_whole_and_in_order(void)
             sched_yield();
             continue;
         }
-        CHECK(handed.frame.size == 1 + i % 64 && handed.role == i % 2 && handed.verify_checksums == (i % 3 == 0));
+        CHECK(handed.frame.size == 1 + i % 64 && handed.role == i % 2 &&
+              handed.verify_checksums == (i % 3 == 0));
         CHECK(handed.frame.data[0] == (uint8_t)i && handed.frame.data[handed.frame.size - 1] == (uint8_t)i);
         handoff_done(handoff);
         i++;

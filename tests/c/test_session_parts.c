@@ -104,45 +104,63 @@ static void test_timers_fire_once_and_never_early(void)
     }
 }
 
+enum { TEXT_SIZE = 20000 };
+
+static uint8_t text[TEXT_SIZE];
+
+/* A random piece of the text around what the stream waits for; now and then exactly that. */
+static struct packet random_piece(const struct stream *stream, uint64_t *state, uint32_t step)
+{
+    uint32_t around = stream->next > 3000 ? stream->next - 3000 : 0;
+    uint32_t at = step % 50 == 49 ? stream->next : around + random32(state) % 9000;
+    at = at < TEXT_SIZE ? at : TEXT_SIZE - 1;
+    uint32_t size = 1 + random32(state) % 3000;
+    size = size < TEXT_SIZE - at ? size : TEXT_SIZE - at;
+    return (struct packet){.seq = stream->first + at, .flags = TCP_ACK, .payload = text + at, .size = size};
+}
+
+static uint32_t bytes_in(const struct chunk *chunk)
+{
+    uint32_t bytes = 0;
+    for (; chunk; chunk = chunk->next)
+        bytes += chunk->size;
+    return bytes;
+}
+
+/* What is in order is the text, from where the reader is up to `next`, and nothing is counted wrongly. */
+static void check_stream(const struct stream *stream, uint32_t seen)
+{
+    uint32_t at = seen;
+    for (const struct chunk *chunk = stream->head; chunk; chunk = chunk->next) {
+        CHECK(chunk->offset == at);
+        CHECK(memcmp(chunk->bytes, text + at, chunk->size) == 0);
+        at += chunk->size;
+    }
+    CHECK(at == stream->next);
+    CHECK(stream->held == bytes_in(stream->head) + bytes_in(stream->waiting));
+}
+
 /* A stream is fed random pieces of a known text, in random order, twice and overlapping. */
 static void feed_stream(uint64_t *state, struct pool *chunks)
 {
-    enum { SIZE = 20000 };
-    static uint8_t text[SIZE];
     struct stream stream;
     struct flow flow = flow_of(1);
     struct packet syn = {.seq = random32(state), .flags = TCP_SYN};
     stream_open(&stream, &flow, &syn, 0);
     stream.session_count = 1;
-    for (uint32_t i = 0; i < SIZE; i++)
+    for (uint32_t i = 0; i < TEXT_SIZE; i++)
         text[i] = (uint8_t)random32(state);
     uint32_t seen = 0;
-    for (uint32_t step = 0; stream.next < SIZE; step++) {
-        uint32_t around = stream.next > 3000 ? stream.next - 3000 : 0;
-        uint32_t at = step % 50 == 49 ? stream.next : around + random32(state) % 9000;
-        at = at < SIZE ? at : SIZE - 1;
-        uint32_t size = 1 + random32(state) % 3000;
-        size = size < SIZE - at ? size : SIZE - at;
-        struct packet packet = {.seq = stream.first + at, .flags = TCP_ACK, .payload = text + at, .size = size};
+    for (uint32_t step = 0; stream.next < TEXT_SIZE; step++) {
+        struct packet packet = random_piece(&stream, state, step);
         enum drop drop = stream_append(&stream, chunks, &packet, 0);
         CHECK(drop == DROP_NONE || drop == DROP_duplicate);
-        uint32_t held = 0;
-        for (const struct chunk *chunk = stream.head; chunk; chunk = chunk->next) {
-            CHECK(chunk->offset == seen + held);
-            CHECK(memcmp(chunk->bytes, text + chunk->offset, chunk->size) == 0);
-            held += chunk->size;
-        }
-        CHECK(seen + held == stream.next);
+        check_stream(&stream, seen);
         while (stream.head && random32(state) % 3) {
             seen += stream.head->size;
             stream_release(&stream, chunks, stream.head);
         }
-        for (const struct chunk *chunk = stream.head; chunk; chunk = chunk->next)
-            held -= chunk->offset < seen ? chunk->size : 0;
-        uint32_t waiting = 0;
-        for (const struct chunk *chunk = stream.waiting; chunk; chunk = chunk->next)
-            waiting += chunk->size;
-        CHECK(stream.held == stream.next - seen + waiting);
+        check_stream(&stream, seen);
     }
     CHECK(!stream.waiting);
     stream_clear(&stream, chunks);

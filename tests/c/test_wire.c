@@ -75,7 +75,8 @@ static void test_written_segment_is_read_back(void)
             CHECK(packet.flags == segment.flags && packet.size == 16);
             CHECK(memcmp(packet.payload, PAYLOAD, 16) == 0);
             CHECK(packet.options.has_timestamp == segment.options.has_timestamp);
-            CHECK(!packet.options.has_timestamp || (packet.options.timestamp == 11 && packet.options.echo == 22));
+            CHECK(!packet.options.has_timestamp ||
+                  (packet.options.timestamp == 11 && packet.options.echo == 22));
         }
     }
 }

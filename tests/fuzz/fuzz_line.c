@@ -1,8 +1,8 @@
 /* Any sequence of events through the whole line: mirrored segments, answers, time, a full ring.
  *
- * The input is a script: each event is an operation and a few bytes that choose addresses, flags, numbers near
- * the interesting ones, and sizes. After the script the engine is drained; then the ledger must close, and
- * nothing may be left in any pool.
+ * The input is a script: each event is an operation and a few bytes that choose addresses, flags, numbers
+ * near the interesting ones, and sizes. After the script the engine is drained; then the ledger must close,
+ * and nothing may be left in any pool.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -123,7 +123,8 @@ static uint32_t near(struct script *script, uint32_t number)
 static void add_payload(struct script *script, struct segment *segment)
 {
     segment->size = take(script) * take(script) % MOST_PAYLOAD;
-    segment->pieces[0] = (struct piece){text + segment->seq % 16, segment->size - (segment->size > 16 ? 16 : 0)};
+    segment->pieces[0] =
+        (struct piece){text + segment->seq % 16, segment->size - (segment->size > 16 ? 16 : 0)};
     segment->size = segment->pieces[0].size;
     segment->piece_count = 1;
 }
@@ -145,7 +146,8 @@ static void mirrored(struct scene *scene, struct script *script)
     uint32_t choice = take(script);
     uint32_t client = choice % CLIENTS;
     bool from_server = choice & 0x80;
-    struct segment segment = {.flags = (uint8_t)(take(script) & 0x1f), .window = (uint16_t)(take(script) * 256)};
+    struct segment segment = {.flags = (uint8_t)(take(script) & 0x1f),
+                              .window = (uint16_t)(take(script) * 256)};
     segment.transport = choice & 0x40 ? DP_UDP : DP_TCP;
     struct endpoint ends[2] = {endpoint(18, (uint8_t)(10 + client), 40000), endpoint(18, 2, 80)};
     segment.source = ends[from_server];

@@ -45,7 +45,9 @@ def frame(source: Endpoint, destination: Endpoint, *, link: Any = None, **tcp: A
     layer = IPv6 if ":" in source[0] else IP
     network = layer(src=source[0], dst=destination[0])
     header = TCP(sport=source[1], dport=destination[1], **tcp)
-    return bytes((link or Ether(dst="02:00:00:00:00:02", src="02:00:00:00:00:01")) / network / header / payload)
+    return bytes(
+        (link or Ether(dst="02:00:00:00:00:02", src="02:00:00:00:00:01")) / network / header / payload
+    )
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,9 @@ class Target:
 class Scene:
     """The real line over memory ports, one mirrored connection, one target."""
 
-    def __init__(self, *, both: bool = True, ipv6: bool = False, start: int = 1000 * SECOND, **settings: Any) -> None:
+    def __init__(
+        self, *, both: bool = True, ipv6: bool = False, start: int = 1000 * SECOND, **settings: Any
+    ) -> None:
         self.both = both
         self.now = start
         self.queue = 0  # where frames arrive
@@ -178,8 +182,14 @@ class Scene:
         self.target.client = self.addresses[0]
 
     def _config(
-        self, *, mtu: int = 1500, workers: int = 1, timing: Timing | None = None, limits: Limits | None = None,
-        source: str | None = None, **transfer_settings: Any,
+        self,
+        *,
+        mtu: int = 1500,
+        workers: int = 1,
+        timing: Timing | None = None,
+        limits: Limits | None = None,
+        source: str | None = None,
+        **transfer_settings: Any,
     ) -> Config:
         memory = Port(PortKind.MEMORY, PortRole.MIRROR, queues=workers, ring_size=4096, mtu=9000)
         test = replace(memory, role=PortRole.TEST, mtu=mtu, mac="02:00:00:00:00:0a")
@@ -193,8 +203,11 @@ class Scene:
         )
         small = Limits(connections=4096, sessions=4096, buffer_bytes=32 << 20)
         return Config(
-            ports=(memory, test), transfers=(transfer,), workers=workers,
-            limits=limits or small, timing=timing or Timing(),
+            ports=(memory, test),
+            transfers=(transfer,),
+            workers=workers,
+            limits=limits or small,
+            timing=timing or Timing(),
         )
 
     def mirror(self, data: bytes) -> None:

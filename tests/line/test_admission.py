@@ -4,9 +4,9 @@ from collections import Counter
 from ipaddress import ip_address
 
 import pytest
+from scapy.layers.inet import IP, TCP
 
 from dataplane.binding import SECOND, Limits, Range
-from tests.line.scene import IP, TCP
 
 MANY = Limits(8192, 32768, 64 << 20)
 

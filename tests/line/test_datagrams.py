@@ -19,7 +19,9 @@ def scene(make_scene, request):
 def datagram(source, destination, payload):
     layer = IPv6 if ":" in source[0] else IP
     network = layer(src=source[0], dst=destination[0])
-    return bytes(Ether(dst="02:00:00:00:00:02") / network / UDP(sport=source[1], dport=destination[1]) / payload)
+    return bytes(
+        Ether(dst="02:00:00:00:00:02") / network / UDP(sport=source[1], dport=destination[1]) / payload
+    )
 
 
 def shows(scene, payload, client=None):

@@ -6,7 +6,13 @@ import pytest
 
 HELLO = bytes.fromhex("16030100c4010000c00303") + bytes(180)
 STARTUP = struct.pack("!II", 41, 196608) + b"user\0postgres\0database\0postgres\0\0"
-MYSQL = struct.pack("<I", 60 | 1 << 24) + struct.pack("<IIB", 0x00AAA285, 1 << 24, 33) + bytes(23) + b"root\0" + bytes(23)
+MYSQL = (
+    struct.pack("<I", 60 | 1 << 24)
+    + struct.pack("<IIB", 0x00AAA285, 1 << 24, 33)
+    + bytes(23)
+    + b"root\0"
+    + bytes(23)
+)
 
 FIRST_BYTES = {
     "http1": [b"GET / HTTP/1.1\r\n", b"POST /x HTTP/1.0\r\n", b"DELETE /x HTTP/1.1\r\n"],
@@ -22,7 +28,9 @@ CASES = [(protocol, data) for protocol, many in FIRST_BYTES.items() for data in 
 def test_first_bytes_tell_the_protocol(open_scene, protocol, data):
     open_scene.client.says(data)
     open_scene.client.says(b"more")
-    counters = {name: value for name, value in open_scene.counters().items() if name.startswith("protocol_") and value}
+    counters = {
+        name: value for name, value in open_scene.counters().items() if name.startswith("protocol_") and value
+    }
     assert counters == {f"protocol_{protocol}": 1}
 
 
