@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import socket
 import sys
 import time
 from collections import Counter
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 ANSWER_TIMEOUT_S = 30.0
 OK = b"200"
+IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h
 
 
 @dataclass
@@ -91,10 +93,24 @@ async def _exchange(
         raise AnswerError(f"status {status.decode()}, {length} bytes")
 
 
+async def _connect(address: tuple[str, int], source: str) -> socket.socket:
+    """Connect as any client does: the kernel picks the port once it knows the server, and not one just used."""
+    peer = socket.socket(socket.AF_INET6 if ":" in source else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        peer.settimeout(0)
+        peer.setsockopt(socket.SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        peer.bind((source, 0))
+        await asyncio.get_running_loop().sock_connect(peer, address)
+    except BaseException:
+        peer.close()
+        raise
+    return peer
+
+
 async def _converse(
     conversation: Conversation, address: tuple[str, int], source: str, outcome: Outcome, pause: float
 ) -> None:
-    streams = await asyncio.open_connection(*address, local_addr=(source, 0))
+    streams = await asyncio.open_connection(sock=await _connect(address, source))
     outcome.connections += 1
     try:
         for number, exchange in enumerate(conversation.exchanges, 1):
