@@ -189,9 +189,17 @@ class Scene:
         timing: Timing | None = None,
         limits: Limits | None = None,
         source: str | None = None,
+        verify_checksums: bool = True,
         **transfer_settings: Any,
     ) -> Config:
-        memory = Port(PortKind.MEMORY, PortRole.MIRROR, queues=workers, ring_size=4096, mtu=9000)
+        memory = Port(
+            PortKind.MEMORY,
+            PortRole.MIRROR,
+            queues=workers,
+            ring_size=4096,
+            mtu=9000,
+            verify_checksums=verify_checksums,
+        )
         test = replace(memory, role=PortRole.TEST, mtu=mtu, mac="02:00:00:00:00:0a")
         transfer = Transfer(
             source_ip=ip_address(source) if source else None,
