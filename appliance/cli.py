@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from appliance import lab, letters
+from appliance import lab, letters, replay_command
 from appliance.config import DEFAULT_STATS, Config
 from appliance.errors import ApplianceError, ConfigError
 from appliance.loading import build, load
@@ -39,6 +39,7 @@ app = typer.Typer(
 config_app = typer.Typer(help="Configuration files.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(lab.app, name="lab")
+app.command()(replay_command.replay)
 
 
 @app.callback(invoke_without_command=True)
@@ -137,6 +138,8 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         if arguments[:1] == ["run"]:
             letters.refuse(arguments[1:])
+        if arguments[:1] == ["replay"]:
+            letters.refuse(arguments[1:], replay_command.OWN_LETTERS)
         app(arguments, prog_name="xdpcopy")
     except ApplianceError as error:
         say(str(error))

@@ -137,8 +137,8 @@ class Engine:
                 refusal=attached.refusal or "",
                 queues=tuple(modes),
             )
-            for port, attached, modes in zip(
-                self.plan.ports, self._steerings, self._dataplane.modes(), strict=True
+            for port, attached, modes in zip(  # a port that reads capture files has no device to report
+                self.plan.ports, self._steerings, self._dataplane.modes(), strict=False
             )
         ]
 

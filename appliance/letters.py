@@ -1,7 +1,7 @@
 """tcpcopy's options, by their letters: those that are here, and what is said about those that are not.
 
-``xdpcopy run`` takes -x, -i, -o and -t; every other letter of tcpcopy is refused by name, because an
-option that is ignored makes a replay that nobody asked for.
+``xdpcopy run`` takes -x, -i, -o and -t, ``xdpcopy replay`` -x, -o, -t, -a, -I and -T; every other letter of
+tcpcopy is refused by name, because an option that is ignored makes a replay that nobody asked for.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from appliance.errors import ConfigError, TransferError
 from appliance.transfer import parse_transfers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
 NOT_YET = "is not there yet; leave it out"
+OFFLINE = "belongs to xdpcopy replay, which reads capture files; leave it out"
 NOT_NEEDED = "has no meaning here; leave it out"
 ONE_BOX = (
     f"{NOT_NEEDED}: the appliance itself takes the target's answers, there is no intercept to connect to"
@@ -44,9 +45,9 @@ REFUSED = {
         f"{NOT_NEEDED}: the process stays in the foreground; systemd or & puts it behind",
     ),
     "-F": ("pcap filter", NOT_YET),
-    "-a": ("acceleration of a capture file", f"{NOT_YET}: nor is replay from files"),
-    "-I": ("longest pause in a capture file", f"{NOT_YET}: nor is replay from files"),
-    "-T": ("repetitions of a capture file", f"{NOT_YET}: nor is replay from files"),
+    "-a": ("acceleration of a capture file", OFFLINE),
+    "-I": ("longest pause in a capture file", OFFLINE),
+    "-T": ("repetitions of a capture file", OFFLINE),
     "-U": (
         "size of the session pool",
         f"{NOT_NEEDED}: limits in the configuration say how many there may be",
@@ -57,17 +58,17 @@ REFUSED = {
     "-L": ("stay without intercept", ONE_BOX),
 }
 
-TAKE_A_VALUE = ("-x", "-i", "-o", "-t", "--config", "--ledger", "--stats")
+TAKE_A_VALUE = ("-x", "-i", "-o", "-t", "-a", "-I", "-T", "--config", "--ledger", "--stats")
 
 
-def refuse(arguments: Sequence[str]) -> None:
-    """Raises ConfigError for the first option of tcpcopy that ``xdpcopy run`` does not have."""
+def refuse(arguments: Sequence[str], taken: Container[str] = ()) -> None:
+    """Raises ConfigError for the first option of tcpcopy that the command does not have; ``taken`` it has."""
     is_value = False
     for argument in arguments:
         if argument == "--":
             return
         letter = argument[:2]
-        if not is_value and letter in REFUSED:
+        if not is_value and letter in REFUSED and letter not in taken:
             meaning, why = REFUSED[letter]
             raise ConfigError(f"{letter} ({meaning}) {why}")
         is_value = not is_value and argument in TAKE_A_VALUE

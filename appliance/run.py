@@ -17,6 +17,7 @@ from appliance.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from appliance.config import Config
@@ -29,9 +30,9 @@ TICK_S = 1.0
 
 def run(config: Config, *, live: bool = False, engine: Callable[[Config], Engine] = Engine) -> None:
     """Replays until SIGTERM, SIGINT or SIGHUP. Raises ApplianceError or OSError if it cannot."""
-    _check_ledger_path(config.ledger)
+    check_ledger_path(config.ledger)
     with ExitStack() as stack:
-        stack.enter_context(_held_signals())
+        stack.enter_context(held_signals(STOP_SIGNALS))
         running = stack.enter_context(engine(config))
         for line in report(running):
             print(line)
@@ -39,7 +40,7 @@ def run(config: Config, *, live: bool = False, engine: Callable[[Config], Engine
         _serve(running, live=live)
         ledger = running.stop()
     if config.ledger is not None:
-        _write(config.ledger, ledger)
+        write_ledger(config.ledger, ledger)
     _conclude(ledger)
 
 
@@ -75,9 +76,9 @@ def status(before: dict[str, int], now: dict[str, int], seconds: float) -> str:
 
 
 @contextmanager
-def _held_signals() -> Iterator[None]:
-    """The signals wait until ``_serve`` takes them: none interrupts a start or a stop half-way."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+def held_signals(signals: AbstractSet[signal.Signals]) -> Iterator[None]:
+    """They wait until they are asked for: none interrupts a start or a stop half-way."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
     finally:
@@ -110,12 +111,13 @@ def _status_line(engine: Engine) -> Iterator[Callable[[], None]]:
         yield show
 
 
-def _check_ledger_path(path: Path | None) -> None:
+def check_ledger_path(path: Path | None) -> None:
+    """Before the start: a run whose account cannot be written is for nothing. Raises ConfigError."""
     if path is not None and not path.parent.is_dir():
         raise ConfigError(f"ledger: the folder {path.parent} is not there; make it, or give another path")
 
 
-def _write(path: Path, ledger: dict[str, Any]) -> None:
+def write_ledger(path: Path, ledger: dict[str, Any]) -> None:
     """Whole or not at all."""
     new = path.with_name(f"{path.name}.new")
     new.write_text(json.dumps(ledger, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""Capture files for tests: conversations put on tape, written in every format; and their replay over the line.
+"""Capture files for tests: conversations on tape, written in every format, and their replay over the line.
 
     tape = Tape()
     talk = tape.conversation()

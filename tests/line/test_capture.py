@@ -220,6 +220,8 @@ def test_repeats_are_whole_and_fresh(make, tmp_path):
     assert (progress.repeat, progress.repeats) == (4, 4)
     assert progress.bytes == progress.bytes_total == 4 * path.stat().st_size
     assert playback.count("capture_repeats") == 4
+    playback.run(0.5)
+    assert playback.dataplane.capture_progress() == progress
 
 
 def test_a_repeat_waits_for_the_sessions_of_the_one_before(make, tmp_path):

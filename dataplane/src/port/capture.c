@@ -204,7 +204,7 @@ static uint32_t capture_rx(struct port *base, uint64_t now, struct frame *frames
         port->paused_at = port->paused_at ? now : 0;
         rewind_all(port);
     }
-    if (is_paused(port, now))
+    if (port->progress.finished || is_paused(port, now))
         return 0;
     if (port->tail - port->head < SLOTS / 2) {
         read_ahead(port);
@@ -256,9 +256,7 @@ static bool capture_again(struct port *base, uint64_t now)
     (void)now;
     uint32_t repeat = __atomic_add_fetch(&port->progress.repeat, 1, __ATOMIC_RELAXED);
     port->bytes_before = repeat * port->bytes_each;
-    report(port);
     if (repeat >= port->progress.repeats) {
-        put(&port->progress.bytes, port->bytes_before);
         __atomic_store_n(&port->progress.finished, 1, __ATOMIC_RELAXED);
         return false;
     }
