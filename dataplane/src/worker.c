@@ -191,7 +191,7 @@ static void housekeeping(struct worker *worker, uint64_t now)
 {
     worker->housekeeping_at = now + HOUSEKEEPING;
     stats_set(&worker->stats->heartbeat, now);
-    replay_report(&worker->replay);
+    replay_housekeeping(&worker->replay);
     if (worker->capture) {
         struct dp_capture_progress progress;
         port_capture_progress(worker->capture, &progress);

@@ -169,3 +169,36 @@ def test_other_services_are_not_replayed(make_scene):
     scene.client.connect()
     scene.expect()
     assert scene.count("drop_mirror_no_transfer") == 3
+
+
+def test_rest_of_a_request_whose_beginning_was_answered_early(open_scene):
+    scene = open_scene
+    scene.client.says(b"1,2,3")  # sent together; the third is not whole
+    scene.server.says(b"ab")
+    scene.client.says(b"rest of")
+    scene.server.says(b"cd")
+    scene.client.says(b"3")
+    scene.expect("PA 1,2,3")
+    scene.target.says(b"abcd")  # both answers at once
+    scene.expect("PA rest of")
+    scene.target.acks()
+    scene.expect()
+    scene.advance(0.01)
+    scene.expect("PA 3")
+
+
+def test_longer_answers_do_not_add_up_to_a_missing_one(open_scene):
+    scene = open_scene
+    for _ in range(20):
+        scene.client.says(b"GET /")
+        scene.server.says(b"short")
+        scene.expect("PA GET /")
+        scene.target.says(b"longer")
+        scene.expect("A")
+    scene.client.says(b"GET /last")
+    scene.server.says(b"short")
+    scene.client.says(b"after it")
+    scene.expect("PA GET /last")
+    scene.target.acks()
+    scene.advance(1)
+    scene.expect()

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+enum { LEAST_RELEASE = 1 << 20 }; /* bytes; less is not worth the page faults that follow */
+
 int pool_open(struct pool *pool, size_t object_size, uint32_t capacity)
 {
     size_t rounded = (object_size + 63) & ~(size_t)63; /* objects never share a cache line */
@@ -20,6 +22,15 @@ void pool_close(struct pool *pool)
     if (pool->base)
         munmap(pool->base, pool->object_size * pool->capacity);
     pool->base = NULL;
+}
+
+void pool_release(struct pool *pool)
+{
+    if (pool->live || pool->touched * pool->object_size < LEAST_RELEASE)
+        return;
+    madvise(pool->base, pool->touched * pool->object_size, MADV_DONTNEED);
+    pool->free = NULL;
+    pool->touched = 0;
 }
 
 void *pool_take(struct pool *pool)

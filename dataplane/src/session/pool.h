@@ -26,6 +26,9 @@ void pool_close(struct pool *pool);
 void *pool_take(struct pool *pool);
 void pool_give(struct pool *pool, void *object);
 
+/* Gives the memory back to the system, if no object is taken and there is much of it. */
+void pool_release(struct pool *pool);
+
 static inline uint32_t pool_index(const struct pool *pool, const void *object)
 {
     return (uint32_t)((size_t)((const uint8_t *)object - pool->base) / pool->object_size);

@@ -13,7 +13,7 @@
 #include "table.h"
 #include "transfers.h"
 
-enum { REPLAY_STRAYS = 64, REPLAY_BUDGET = 16 };
+enum { REPLAY_STRAYS = 64, REPLAY_BUDGET = 16, REPLAY_RELEASE_BEATS = 20 };
 
 /* An answer that no session claims: the target still holds a connection that we do not. */
 struct stray {
@@ -39,8 +39,10 @@ struct replay {
     uint32_t stray_count;
     struct stray strays[REPLAY_STRAYS];
     uint32_t phases[PHASE_COUNT]; /* connections by phase */
-    uint64_t paused_until; /* nothing was mirrored before, so nothing is missing since then */
+    uint64_t paused_until;        /* nothing was mirrored before, so nothing is missing since then */
     bool draining;
+    uint32_t
+        empty_beats[3]; /* housekeepings that found the pool of chunks, sessions, streams empty, in a row */
 };
 
 /* Takes its part (one of config->workers) of the configured limits. Returns 0 or a negative errno. */
@@ -63,8 +65,8 @@ void replay_drain(struct replay *replay);
 /* Whether the packet comes from a client to a mirrored service, or from the service. */
 bool replay_is_from_client(const struct replay *replay, const struct packet *packet);
 
-/* Gauges that are read off the pools. */
-void replay_report(const struct replay *replay);
+/* Now and then: gauges that are read off the pools; memory of pools that have been empty goes back. */
+void replay_housekeeping(struct replay *replay);
 
 /* Nothing to send, nothing due. */
 static inline bool replay_is_quiet(const struct replay *replay)

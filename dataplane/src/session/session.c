@@ -6,7 +6,7 @@ enum {
     IPV4_HEADER = 20,
     IPV6_HEADER = 40,
     NANOSECONDS_PER_MILLI = 1000000,
-    CUT_QUIET = 1000 * NANOSECONDS_PER_MILLI, /* ends an answer of unknown size, where the capture ends */
+    CUT_QUIET = 1000 * NANOSECONDS_PER_MILLI,     /* ends an answer of unknown size, where the capture ends */
     MOST_ACK_DELAY = 190 * NANOSECONDS_PER_MILLI, /* just below the least RTO of Linux */
 };
 
@@ -80,6 +80,24 @@ static uint32_t answered(const struct session *session)
     return tcp_received(&session->tcp) - session->answer_mark;
 }
 
+/* Whether the answer that the client had seen before this turn has come from the target too: in bytes since
+ * the present turn began, or with what the target had said too early (credit). */
+static bool is_answered(const struct session *session, uint32_t turn)
+{
+    return answered(session) + session->credit >= turn - session->turn;
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* When the target will have been quiet for long enough to have said all that it is going to say. */
+static uint64_t settled_at(const struct session *session, const struct session_context *context)
+{
+    return later(session->turn_at, session->answered_at) + settle_time(session, context);
+}
+
 /* Whether a turn after so much of production's answer may begin; see session.h. */
 static bool may_begin(const struct session *session, const struct session_context *context, uint32_t turn)
 {
@@ -89,14 +107,25 @@ static bool may_begin(const struct session *session, const struct session_contex
         return false;
     if (answered(session) >= turn - session->turn)
         return true;
-    if (!answered(session) || context->now - session->answered_at < settle_time(session, context))
+    if (!answered(session) && !is_answered(session, turn))
+        return false;
+    if (context->now < settled_at(session, context))
         return false;
     stats_add(&context->stats->gate_by_settle, 1);
     return true;
 }
 
+/* What the target has said beyond production's answer is kept as a credit: it may be the next answer, given
+ * before production gave it (to requests that were sent together). Where each turn is answered in full, it is
+ * only a longer answer, and the credit is that of one turn. */
 static void begin(struct session *session, const struct session_context *context, uint32_t turn)
 {
+    uint32_t growth = seq_after(turn, session->turn) ? turn - session->turn : 0;
+    uint32_t own = answered(session);
+    if (own >= growth)
+        session->credit = own - growth;
+    else
+        session->credit = own + session->credit >= growth ? own + session->credit - growth : 0;
     session->turn = seq_max(session->turn, turn);
     session->answer_mark = tcp_received(&session->tcp);
     session->turn_at = context->now;
@@ -270,10 +299,21 @@ enum drop session_on_answer(struct session *session, struct session_context *con
     return drop;
 }
 
+/* The turn that waits for the target: of bytes, of the FIN or of a RST. False: none does. */
+static bool next_turn(const struct session *session, uint32_t *turn)
+{
+    const struct chunk *chunk = chunk_at_gate(session);
+    if (!chunk && !fin_waits(session) && !reset_waits(session))
+        return false;
+    *turn = chunk ? chunk->turn : fin_waits(session) ? session->stream->fin_turn : session->stream->acked;
+    return true;
+}
+
 /* Something of the client's waits for the target to speak, or to close. */
 static bool waits_for_target(const struct session *session)
 {
-    return session->fin_open || chunk_at_gate(session) || fin_waits(session) || reset_waits(session);
+    uint32_t turn;
+    return session->fin_open || next_turn(session, &turn);
 }
 
 static uint64_t sooner(uint64_t a, uint64_t b)
@@ -296,12 +336,10 @@ uint64_t session_deadline(const struct session *session, const struct session_co
     if (session->tcp.state == SYN_SENT || !waits_for_target(session))
         return deadline;
     deadline = sooner(deadline, silent_at(session, context));
-    if (answered(session) && !session->fin_open)
-        deadline = sooner(deadline, session->answered_at + settle_time(session, context));
-    uint64_t quiet_at = quiet_since(session) + CUT_QUIET;
-    if (session->stream->cut && quiet_at > context->now)
-        deadline = sooner(deadline, quiet_at);
-    return deadline;
+    uint32_t turn;
+    uint64_t settled = settled_at(session, context);
+    bool spoken = next_turn(session, &turn) && (answered(session) || is_answered(session, turn));
+    return spoken && settled > context->now ? sooner(deadline, settled) : deadline;
 }
 
 void session_on_time(struct session *session, struct session_context *context)

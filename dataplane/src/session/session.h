@@ -8,8 +8,9 @@
  * sent these bytes. Where that has grown since the bytes before, a new turn begins, and the growth is the
  * size of production's answer to the turn before. A turn may begin when the target has acknowledged all
  * earlier bytes, and since the turn before began it has answered as many bytes as production did, or has
- * answered something and been quiet for `settle`. The client's FIN and RST wait for their turn in the same
- * way. So a server that speaks first needs no special case, nor do pipelined requests (same turn).
+ * answered something and been quiet for `settle`. What it had said too early counts, too, after `settle`. The
+ * client's FIN and RST wait for their turn in the same way. So a server that speaks first needs no special
+ * case, nor do pipelined requests (same turn).
  */
 #ifndef XDPCOPY_SESSION_H
 #define XDPCOPY_SESSION_H
@@ -33,6 +34,7 @@ struct session {
     uint32_t gate;        /* bytes up to this offset may be sent */
     uint32_t turn;        /* the present turn: production's answers up to it had been seen by the client */
     uint32_t answer_mark; /* how much the target had answered when the present turn began */
+    uint32_t credit;      /* what the target had said by then beyond production's answers */
     uint32_t delivered;   /* bytes up to this offset have been accounted as acknowledged */
     uint16_t transfer;
     uint8_t end;   /* enum end; END_NONE while it lives */
