@@ -94,7 +94,7 @@ async def _exchange(
 
 
 async def _connect(address: tuple[str, int], source: str) -> socket.socket:
-    """Connect as any client does: the kernel picks the port once it knows the server, and not one just used."""
+    """Connect as most clients do: the kernel picks the port last, and not one just used."""
     peer = socket.socket(socket.AF_INET6 if ":" in source else socket.AF_INET, socket.SOCK_STREAM)
     try:
         peer.settimeout(0)
