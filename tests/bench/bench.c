@@ -15,11 +15,21 @@
 
 enum { NANOSECONDS = 1000000000, CALIBRATION = 20 * 1000 * 1000 };
 
-uint64_t bench_clock(void)
+static uint64_t read_clock(clockid_t clock)
 {
     struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
+    clock_gettime(clock, &time);
     return (uint64_t)time.tv_sec * NANOSECONDS + (uint64_t)time.tv_nsec;
+}
+
+uint64_t bench_clock(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+uint64_t bench_cpu_clock(void)
+{
+    return read_clock(CLOCK_THREAD_CPUTIME_ID);
 }
 
 #if defined(__x86_64__)

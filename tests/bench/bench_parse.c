@@ -86,10 +86,10 @@ static void measure(struct field *field, bool verify, uint32_t slices, uint64_t 
         for (; frames < slice_frames; frames += field->count) {
             if (field->count == FAR)
                 bench_shuffle(field->order, field->count, &field->random);
-            uint64_t start = bench_clock();
+            uint64_t start = bench_cpu_clock();
             for (uint32_t again = 0; again < FAR / field->count; again++)
                 parse_all(field, verify);
-            spent += bench_clock() - start;
+            spent += bench_cpu_clock() - start;
             frames += (FAR / field->count - 1) * field->count;
         }
         slices_add(result, spent, frames);
