@@ -113,7 +113,10 @@ static void report(struct field *field, const struct kind *kind, uint32_t slices
         slices_print(&result);
         printf("}");
     }
-    printf(", \"frame_bytes\": %u}", field->frames[0].size);
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < field->count; i++)
+        bytes += field->frames[i].size;
+    printf(", \"frame_bytes\": %.0f}", (double)bytes / field->count);
 }
 
 int main(int argc, char **argv)

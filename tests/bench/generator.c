@@ -25,9 +25,9 @@
 #include "talk.h"
 
 enum {
-    BATCH = 64,                  /* frames between two looks of the receiver's driver */
-    TICK = 100 * 1000,           /* nanoseconds between two looks at the receiver */
-    PATIENCE = 20 * 1000 * 1000, /* nanoseconds after which what did not arrive is lost */
+    BATCH = 64,                   /* frames between two looks of the receiver's driver */
+    TICK = 100 * 1000,            /* nanoseconds between two looks at the receiver */
+    PATIENCE = 500 * 1000 * 1000, /* nanoseconds after which what did not arrive is lost */
     ANSWER = 64,
 };
 

@@ -78,7 +78,7 @@ def new_table(title: str, *headings: str) -> Table:
     """A table whose first two columns are words."""
     table = Table(title=title, title_justify="left")
     for index, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if index == 0 else "right")
+        table.add_column(heading, justify="left" if index == 0 else "right", no_wrap=True)
     return table
 
 
