@@ -164,8 +164,15 @@ def running_engine(lab: Lab, folder: Path) -> Iterator[Engine]:
     }
     path = folder / "xdpcopy.yaml"
     path.write_text(yaml.safe_dump(configuration))
-    with Replay(lab, folder / "engine", ("--config", str(path))) as replay:
+    replay = Replay(lab, folder / "engine", ("--config", str(path)))
+    try:
+        replay.start()
+    except RuntimeError as error:
+        raise BenchError(str(error)) from None
+    try:
         yield Engine(replay)
+    finally:
+        replay.stop()
 
 
 RECEIVERS: dict[Kind, Callable[[Lab, Path], AbstractContextManager[Receiver]]] = {
