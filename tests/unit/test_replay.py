@@ -76,11 +76,12 @@ def status_of(*arguments):
 def capture_of(monkeypatch, *arguments):
     """The settings and the capture with which ``replay`` would start."""
     found = []
-    monkeypatch.setattr(
-        replay,
-        "run",
-        lambda config, asked: found.append((config, asked)) or replay.Outcome(PROGRESS, {}, {"closes": True}),
-    )
+
+    def note(config, asked):
+        found.append((config, asked))
+        return replay.Outcome(PROGRESS, {}, {"closes": True})
+
+    monkeypatch.setattr(replay, "run", note)
     assert status_of("replay", *arguments) == 0
     return found[0]
 
