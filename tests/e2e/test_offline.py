@@ -97,7 +97,7 @@ def record(lab: Lab, directory: Path) -> Path:
     body.chmod(0o644)
     url = f"http://{lab.production}"
     with log.open("wb") as errors:
-        argv = ("tcpdump", "-i", "client0", "-B", "131072", "-U", "-w", str(path), "tcp port 80")
+        argv = ("tcpdump", "-i", "client0", "--immediate-mode", "-B", "131072", "-U", "-w", str(path), "tcp port 80")
         dump = lab.exec("client", argv, stderr=errors)
     while "listening" not in log.read_text():
         assert dump.poll() is None, log.read_text()
