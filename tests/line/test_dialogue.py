@@ -107,6 +107,22 @@ def test_shorter_answer_ends_after_silence(open_scene):
     assert scene.count("gate_by_settle") == 1
 
 
+def test_much_shorter_answer_is_likely_not_over(open_scene):
+    """A stalled target, or a lost segment of the answer: it goes on after its retransmission timeout."""
+    scene = open_scene
+    scene.client.says(b"one")
+    for _ in range(5):
+        scene.server.says(bytes(1000))
+    scene.client.says(b"two")
+    scene.expect("PA one")
+    scene.target.says(bytes(1000))
+    scene.expect("A")
+    scene.advance(0.25)
+    scene.expect()
+    scene.advance(0.06)
+    scene.expect("PA two")
+
+
 def test_pipelined_requests_are_sent_at_once(open_scene):
     scene = open_scene
     scene.client.says(b"one")

@@ -6,6 +6,8 @@ enum {
     IPV4_HEADER = 20,
     IPV6_HEADER = 40,
     NANOSECONDS_PER_MILLI = 1000000,
+    SLIGHTLY_SHORTER = 1460,
+    MID_ANSWER = 300 * NANOSECONDS_PER_MILLI,
     CUT_QUIET = 1000 * NANOSECONDS_PER_MILLI,     /* ends an answer of unknown size, where the capture ends */
     MOST_ACK_DELAY = 190 * NANOSECONDS_PER_MILLI, /* just below the least RTO of Linux */
 };
@@ -69,12 +71,6 @@ void session_open(struct session *session, struct session_context *context, cons
     stats_add(&context->stats->sessions_live, 1);
 }
 
-static uint64_t settle_time(const struct session *session, const struct session_context *context)
-{
-    uint64_t twice_rtt = 2000ull * session->tcp.srtt;
-    return twice_rtt > context->timing->settle ? twice_rtt : context->timing->settle;
-}
-
 static uint32_t answered(const struct session *session)
 {
     return tcp_received(&session->tcp) - session->answer_mark;
@@ -92,10 +88,28 @@ static uint64_t later(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* When the target will have been quiet for long enough to have said all that it is going to say. */
-static uint64_t settled_at(const struct session *session, const struct session_context *context)
+static uint64_t quiet_since(const struct session *session)
 {
-    return later(session->turn_at, session->answered_at) + settle_time(session, context);
+    return later(session->turn_at, session->answered_at);
+}
+
+/* How long the target must be quiet before the answer to a turn counts as complete, though production's was
+ * longer. By a little: its pages differ. By more than a segment: more likely it is in the midst of its
+ * answer, held up by a busy machine, or by a loss that costs it a retransmission timeout (200 ms and more on
+ * Linux). */
+static uint64_t settle_time(const struct session *session, const struct session_context *context,
+                            uint32_t turn)
+{
+    uint64_t quiet = later(context->timing->settle, 2000ull * session->tcp.srtt);
+    uint32_t missing = turn - session->turn - answered(session);
+    return is_answered(session, turn) || missing <= SLIGHTLY_SHORTER ? quiet : later(quiet, MID_ANSWER);
+}
+
+/* When the target will have been quiet for long enough to have said all that it is going to say. */
+static uint64_t settled_at(const struct session *session, const struct session_context *context,
+                           uint32_t turn)
+{
+    return quiet_since(session) + settle_time(session, context, turn);
 }
 
 /* Whether a turn after so much of production's answer may begin; see session.h. */
@@ -109,7 +123,7 @@ static bool may_begin(const struct session *session, const struct session_contex
         return true;
     if (!answered(session) && !is_answered(session, turn))
         return false;
-    if (context->now < settled_at(session, context))
+    if (context->now < settled_at(session, context, turn))
         return false;
     stats_add(&context->stats->gate_by_settle, 1);
     return true;
@@ -149,11 +163,6 @@ static bool reset_waits(const struct session *session)
 static bool fin_waits(const struct session *session)
 {
     return stream_is_finished(session->stream) && session->gate == session->stream->fin && !session->fin_open;
-}
-
-static uint64_t quiet_since(const struct session *session)
-{
-    return session->turn_at > session->answered_at ? session->turn_at : session->answered_at;
 }
 
 /* The capture ends here. Everything must have been delivered; then it counts as answered as for the next
@@ -336,10 +345,14 @@ uint64_t session_deadline(const struct session *session, const struct session_co
     if (session->tcp.state == SYN_SENT || !waits_for_target(session))
         return deadline;
     deadline = sooner(deadline, silent_at(session, context));
+    uint64_t cut = quiet_since(session) + CUT_QUIET;
+    if (session->stream->cut && cut > context->now)
+        deadline = sooner(deadline, cut);
     uint32_t turn;
-    uint64_t settled = settled_at(session, context);
-    bool spoken = next_turn(session, &turn) && (answered(session) || is_answered(session, turn));
-    return spoken && settled > context->now ? sooner(deadline, settled) : deadline;
+    if (!next_turn(session, &turn) || (!answered(session) && !is_answered(session, turn)))
+        return deadline;
+    uint64_t settled = settled_at(session, context, turn);
+    return settled > context->now ? sooner(deadline, settled) : deadline;
 }
 
 void session_on_time(struct session *session, struct session_context *context)
