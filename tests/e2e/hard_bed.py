@@ -1,4 +1,4 @@
-"""The bed of the hard cases: as ``bed``, in a lab of its own, with losses, a delay and servers that keep time."""
+"""The bed of the hard cases: a lab of its own, with losses, a delay and servers that keep time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ LOSS = """
 table netdev loss {{
  chain {hook} {{
   type filter hook {hook} device {device} priority 0; policy accept;
-  {match} numgen random mod 10000 < {share} counter drop
+  ip protocol tcp numgen random mod 10000 < {share} counter drop
+  {rest}
  }}
 }}
 """
@@ -99,13 +100,32 @@ class HardBed(Bed):
         with self.talking(connections, requests, **options):
             pass
 
-    def lose(self, role: Role, device: str, hook: str, percent: float, match: str = "ip protocol tcp") -> None:
+    def lose(self, role: Role, device: str, hook: str, percent: float, rest: str = "") -> None:
         """From now on a share of the frames is dropped there."""
-        rules = LOSS.format(hook=hook, device=device, match=match, share=round(percent * 100))
+        rules = LOSS.format(hook=hook, device=device, share=round(percent * 100), rest=rest)
         subprocess.run(
-            ("ip", "netns", "exec", self.lab.namespace(role), "nft", "-f", "-"), input=rules, text=True, check=True
+            ("ip", "netns", "exec", self.lab.namespace(role), "nft", "-f", "-"),
+            input=rules,
+            text=True,
+            check=True,
         )
         self.stack.callback(self.lab.run, role, ("nft", "flush", "ruleset"), check=False)
+
+    def lose_copies(self, percent: float) -> None:
+        """From now on the switch's mirror loses a share of the frames; production does not notice."""
+        copy = "protocol all u32 match u32 0 0 action mirred egress mirror dev copies-in"
+        self.rewired = True
+        for line in (
+            "ip link add name copies-in type veth peer name copies-out",
+            "ip link set copies-in arp off multicast off up",
+            "ip link set copies-out arp off multicast off up",
+            "tc qdisc add dev copies-in root pfifo limit 100000",
+            "tc qdisc del dev to-production clsact",
+            "tc qdisc add dev to-production clsact",
+            *(f"tc filter add dev to-production {hook} {copy}" for hook in ("egress", "ingress")),
+        ):
+            self.lab.run("switch", line.split())
+        self.lose("switch", "copies-out", "ingress", percent, rest='fwd to "span0"')
 
     def lost(self, role: Role) -> int:
         """How many frames were dropped there."""
@@ -127,7 +147,8 @@ class HardBed(Bed):
 
     def delay_clients(self, seconds: float) -> None:
         """Put a hop between the clients and the switch that holds every frame for so long, each way."""
-        for role, device in (("client", "client0"), ("production", "production0")):
+        devices: tuple[tuple[Role, str], ...] = (("client", "client0"), ("production", "production0"))
+        for role, device in devices:
             self.lab.run(role, ("ethtool", "-K", device, "tx", "off"))
         self.rewired = True
         for line in (

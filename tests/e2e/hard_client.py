@@ -15,6 +15,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 ANSWER_TIMEOUT_S = 60.0
 READ = 65536
@@ -60,14 +61,13 @@ class Connection:
         await self.loop.sock_sendall(self.socket, "\r\n".join([*head, "", ""]).encode() + body)
         while b"\r\n\r\n" not in self.buffer:
             await self._read()
-        said, _, rest = bytes(self.buffer).partition(b"\r\n\r\n")
+        said = bytes(self.buffer).partition(b"\r\n\r\n")[0]
         if b" 200 " not in said.split(b"\r\n")[0]:
             raise ValueError(said.split(b"\r\n")[0].decode())
         length = int(said.lower().split(b"content-length:")[1].split(b"\r\n")[0])
         while len(self.buffer) < len(said) + 4 + length:
             await self._read()
         del self.buffer[: len(said) + 4 + length]
-        del rest
 
     async def _read(self) -> None:
         rate = self.options.read_rate
@@ -111,7 +111,7 @@ async def _run(options: argparse.Namespace) -> Outcome:
 
     await asyncio.gather(*map(connect, connections))
     parts = [0, options.wait_after, options.requests] if options.wait_after else [0, options.requests]
-    for index, (first, last) in enumerate(zip(parts, parts[1:], strict=False)):
+    for index, (first, last) in enumerate(pairwise(parts)):
         if index:
             print("waiting", flush=True)
             await asyncio.to_thread(sys.stdin.readline)

@@ -1,4 +1,4 @@
-"""``xdpcopy run`` with more settings: XDPCOPY_TRANSFER has, as JSON, fields of each of the dataplane's transfers."""
+"""``xdpcopy run`` with more settings: XDPCOPY_TRANSFER has fields of the dataplane's transfers, as JSON."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 from appliance import cli
 from appliance.engine import Engine, Machine
@@ -28,5 +29,5 @@ def _run(config: Config, *, live: bool = False) -> None:
 
 
 if __name__ == "__main__":
-    cli.replay = _run
-    cli.main()
+    with patch.object(cli, "replay", _run):
+        cli.main()

@@ -10,10 +10,13 @@ import array
 import asyncio
 import fcntl
 import itertools
-import socket
 import sys
 import termios
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import socket
 
 POLL_S = 0.002
 connections = itertools.count()

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.bed import ends, nonzero
-from tests.e2e.hard_bed import _clean_hard, make_hard_bed  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.e2e.hard_bed import HardBed
+
+pytest_plugins = ("tests.e2e.hard_bed",)
 
 CONNECTIONS, REQUESTS = 8, 2
 ANSWER = 1_000_000
