@@ -218,3 +218,61 @@ def test_no_wait_sends_the_next_turn_at_once(make_scene):
     scene.server.says(b"answer")
     scene.client.says(b"two")
     scene.expect("PA one", "PA two")
+
+
+def test_turn_whose_beginning_is_missing_is_not_joined(scene):
+    scene.client.says(b"GET /1")
+    scene.server.says(b"answer")
+    scene.client.says_unmirrored(b"POST /2 ")
+    scene.client.says(b"rest of it")
+    scene.server.says(b"answer")
+    scene.expect()
+    scene.client.says(b"GET /3")
+    scene.expect("S")
+    scene.target.accept()
+    scene.expect("PA GET /3")
+
+
+def test_connection_whose_first_request_was_missed_is_joined_at_a_clean_turn(scene):
+    scene.client.says(b"GET /1")
+    scene.client.says_unmirrored(b"more")
+    scene.server.says(b"answer")
+    scene.client.says(b"GET /2")
+    scene.server.says(b"answer")
+    scene.expect()
+    scene.client.says(b"GET /3")
+    scene.expect("S")
+
+
+def test_gap_that_is_given_up_in_the_middle_of_a_later_turn(open_scene):
+    scene = open_scene
+    scene.client.says_unmirrored(b"lost")
+    scene.client.says(b"rest of it")
+    scene.server.says(b"answer")
+    scene.advance(0.9)
+    scene.client.says(b"POST /2 ")
+    scene.advance(0.2)
+    scene.expect("RA")
+    scene.client.says(b"body of 2")
+    scene.expect()
+    scene.server.says(b"answer")
+    scene.client.says(b"GET /3")
+    scene.expect("S")
+    scene.target.next = scene.target.seen = 0
+    scene.target.accept()
+    scene.expect("PA GET /3")
+
+
+def test_last_bytes_of_a_turn_are_missing_while_joining(open_scene):
+    scene = open_scene
+    scene.client.says_unmirrored(b"lost")
+    scene.client.says(b"rest of it")
+    scene.advance(1.1)
+    scene.expect("RA")
+    scene.server.says(b"answer")
+    scene.client.says_unmirrored(b"POST /2 ")
+    scene.client.says(b"body of 2")
+    scene.expect()
+    scene.server.says(b"answer")
+    scene.client.says(b"GET /3")
+    scene.expect("S")

@@ -143,3 +143,40 @@ def test_ended_connection_lingers_for_late_duplicates(open_scene):
     assert scene.count("drop_mirror_connection_ended") == 1
     scene.advance(5.1)
     assert scene.count("connections_live") == 0
+
+
+def test_missed_fin_of_the_client_is_told_by_the_servers(open_scene):
+    scene = open_scene
+    scene.exchange()
+    scene.client.next += 1  # the FIN, which the mirror has missed
+    scene.server.seen = scene.client.next
+    scene.server.closes()
+    scene.expect()
+    scene.advance(1.1)
+    scene.expect("FA")
+    scene.target.closes()
+    scene.expect("A")
+    assert scene.ended() == {"complete": 1}
+
+
+def test_bytes_that_only_the_server_has_seen_are_a_hole(open_scene):
+    scene = open_scene
+    scene.exchange()
+    scene.client.says_unmirrored(b"GET /lost")
+    scene.server.says(b"answer")
+    scene.advance(1.1)
+    scene.expect("RA")
+    assert scene.ended() == {"mirror_gap": 1}
+    scene.client.says(b"GET /next")
+    scene.expect("S")
+
+
+def test_servers_acknowledgement_may_come_before_the_bytes(open_scene):
+    scene = open_scene
+    scene.server.shows("A", ack=5)
+    scene.advance(0.5)
+    scene.client.says(b"GET /")
+    scene.expect("PA GET /")
+    scene.target.acks()
+    scene.advance(3)
+    assert scene.ended() == {}

@@ -200,10 +200,10 @@ static enum drop on_server(struct replay *replay, struct stream *stream, const s
     stats_add(&replay->context.stats->mirror_server_frames, 1);
     stream->heard = replay->context.now;
     stream_on_server(stream, packet);
-    if (stream->reset && !was_reset) {
+    if (stream->reset && !was_reset)
         connection_tell(replay, stream, NULL);
+    if (stream->reset || stream_has_gap(stream))
         connection_watch(replay, stream);
-    }
     return DROP_NONE;
 }
 
@@ -277,9 +277,13 @@ enum drop replay_on_answer(struct replay *replay, const struct packet *packet, u
 static void end_at_gap(struct replay *replay, struct stream *stream)
 {
     const struct dp_transfer *transfer = &replay->config->transfers[stream->transfer];
-    if (!transfer->full_sessions_only)
-        stream_rejoin(stream);
-    connection_end_sessions(replay, stream, END_mirror_gap);
+    if (stream_take_missed_fin(stream)) {
+        connection_tell(replay, stream, NULL);
+    } else {
+        if (!transfer->full_sessions_only)
+            stream_rejoin(stream);
+        connection_end_sessions(replay, stream, END_mirror_gap);
+    }
     connection_watch(replay, stream);
 }
 

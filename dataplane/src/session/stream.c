@@ -37,12 +37,18 @@ void stream_open_joining(struct stream *stream, const struct flow *flow, uint64_
     };
 }
 
+/* A turn begins where the client's acknowledgement has grown; but only if its first bytes follow those seen
+ * last: else the turn's own beginning may be what the mirror has missed. */
 bool stream_turn_begins(struct stream *stream, const struct packet *packet)
 {
     if (!packet->size || !(packet->flags & TCP_ACK))
         return false;
-    bool begins = stream->has_join_ack && seq_after(packet->ack, stream->join_ack);
-    if (begins || !stream->has_join_ack)
+    bool follows = stream->has_join_ack && packet->seq == stream->join_next;
+    bool begins = follows && seq_after(packet->ack, stream->join_ack);
+    uint32_t end = packet->seq + packet->size;
+    if (!stream->has_join_ack || seq_after(end, stream->join_next))
+        stream->join_next = end;
+    if (!stream->has_join_ack || seq_after(packet->ack, stream->join_ack))
         stream->join_ack = packet->ack;
     stream->has_join_ack = true;
     return begins;
@@ -55,6 +61,7 @@ void stream_begin(struct stream *stream, const struct packet *packet)
     stream->next = 0;
     stream->origin = packet->ack;
     stream->acked = 0;
+    stream->server_acked = 0;
     stream->has_origin = true;
     stream->options.has_timestamp = packet->options.has_timestamp;
 }
@@ -62,9 +69,12 @@ void stream_begin(struct stream *stream, const struct packet *packet)
 /* What waits may be the rest of a turn whose beginning is missing: only a later turn will do. */
 void stream_rejoin(struct stream *stream)
 {
-    if (!stream->waiting || stream->has_fin || stream->reset)
+    if (stream->has_fin || stream->reset)
         return;
-    stream->join_ack = stream->origin + stream->waiting->turn;
+    stream->join_ack = stream->origin + stream->acked;
+    stream->join_next = stream->first + seq_max(stream->server_acked, stream->next);
+    for (const struct chunk *chunk = stream->waiting; chunk; chunk = chunk->next)
+        stream->join_next = stream->first + seq_max(stream->server_acked, chunk->offset + chunk->size);
     stream->has_join_ack = true;
     stream->joining = true;
 }
@@ -105,6 +115,26 @@ void stream_on_server(struct stream *stream, const struct packet *packet)
     }
     if (packet->flags & TCP_RST)
         stream->reset = true;
+    if (stream->joining || !(packet->flags & TCP_ACK))
+        return;
+    bool had_gap = stream_has_gap(stream);
+    uint32_t acked = packet->ack - stream->first;
+    if (acked - stream->next < FURTHEST_AHEAD)
+        stream->server_acked = seq_max(stream->server_acked, acked);
+    stream->has_server_fin |= (packet->flags & TCP_FIN) != 0;
+    if (!had_gap)
+        stream->gap_at = stream->heard;
+}
+
+bool stream_take_missed_fin(struct stream *stream)
+{
+    if (stream->waiting || stream->has_fin || !stream->has_server_fin ||
+        stream->server_acked != stream->next + 1)
+        return false;
+    stream->has_fin = true;
+    stream->fin = stream->next;
+    stream->fin_turn = stream->acked;
+    return true;
 }
 
 static struct chunk *chunk_new(struct pool *chunks, const struct span *span)

@@ -53,12 +53,16 @@ struct stream {
     uint32_t held; /* bytes in chunks, in order or not */
     uint16_t session_count;
     uint16_t transfer;
-    uint32_t join_ack; /* joining: what the first payload seen acknowledged */
-    bool detected;     /* what it speaks has been counted */
-    bool joining;      /* seen in mid-stream: nothing is kept until a turn begins */
+    uint32_t
+        server_acked;   /* offset up to which the production server has acknowledged, where it is mirrored */
+    uint32_t join_ack;  /* joining: what the payload seen last acknowledged */
+    uint32_t join_next; /* joining: the sequence number behind it */
+    bool detected;      /* what it speaks has been counted */
+    bool joining;       /* seen in mid-stream: nothing is kept until a turn begins */
     bool has_join_ack;
     bool has_origin;
     bool has_fin;
+    bool has_server_fin;
     bool reset; /* the production connection was reset */
     bool cut;   /* … by the end of the capture */
     enum phase phase;
@@ -71,8 +75,8 @@ void stream_open(struct stream *stream, const struct flow *flow, const struct pa
 /* Takes over a connection that is under way. Nothing is kept until stream_begin. */
 void stream_open_joining(struct stream *stream, const struct flow *flow, uint64_t now);
 
-/* Joining: whether a turn begins with this segment, because its payload acknowledges more than the payload
- * seen before. If so the stream may begin here, with stream_begin. */
+/* Joining: whether a turn begins with this segment, because its payload follows the payload seen before and
+ * acknowledges more. If so the stream may begin here, with stream_begin. */
 bool stream_turn_begins(struct stream *stream, const struct packet *packet);
 void stream_begin(struct stream *stream, const struct packet *packet);
 
@@ -90,8 +94,13 @@ enum drop stream_append(struct stream *stream, struct pool *chunks, const struct
 /* UDP: the datagram as a chunk of its own, or NULL if there is no memory. It fits into a chunk. */
 struct chunk *stream_append_datagram(struct stream *stream, struct pool *chunks, const struct packet *packet);
 
-/* The production server's segment: its SYN-ACK gives the origin, its RST ends the conversation. */
+/* The production server's segment: its SYN-ACK gives the origin, its RST ends the conversation, and what it
+ * acknowledges must have been said. */
 void stream_on_server(struct stream *stream, const struct packet *packet);
+
+/* A gap has lasted too long: whether all that is missing is the client's FIN, which the server has
+ * acknowledged. It is then taken as said. */
+bool stream_take_missed_fin(struct stream *stream);
 
 /* A session has delivered this chunk: on to the next, and chunks that nobody holds are given back. */
 struct chunk *stream_release(struct stream *stream, struct pool *chunks, struct chunk *chunk);
@@ -101,7 +110,9 @@ void stream_clear(struct stream *stream, struct pool *chunks);
 
 static inline bool stream_has_gap(const struct stream *stream)
 {
-    return stream->waiting || (stream->has_fin && seq_before(stream->next, stream->fin));
+    uint32_t said = stream->has_fin ? stream->fin + 1 : stream->next;
+    return stream->waiting || (stream->has_fin && seq_before(stream->next, stream->fin)) ||
+           seq_after(stream->server_acked, said);
 }
 
 /* The client has said its last byte, and all of them are here. */
