@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from appliance.lab import Lab
+from appliance.lab.lab import STATE_DIRECTORY
 from tests.e2e.bed import PREFIX, Bed
 
 if TYPE_CHECKING:
@@ -30,7 +32,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def _clean() -> Iterator[None]:
+def _alone() -> Iterator[None]:
+    """Wait until no other run of these tests uses the same namespaces."""
+    STATE_DIRECTORY.mkdir(parents=True, exist_ok=True)
+    with (STATE_DIRECTORY / "e2e.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="session")
+def _clean(_alone: None) -> Iterator[None]:
     """Remove what an interrupted run left, and what this one leaves."""
     Lab(PREFIX).down()
     try:
