@@ -116,6 +116,8 @@ class Transfer:
     no_wait: bool = False
     ack_mirrored: bool = False
     tls_replay: bool = False
+    mss: int = 0
+    loopback_ip: IPv4Address | IPv6Address | None = None
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,10 @@ class Capture:
 
 @dataclass(frozen=True)
 class Config:
-    """All that the dataplane is told at ``open`` (``struct dp_config``)."""
+    """All that the dataplane is told at ``open`` (``struct dp_config``).
+
+    ``filter`` is written in the language of pcap-filter(7); empty: every mirrored frame passes.
+    """
 
     ports: tuple[Port, ...]
     transfers: tuple[Transfer, ...]
@@ -168,6 +173,7 @@ class Config:
     limits: Limits = field(default_factory=Limits)
     timing: Timing = field(default_factory=Timing)
     capture: Capture = field(default_factory=Capture)
+    filter: str = ""
     clock_offset: int = 0
     stats_path: str = ""
 
@@ -259,6 +265,7 @@ def _transfer(transfer: Transfer, range_first: int) -> dict[str, Any]:
         source_ip=address_bytes(transfer.source_ip),
         target_ip=address_bytes(transfer.target_ip),
         target_mac=mac_bytes(transfer.target_mac),
+        loopback_ip=address_bytes(transfer.loopback_ip),
     )
     return fields
 
@@ -282,7 +289,7 @@ def _config(config: Config) -> Any:  # noqa: ANN401 - a cffi struct has no Pytho
     ranges = [one for transfer in config.transfers for one in transfer.pool]
     firsts = accumulate((len(transfer.pool) for transfer in config.transfers), initial=0)
     pinned = list(config.cpus) + [NO_CPU] * (config.workers - len(config.cpus))
-    return ffi.new(
+    made = ffi.new(
         "struct dp_config *",
         {
             "workers": config.workers,
@@ -300,6 +307,21 @@ def _config(config: Config) -> Any:  # noqa: ANN401 - a cffi struct has no Pytho
             "stats_path": config.stats_path.encode(),
         },
     )
+    if config.filter:
+        _compile(config.filter, ffi.addressof(made, "filter"))
+    return made
+
+
+def check_filter(text: str) -> None:
+    """Raises DataplaneError, with libpcap's sentence, for what is no filter of pcap-filter(7)."""
+    _compile(text, ffi.new("struct dp_filter *"))
+
+
+def _compile(text: str, into: Any) -> None:  # noqa: ANN401 - a cffi struct has no Python type
+    error = ffi.new("char[]", lib.DP_ERROR_SIZE)
+    code = lib.dp_filter_compile(text.encode(), into, error, lib.DP_ERROR_SIZE)
+    if code:
+        raise DataplaneError(-code, ffi.string(error).decode(errors="replace"))
 
 
 class Dataplane:

@@ -28,6 +28,7 @@
 #define DP_MAX_FILES 64
 #define DP_PATH_SIZE 256
 #define DP_FILE_SIZE 1024
+#define DP_MAX_INSTRUCTIONS 4096
 #define DP_ERROR_SIZE 256
 
 /* Numbers of IP; 0 in a transfer means TCP. */
@@ -80,8 +81,10 @@ struct dp_transfer {
     uint32_t full_sessions_only; /* connections whose SYN was not seen are ignored (-O) */
     uint32_t
         ack_mirrored; /* answers are acknowledged when, and with the window that, production's client did */
-    uint32_t tls_replay; /* 0: connections that speak TLS end under tls_not_replayable */
-    uint32_t no_wait;    /* the next turn does not wait for the answer to the one before (-W) */
+    uint32_t tls_replay;     /* 0: connections that speak TLS end under tls_not_replayable */
+    uint32_t no_wait;        /* the next turn does not wait for the answer to the one before (-W) */
+    uint32_t mss;            /* most that a SYN announces (-D); 0: what the test port carries */
+    uint8_t loopback_ip[16]; /* stands for clients with a loopback address (-H); ::: they keep it */
 };
 
 struct dp_limits {
@@ -116,6 +119,19 @@ struct dp_capture {
     uint32_t fast; /* times do not count: the next frame as soon as the line has dealt with those before */
 };
 
+/* A filter of mirrored frames (-F): a program of classic BPF, as libpcap compiles it for Ethernet. */
+struct dp_instruction {
+    uint16_t code;
+    uint8_t jt;
+    uint8_t jf;
+    uint32_t k;
+};
+
+struct dp_filter {
+    uint32_t count; /* 0: every frame passes */
+    struct dp_instruction instructions[DP_MAX_INSTRUCTIONS];
+};
+
 struct dp_config {
     uint32_t workers;
     uint32_t cpus[DP_MAX_WORKERS]; /* CPU of each worker thread; DP_NO_CPU: not pinned */
@@ -128,6 +144,7 @@ struct dp_config {
     struct dp_limits limits;
     struct dp_timing timing;
     struct dp_capture capture;
+    struct dp_filter filter;       /* of the frames of mirror ports */
     uint64_t clock_offset;         /* added to the clock for initial sequence numbers and timestamps */
     char stats_path[DP_PATH_SIZE]; /* file of the stats segment; empty: private memory */
 };
@@ -155,6 +172,9 @@ struct dp_port_statistics {
 };
 
 struct dp_engine;
+
+/* Compiles a filter in the language of pcap-filter(7). On failure error holds libpcap's sentence. */
+int dp_filter_compile(const char *text, struct dp_filter *filter, char *error, size_t error_size);
 
 /* Lifecycle. dp_open allocates everything and binds the sockets; on failure *engine is NULL and error holds
  * a sentence. dp_start runs the worker threads. dp_stop resets every open session, waits at most timeout for

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "filter.h"
 #include "worker.h"
 
 enum {
@@ -110,6 +111,8 @@ static int check_config(struct dp_engine *engine)
             return code;
         tests += config->ports[i].role == DP_ROLE_TEST;
     }
+    if (!filter_is_valid(&config->filter))
+        return fail(engine, -EINVAL, "the filter's program is not valid; let dp_filter_compile make it");
     if (tests != 1)
         return fail(engine, -EINVAL, "%u test ports; there must be exactly one", tests);
     return check_capture(engine);

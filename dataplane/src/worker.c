@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <time.h>
 
+#include "filter.h"
 #include "repeats.h"
 #include "session/offline.h"
 #include "wire/parse.h"
@@ -82,6 +83,19 @@ static bool on_frame(struct worker *worker, const struct handed *handed, uint64_
     return true;
 }
 
+/* As on_frame, for a frame that has just been received. */
+static bool on_received(struct worker *worker, const struct inlet *inlet, const struct frame *frame,
+                        uint64_t now)
+{
+    const struct port *port = inlet->port;
+    if (port->role == DP_ROLE_MIRROR && !filter_passes(&worker->config->filter, frame)) {
+        stats_add(&worker->stats->drop[DP_ROLE_MIRROR][DROP_filtered], 1);
+        return true;
+    }
+    struct handed handed = {*frame, port->role, inlet->verify_checksums, port->patience};
+    return on_frame(worker, &handed, now);
+}
+
 static void count_received(struct stats *stats, const struct port *port, uint32_t frames, uint64_t bytes)
 {
     bool mirror = port->role == DP_ROLE_MIRROR;
@@ -100,8 +114,7 @@ static bool receive(struct worker *worker, const struct inlet *inlet, uint64_t n
     uint64_t bytes = 0;
     uint32_t taken = 0;
     for (; taken < count; taken++) {
-        struct handed handed = {frames[taken], port->role, inlet->verify_checksums, port->patience};
-        if (!on_frame(worker, &handed, now))
+        if (!on_received(worker, inlet, &frames[taken], now))
             break;
         bytes += frames[taken].size;
     }

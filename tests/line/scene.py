@@ -181,7 +181,7 @@ class Scene:
         self.target = Target(self, isn=9_000_000)
         self.target.client = self.addresses[0]
 
-    def _config(
+    def _config(  # noqa: PLR0913 - one for each setting
         self,
         *,
         mtu: int = 1500,
@@ -190,6 +190,7 @@ class Scene:
         limits: Limits | None = None,
         source: str | None = None,
         verify_checksums: bool = True,
+        filter: str = "",  # noqa: A002 - as it is called everywhere
         **transfer_settings: Any,
     ) -> Config:
         memory = Port(
@@ -216,6 +217,7 @@ class Scene:
             workers=workers,
             limits=limits or small,
             timing=timing or Timing(),
+            filter=filter,
         )
 
     def mirror(self, data: bytes) -> None:

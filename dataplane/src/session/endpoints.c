@@ -99,12 +99,34 @@ static bool forge_beside(const struct endpoints *endpoints, const struct dp_tran
     return false;
 }
 
+static bool is_loopback(const struct address *address)
+{
+    static const uint8_t LOOPBACK6[16] = {[15] = 1};
+    uint8_t bytes[16];
+    memcpy(bytes, address->half, sizeof(bytes));
+    return address_is_ipv4(address) ? bytes[12] == 127 : !memcmp(bytes, LOOPBACK6, sizeof(bytes));
+}
+
+/* Under the address that stands for loopback clients: the client's own port, or, where that is taken or
+ * another worker's, any. */
+static bool forge_for_loopback(const struct endpoints *endpoints, const struct dp_transfer *transfer,
+                               const struct endpoint *client, uint32_t copy, struct flow *flow)
+{
+    struct endpoint stand_in = {address_from_bytes(transfer->loopback_ip), client->port};
+    if (copy == 0 && instances_of(transfer) == 1 && is_free(endpoints, transfer, &stand_in, flow))
+        return true;
+    return forge_beside(endpoints, transfer, &stand_in, copy, flow);
+}
+
 bool endpoints_forge(struct endpoints *endpoints, uint32_t index, const struct endpoint *client,
                      uint32_t copy, struct flow *flow)
 {
     const struct dp_transfer *transfer = &endpoints->config->transfers[index];
     if (transfer->range_count)
         return forge_from_pool(endpoints, index, flow);
+    struct address stand_in = address_from_bytes(transfer->loopback_ip);
+    if (!address_is_any(&stand_in) && is_loopback(&client->address))
+        return forge_for_loopback(endpoints, transfer, client, copy, flow);
     if (copy == 0 && instances_of(transfer) == 1 && is_free(endpoints, transfer, client, flow))
         return true;
     return transfer->multiplier > 1 || instances_of(transfer) > 1

@@ -46,6 +46,8 @@ static struct tcp_options options_of(const struct session *session, const struct
 {
     struct tcp_options options = session->stream->options;
     options.mss = (uint16_t)min32(options.mss, link_mss(session, context));
+    if (session->most_mss && options.mss > session->most_mss)
+        options.mss = session->most_mss;
     options.echo = 0;
     return options;
 }
@@ -61,6 +63,7 @@ void session_open(struct session *session, struct session_context *context, cons
         .turn_at = context->now,
         .answered_at = context->now,
         .transfer = stream->transfer,
+        .most_mss = (uint16_t)transfer->mss,
         .no_wait = transfer->no_wait,
         .ack_mirrored = transfer->ack_mirrored,
     };

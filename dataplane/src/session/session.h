@@ -37,10 +37,11 @@ struct session {
     uint32_t credit;      /* what the target had said by then beyond production's answers */
     uint32_t delivered;   /* bytes up to this offset have been accounted as acknowledged */
     uint16_t transfer;
-    uint8_t end;   /* enum end; END_NONE while it lives */
-    bool begun;    /* the first turn has begun */
-    bool fin_open; /* the FIN may be sent */
-    bool ready;    /* is on the list */
+    uint16_t most_mss; /* that the SYN announces (-D); 0: what the test port carries */
+    uint8_t end;       /* enum end; END_NONE while it lives */
+    bool begun;        /* the first turn has begun */
+    bool fin_open;     /* the FIN may be sent */
+    bool ready;        /* is on the list */
     bool reset_due;
     bool no_wait;      /* turns do not wait for each other (-W) */
     bool ack_mirrored; /* answers are acknowledged as the production client does */
