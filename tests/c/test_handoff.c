@@ -14,7 +14,7 @@ static void *produce(void *argument)
     uint8_t bytes[64];
     for (uint32_t i = 0; i < FRAMES;) {
         memset(bytes, (int)i, sizeof(bytes));
-        struct handed handed = {{bytes, 1 + i % 64, 0}, i % 2, i % 3 == 0};
+        struct handed handed = {{bytes, 1 + i % 64, 0}, i % 2, i % 3 == 0, i % 3};
         if (handoff_put(handoff, &handed))
             i++;
         else
@@ -49,8 +49,8 @@ static void test_a_full_ring_and_a_large_frame_are_refused(void)
 {
     struct handoff *handoff = handoff_open(4, 100);
     uint8_t bytes[300] = {0};
-    struct handed small = {{bytes, 10, 0}, 0, false};
-    struct handed large = {{bytes, 300, 0}, 0, false};
+    struct handed small = {{bytes, 10, 0}, 0, false, PATIENCE_NONE};
+    struct handed large = {{bytes, 300, 0}, 0, false, PATIENCE_NONE};
     CHECK(!handoff_put(handoff, &large));
     for (int i = 0; i < 4; i++)
         CHECK(handoff_put(handoff, &small));
