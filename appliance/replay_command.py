@@ -1,8 +1,6 @@
 """The command ``xdpcopy replay``: its options, and what they mean for ``appliance.replay``."""
 
-from __future__ import annotations
-
-from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,44 +16,54 @@ NANOSECONDS_PER_MS = 1_000_000
 OWN_LETTERS = ("-a", "-I", "-T")
 
 
+Files = Annotated[
+    list[Path], typer.Argument(metavar="FILE…", help="Capture files, pcap or pcapng; merged by time.")
+]
+Settings = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Configuration file; its mirrors do not count."),
+]
+Device = Annotated[str | None, typer.Option("-o", metavar="DEVICE", help="Test device, towards the targets.")]
+Transfers = Annotated[
+    list[str] | None,
+    typer.Option("-x", metavar="TRANSFERS", help="What is replayed where: [ip:]port-ip:port,…"),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option("-t", metavar="SECONDS", help="Seconds that a request waits for its answer (120)."),
+]
+Speed = Annotated[
+    float, typer.Option("-a", metavar="TIMES", min=0.001, max=1e6, help="So many times as fast.")
+]
+Idle = Annotated[
+    float | None,
+    typer.Option("-I", metavar="MS", min=0.001, help="Longer silences of the capture last so long."),
+]
+Repeats = Annotated[
+    int, typer.Option("-T", metavar="TIMES", min=1, max=1_000_000, help="Replay everything so often.")
+]
+Fast = Annotated[
+    bool, typer.Option("--fast", help="No pace: the next frame as soon as those before are dealt with.")
+]
+Ledger = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write the account there, as JSON, at the end.")
+]
+Stats = Annotated[Path | None, typer.Option(metavar="FILE", help=f"File of the counters ({DEFAULT_STATS}).")]
+
+
 def replay(  # noqa: PLR0913 - one parameter for each option
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE…", help="Capture files, pcap or pcapng; merged by time.")
-    ],
+    files: Files,
     *,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Configuration file; its mirror ports do not count.")
-    ] = None,
-    test: Annotated[
-        str | None, typer.Option("-o", metavar="DEVICE", help="Test device, towards the targets.")
-    ] = None,
-    transfers: Annotated[
-        list[str] | None,
-        typer.Option("-x", metavar="TRANSFERS", help="What is replayed where: [ip:]port-ip:port,…"),
-    ] = None,
-    timeout: Annotated[
-        float | None,
-        typer.Option("-t", metavar="SECONDS", help="Seconds that a request waits for its answer (120)."),
-    ] = None,
-    speed: Annotated[
-        float, typer.Option("-a", metavar="TIMES", min=0.001, max=1e6, help="So many times as fast.")
-    ] = 1.0,
-    idle: Annotated[
-        float | None,
-        typer.Option("-I", metavar="MS", min=0.001, help="Longer silences of the capture last so long."),
-    ] = None,
-    repeats: Annotated[
-        int, typer.Option("-T", metavar="TIMES", min=1, max=1_000_000, help="Replay everything so often.")
-    ] = 1,
-    fast: Annotated[
-        bool, typer.Option("--fast", help="No pace: the next frame as soon as those before are dealt with.")
-    ] = False,
-    ledger: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the account there, as JSON, at the end.")
-    ] = None,
-    stats: Annotated[
-        Path | None, typer.Option(metavar="FILE", help=f"File of the counters ({DEFAULT_STATS}).")
-    ] = None,
+    config: Settings = None,
+    test: Device = None,
+    transfers: Transfers = None,
+    timeout: Timeout = None,
+    speed: Speed = 1.0,
+    idle: Idle = None,
+    repeats: Repeats = 1,
+    fast: Fast = False,
+    ledger: Ledger = None,
+    stats: Stats = None,
 ) -> None:
     """Replay capture files, and end. SIGUSR1 pauses, SIGUSR2 goes on. Exit status 0: the ledger closes."""
     if fast and (speed != 1.0 or idle is not None):

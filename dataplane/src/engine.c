@@ -61,6 +61,8 @@ static int check_port(struct dp_engine *engine, const struct dp_port *port)
     if (!is_power_of_two(port->ring_size))
         return fail(engine, -EINVAL, "port %s: ring_size is %u; give a power of two", port->device,
                     port->ring_size);
+    if (port->kind == DP_PORT_CAPTURE && port->role != DP_ROLE_MIRROR)
+        return fail(engine, -EINVAL, "a capture cannot be a test port");
     if (port->mtu < 576 || port->mtu > 9216)
         return fail(engine, -EINVAL, "port %s: mtu is %u; 576 to 9216 can be carried", port->device,
                     port->mtu);
@@ -71,19 +73,29 @@ static int check_port(struct dp_engine *engine, const struct dp_port *port)
     return 0;
 }
 
+static bool has_capture(const struct dp_config *config)
+{
+    bool found = false;
+    for (uint32_t i = 0; i < config->port_count; i++)
+        found |= config->ports[i].kind == DP_PORT_CAPTURE;
+    return found;
+}
+
+static uint32_t mirror_queues(const struct dp_config *config)
+{
+    uint32_t queues = 0;
+    for (uint32_t i = 0; i < config->port_count; i++)
+        queues += config->ports[i].role == DP_ROLE_MIRROR ? config->ports[i].queues : 0;
+    return queues;
+}
+
+/* A capture, if there is one; what is left out of its settings is put in. */
 static int check_capture(struct dp_engine *engine)
 {
     struct dp_capture *capture = &engine->config.capture;
-    uint32_t captures = 0;
-    uint32_t queues = 0;
-    for (uint32_t i = 0; i < engine->config.port_count; i++) {
-        const struct dp_port *port = &engine->config.ports[i];
-        captures += port->kind == DP_PORT_CAPTURE && port->role == DP_ROLE_MIRROR;
-        queues += port->kind == DP_PORT_CAPTURE || port->role == DP_ROLE_MIRROR ? port->queues : 0;
-    }
-    if (!captures)
+    if (!has_capture(&engine->config))
         return 0;
-    if (queues != 1)
+    if (mirror_queues(&engine->config) != 1)
         return fail(engine, -EINVAL, "a capture is the only mirror port, with one queue");
     if (capture->file_count < 1 || capture->file_count > DP_MAX_FILES)
         return fail(engine, -EINVAL, "%u capture files; give 1 to %d", capture->file_count, DP_MAX_FILES);

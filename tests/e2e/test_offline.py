@@ -97,8 +97,8 @@ def record(lab: Lab, directory: Path) -> Path:
     body.chmod(0o644)
     url = f"http://{lab.production}"
     with log.open("wb") as errors:
-        argv = ("tcpdump", "-i", "client0", "--immediate-mode", "-B", "131072", "-U", "-w", str(path), "tcp port 80")
-        dump = lab.exec("client", argv, stderr=errors)
+        words = ("-i", "client0", "--immediate-mode", "-B", "131072", "-U", "-w", str(path), "tcp port 80")
+        dump = lab.exec("client", ("tcpdump", *words), stderr=errors)
     while "listening" not in log.read_text():
         assert dump.poll() is None, log.read_text()
         time.sleep(0.02)

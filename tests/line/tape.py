@@ -240,8 +240,10 @@ class Playback(Scene):
             return
         for queue in range(self.dataplane.config.workers):
             while data := self.dataplane.collect(TEST, queue):
-                tcp = Ether(data)[TCP]
-                self.log.append((self.now - self.begun, str(tcp.flags), bytes(tcp.payload)))
+                packet = Ether(data)
+                if TCP in packet:
+                    tcp = packet[TCP]
+                    self.log.append((self.now - self.begun, str(tcp.flags), bytes(tcp.payload)))
                 self.responder.on_frame(self, data)
         due = [data for time, data in self.responder.due if time <= self.now]
         self.responder.due = [entry for entry in self.responder.due if entry[0] > self.now]

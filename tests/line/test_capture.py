@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
 
 from dataplane.binding import (
     SECOND,
@@ -22,6 +24,7 @@ from dataplane.binding import (
     PortKind,
     PortRole,
     Timing,
+    Transport,
 )
 from tests.line.scene import MILLISECOND
 from tests.line.tape import (
@@ -41,6 +44,14 @@ from tests.line.tape import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+
+class Silence(Responder):
+    """A target that answers nothing."""
+
+    def on_frame(self, scene: Playback, data: bytes) -> None:
+        pass
+
 
 BULK = b"0123456789abcdef" * 64
 
@@ -461,6 +472,19 @@ def test_interfaces_of_different_link_types_have_a_reason(make, tmp_path):
     assert playback.ended() == {"complete": 1}
 
 
+def test_datagrams_are_replayed_and_a_repeat_need_not_wait_for_their_timeout(make, tmp_path):
+    tape = Tape()
+    for number in range(20):
+        layers = IP(src="198.18.0.10", dst="198.18.0.2") / UDP(sport=4000 + number % 5, dport=80)
+        tape.mirror(bytes(Ether(dst="02:00:00:00:00:02") / layers / b"question"))
+        tape.wait(0.01)
+    path = tape.write(tmp_path / "a.pcap")
+    playback = make(path, target=Silence(), transport=Transport.UDP, repeats=2)
+    playback.play(seconds=5)
+    assert playback.count("datagrams_sent") == 40
+    assert playback.count("sessions_opened") == 10
+
+
 def test_stop_in_the_middle_leaves_the_rest_unread(make, tmp_path):
     playback = make(conversations(10, apart=1).write(tmp_path / "a.pcap"))
     playback.run(3.5)
@@ -483,6 +507,9 @@ def test_a_capture_stands_alone(scene):
     port = Port(PortKind.CAPTURE, PortRole.MIRROR)
     with pytest.raises(DataplaneError, match="only mirror port"):
         Dataplane(replace(config, ports=(*config.ports, port), capture=Capture(("a",))))
+    test = Port(PortKind.CAPTURE, PortRole.TEST)
+    with pytest.raises(DataplaneError, match="cannot be a test port"):
+        Dataplane(replace(config, ports=(config.ports[0], test)))
 
 
 @settings(max_examples=150, deadline=None)

@@ -39,7 +39,13 @@ static bool has_endpoint(struct replay *replay, const struct dp_transfer *transf
  * is superseded when all its bytes have been delivered. */
 static bool predecessor_is_busy(const struct stream *stream)
 {
-    return stream->phase == PHASE_CLOSING || (stream->session_count && stream->head);
+    return stream && (stream->phase == PHASE_CLOSING || (stream->session_count && stream->head));
+}
+
+static bool is_too_early(const struct replay *replay, const struct stream *stream)
+{
+    return replay->phases[PHASE_CLOSING] >= FAST_CLOSING || replay->context.chunks.live >= FAST_CHUNKS ||
+           predecessor_is_busy(stream);
 }
 
 static bool syn_should_wait(struct replay *replay, const struct stream *stream, const struct packet *syn,
@@ -47,11 +53,10 @@ static bool syn_should_wait(struct replay *replay, const struct stream *stream, 
 {
     const struct dp_transfer *transfer =
         transfers_match_source(&replay->transfers, syn->transport, &syn->destination);
-    if (!transfer || (stream && !stream->joining && syn->seq + 1 == stream->first))
+    bool duplicate = stream && !stream->joining && syn->seq + 1 == stream->first;
+    if (!transfer || duplicate)
         return false;
-    if (patience == PATIENCE_FAST &&
-        (replay->phases[PHASE_CLOSING] >= FAST_CLOSING || replay->context.chunks.live >= FAST_CHUNKS ||
-         (stream && predecessor_is_busy(stream))))
+    if (patience == PATIENCE_FAST && is_too_early(replay, stream))
         return true;
     if (!some_will_go(replay))
         return false;
