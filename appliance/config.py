@@ -9,27 +9,24 @@ from __future__ import annotations
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 from pydantic import model_validator as model_check
 
+from appliance.pool import ClientRange  # noqa: TC001 - pydantic reads the annotations at run time
 from appliance.safety import check_targets
-from appliance.transfer import Endpoint, parse_source, parse_target
+from appliance.transfers import Model, Transfer
+from dataplane.binding import DataplaneError, check_filter
 
 MAX_MIRROR_PORTS = 7
 MAX_TRANSFERS = 64
+MAX_RANGES = 1024
 MAX_WORKERS = 64
 MAX_U32 = (1 << 32) - 1
 MAX_PATH = 255
 MAX_SECONDS = 1_000_000.0
 DEFAULT_STATS = Path("/run/xdpcopy/stats")
-
-
-class Model(BaseModel):
-    """Settings do not change once they are read, and a misspelt one is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=False)
 
 
 class Mode(StrEnum):
@@ -67,17 +64,15 @@ def _network(value: object) -> IPv4Network | IPv6Network:
         raise ValueError(f"{error}; write a network like 198.19.0.0/24 or fd00:198:18::/64") from None
 
 
-def _endpoint(parse: Any) -> BeforeValidator:  # noqa: ANN401 - either parser
-    def read(value: object) -> object:
-        plain = isinstance(value, str | int) and not isinstance(value, bool)
-        return value if isinstance(value, Endpoint) else parse(str(value) if plain else repr(value))
-
-    return BeforeValidator(read, json_schema_input_type=str)
+def _filter(value: str) -> str:
+    try:
+        check_filter(value)
+    except DataplaneError as error:
+        raise ValueError(f"'{value}': {error.strerror}; pcap-filter(7) has the language") from None
+    return value
 
 
 Device = Annotated[str, Field(min_length=1, max_length=15, pattern=r"^[^\s/:]+$")]
-Source = Annotated[Endpoint, _endpoint(parse_source), PlainSerializer(str)]
-Target = Annotated[Endpoint, _endpoint(parse_target), PlainSerializer(str)]
 Network = Annotated[
     IPv4Network | IPv6Network, BeforeValidator(_network, json_schema_input_type=str), PlainSerializer(str)
 ]
@@ -115,21 +110,14 @@ class MirrorPort(Port):
     )
 
 
-class Transfer(Model):
-    """Traffic to ``source`` is replayed to ``target``."""
+class TargetPort(Port):
+    """The device towards the targets. Their answers come back to it, and end in the appliance."""
 
-    name: str = Field(
-        default="", description="A name for reports; empty: source-target, as in -x.", max_length=64
+    mtu: Annotated[int, Field(ge=576, le=9216)] | Auto = Field(
+        default="auto",
+        description="Largest packet that is sent; auto: the device's own MTU, which is the most anyway"
+        " (tcpcopy's -M).",
     )
-    source: Source = Field(
-        description="The production server that is mirrored: address:port, or port alone for any address."
-    )
-    target: Target = Field(description="The server under test: address:port.")
-
-    @property
-    def label(self) -> str:
-        """The name, or what stands for it."""
-        return self.name or f"{self.source}-{self.target}"
 
 
 class Limits(Model):
@@ -149,6 +137,9 @@ class Limits(Model):
     )
     backlog_bytes: int = Field(
         default=16 << 20, ge=1 << 16, le=MAX_U32, description="Request bytes that one connection may hold."
+    )
+    sessions_per_second: int = Field(
+        default=0, ge=0, le=MAX_U32, description="New sessions, all workers together; 0: no cap."
     )
 
 
@@ -210,7 +201,7 @@ class Config(Model):
     mirror: Annotated[tuple[MirrorPort, ...], Field(min_length=1, max_length=MAX_MIRROR_PORTS)] = Field(
         description="The mirror ports."
     )
-    test: Port = Field(description="The test port: towards the targets.")
+    test: TargetPort = Field(description="The test port: towards the targets.")
     transfers: Annotated[tuple[Transfer, ...], Field(min_length=1, max_length=MAX_TRANSFERS)] = Field(
         description="What is replayed where. The first transfer whose source fits a connection counts."
     )
@@ -220,6 +211,12 @@ class Config(Model):
     )
     cpus: tuple[Annotated[int, Field(ge=0)], ...] | Literal["auto", "none"] = Field(
         default="auto", description="CPU of each worker; auto: the last ones; none: workers are not pinned."
+    )
+    filter: Annotated[str, AfterValidator(_filter)] = Field(
+        default="",
+        max_length=8192,
+        description="Only mirrored frames that this filter of pcap-filter(7) lets pass are looked at;"
+        " empty: all (tcpcopy's -F).",
     )
     limits: Limits = Field(default=Limits(), description="Hard bounds on memory.")
     timing: Timing = Field(default=Timing(), description="Times and counts of the session simulation.")
@@ -236,12 +233,35 @@ class Config(Model):
     def _check(self) -> Self:
         _check_devices([*(port.device for port in self.mirror), self.test.device])
         _check_transfers(self.transfers)
+        _check_clients(self)
         sources = [transfer.source for transfer in self.transfers]
         targets = [transfer.target for transfer in self.transfers]
         check_targets(targets, sources, self.safety.allowed_targets, self.safety.production_networks)
         if isinstance(self.workers, int) and isinstance(self.cpus, tuple) and len(self.cpus) < self.workers:
             raise ValueError(f"cpus: {len(self.cpus)} CPUs for {self.workers} workers; name one for each")
         return self
+
+    def pool(self, transfer: Transfer) -> tuple[ClientRange, ...]:
+        """The forged clients' addresses of a transfer, without the servers that the configuration names."""
+        ends = [end for one in self.transfers for end in (one.source.address, one.target.address)]
+        return transfer.pool(address for address in ends if address is not None)
+
+
+def _check_clients(config: Config) -> None:
+    ranges = 0
+    for index, transfer in enumerate(config.transfers):
+        pool = config.pool(transfer)
+        if transfer.clients and not pool:
+            raise ValueError(
+                f"transfers[{index}].clients: all of them are targets or mirrored servers; give addresses"
+                " that no host has"
+            )
+        ranges += len(pool)
+    if ranges > MAX_RANGES:
+        raise ValueError(
+            f"transfers: their clients make {ranges} ranges; {MAX_RANGES} are the most,"
+            " so join them to networks"
+        )
 
 
 def _check_devices(devices: list[str]) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from appliance.config import Mode, Unwanted
 from appliance.errors import ConfigError, DeviceError
+from appliance.forecast import forecast
+from appliance.transfers import Ack, Tls
 from dataplane import binding
 from dataplane.binding import PortKind, PortMode, PortRole
 from dataplane.pyxdp import AttachMode
@@ -17,10 +19,12 @@ if TYPE_CHECKING:
     from appliance.config import Config, Port, Timing
     from appliance.nic import Hop
     from appliance.transfer import Address, Endpoint
+    from appliance.transfers import Transfer
     from dataplane.pyxdp import Capabilities
 
 NANOSECONDS_PER_S = 1_000_000_000
 NANOSECONDS_PER_MS = 1_000_000
+SAMPLES = 1 << 32
 
 ATTACH = {
     Mode.AUTO: AttachMode.AUTO,
@@ -88,6 +92,7 @@ def make(config: Config, facts: Mapping[str, Capabilities], available: Sequence[
     )
     workers = _workers(config, ports[-1], available)
     warnings = [warning for port in ports for warning in _warnings(port)]
+    warnings += [each.warning for each in forecast(config) if each.warning]
     return Plan(config, ports, workers, _cpus(config, workers, available), tuple(warnings))
 
 
@@ -99,19 +104,14 @@ def dataplane(
     return binding.Config(
         ports=tuple(_binding_port(port, fd) for port, fd in zip(plan.ports, maps, strict=True)),
         transfers=tuple(
-            binding.Transfer(
-                source_ip=transfer.source.address,
-                source_port=transfer.source.port,
-                target_ip=address,
-                target_port=transfer.target.port,
-                target_mac=hops[address].mac,
-            )
+            _binding_transfer(config, transfer, address, hops[address].mac)
             for transfer, address in zip(config.transfers, plan.targets, strict=True)
         ),
         workers=plan.workers,
         cpus=plan.cpus,
         limits=binding.Limits(**config.limits.model_dump()),
         timing=_timing(config.timing),
+        filter=config.filter,
         clock_offset=clock_offset,
         stats_path=str(config.stats),
     )
@@ -182,9 +182,38 @@ def _binding_port(port: PortPlan, sockets_map: int) -> binding.Port:
         ring_size=port.settings.ring_size,
         sockets_map=sockets_map,
         verify_checksums=port.settings.verify_checksums,
-        mtu=port.facts.mtu,
+        mtu=_mtu(port),
         mac=port.facts.mac,
     )
+
+
+def _binding_transfer(config: Config, transfer: Transfer, target: Address, mac: str) -> binding.Transfer:
+    whole = transfer.sample_percent == 100  # noqa: PLR2004 - per cent
+    return binding.Transfer(
+        source_ip=transfer.source.address,
+        source_port=transfer.source.port,
+        target_ip=target,
+        target_port=transfer.target.port,
+        target_mac=mac,
+        multiplier=transfer.multiplier,
+        sample=0 if whole else round(SAMPLES * transfer.sample_percent / 100),
+        ramp=round(transfer.ramp_s * NANOSECONDS_PER_S),
+        pool=tuple(binding.Range(one.first, one.count) for one in config.pool(transfer)),
+        instance=transfer.instance,
+        instances=transfer.instances,
+        full_sessions_only=transfer.full_sessions_only,
+        no_wait=transfer.no_wait,
+        ack_mirrored=transfer.ack is Ack.MIRRORED,
+        tls_replay=transfer.tls is Tls.REPLAY,
+        mss=transfer.mss or 0,
+        loopback_ip=transfer.loopback_clients,
+    )
+
+
+def _mtu(port: PortPlan) -> int:
+    """Never more than the device carries."""
+    wanted = getattr(port.settings, "mtu", "auto")
+    return port.facts.mtu if wanted == "auto" else min(port.facts.mtu, int(wanted))
 
 
 def _timing(timing: Timing) -> binding.Timing:

@@ -26,7 +26,7 @@ One YAML file, read by `xdpcopy run --config FILE` and checked by `xdpcopy confi
 [`configs/full.yaml`](../configs/full.yaml) every setting with its default.
 Units are part of the names. A setting that does not exist is an error, as is one that is written twice.
 
-*This page is written by `make docs` from `appliance/config.py`.*
+*This page is written by `make docs` from `appliance/config.py` and `appliance/transfers.py`.*
 """
 
 COUNTERS_HEAD = """\
@@ -110,7 +110,7 @@ def _kind(field: Schema, schema: Schema) -> str:
     field = {**field, **_resolve(field, schema)}
     if "anyOf" in field:
         alternatives = [one for one in field["anyOf"] if one.get("type") != "null"]
-        return " or ".join(_kind(one, schema) for one in alternatives)
+        return " or ".join(dict.fromkeys(_kind(one, schema) for one in alternatives))
     if "enum" in field or "const" in field:
         return " or ".join(f"`{value}`" for value in field.get("enum", [field.get("const")]))
     if "properties" in field:

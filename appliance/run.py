@@ -14,6 +14,7 @@ from rich.live import Live
 
 from appliance.engine import Engine
 from appliance.errors import ConfigError
+from appliance.forecast import forecast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,6 +58,7 @@ def report(engine: Engine) -> list[str]:
     for transfer in engine.config.transfers:
         hop = next(hop for target, hop in engine.hops.items() if target == transfer.target.address)
         lines.append(f"transfer {transfer.label}: next hop {hop.address} at {hop.mac}")
+    lines += [f"transfer {each.transfer.label}: {each.sentence}" for each in forecast(engine.config)]
     cpus = ", ".join(map(str, engine.plan.cpus)) or "any"
     lines.append(f"workers: {engine.plan.workers}, on CPUs: {cpus}")
     return lines

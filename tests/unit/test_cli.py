@@ -144,6 +144,8 @@ class TestRun:
             "mirror port mirror0: driver veth, XDP native, socket of each queue: copy",
             "test port test0: driver veth, XDP native, socket of each queue: copy",
             "transfer 80-198.19.0.2:8080: next hop 198.19.0.2 at 02:00:00:00:00:02",
+            "transfer 80-198.19.0.2:8080: the mirrored clients' own addresses; 64,512 ports: 64,512"
+            " connections of one client at once",
             "workers: 1, on CPUs: 1",
             "ready",
             "stopped: 0 sessions (none); ledger closes: yes",
