@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 pytest_plugins = ("tests.e2e.hard_bed",)
 
 ABORTED = 400  # as nginx logs a request whose client is gone before it was complete
+WHOLE = {200, 499}  # 499: the client was gone before the answer
 PATIENCE_S = 8.0
 PERCENT = 1  # of the copies
 
@@ -64,7 +65,7 @@ def test_lossy_mirror_replays_no_hole(
     print(f"{lost} copies lost, {ends(counters)}, {len(whole)} of {len(asked)} requests at the target")
     assert len(asked) == connections * requests
     assert [request for request in served if request.id not in asked] == []
-    assert all(request.status == 200 for request in whole)
+    assert {request.status for request in whole} <= WHOLE
     assert [r for r in whole if r.body_digest() != asked[r.id].body_digest()] == []
     assert max(Counter(request.id for request in whole).values()) == 1
     # Where bytes are missing the session is reset: the target may have had a part of a request, and says so.
