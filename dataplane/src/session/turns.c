@@ -1,0 +1,193 @@
+#include "turns.h"
+
+enum {
+    NANOSECONDS_PER_MILLI = 1000000,
+    SLIGHTLY_SHORTER = 1460,
+    MID_ANSWER = 300 * NANOSECONDS_PER_MILLI,
+    CUT_QUIET = 1000 * NANOSECONDS_PER_MILLI, /* ends an answer of unknown size, where the capture ends */
+};
+
+static uint32_t answered(const struct session *session)
+{
+    return tcp_received(&session->tcp) - session->answer_mark;
+}
+
+/* Whether the answer that the client had seen before this turn has come from the target too: in bytes since
+ * the present turn began, or with what the target had said too early (credit). */
+static bool is_answered(const struct session *session, uint32_t turn)
+{
+    return answered(session) + session->credit >= turn - session->turn;
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static uint64_t quiet_since(const struct session *session)
+{
+    return later(session->turn_at, session->answered_at);
+}
+
+/* How long the target must be quiet before the answer to a turn counts as complete, though production's was
+ * longer. By a little: its pages differ. By more than a segment: more likely it is in the midst of its
+ * answer, held up by a busy machine, or by a loss that costs it a retransmission timeout (200 ms and more on
+ * Linux). */
+static uint64_t settle_time(const struct session *session, const struct session_context *context,
+                            uint32_t turn)
+{
+    uint64_t quiet = later(context->timing->settle, 2000ull * session->tcp.srtt);
+    uint32_t missing = turn - session->turn - answered(session);
+    return is_answered(session, turn) || missing <= SLIGHTLY_SHORTER ? quiet : later(quiet, MID_ANSWER);
+}
+
+/* When the target will have been quiet for long enough to have said all that it is going to say. */
+static uint64_t settled_at(const struct session *session, const struct session_context *context,
+                           uint32_t turn)
+{
+    return quiet_since(session) + settle_time(session, context, turn);
+}
+
+/* Whether a turn after so much of production's answer may begin; see session.h. */
+static bool may_begin(const struct session *session, const struct session_context *context, uint32_t turn)
+{
+    if (!seq_after(turn, session->turn) || session->no_wait)
+        return true;
+    if (session->tcp.state == SYN_SENT || seq_before(tcp_acked(&session->tcp), session->gate))
+        return false;
+    if (answered(session) >= turn - session->turn)
+        return true;
+    if (!answered(session) && !is_answered(session, turn))
+        return false;
+    if (context->now < settled_at(session, context, turn))
+        return false;
+    stats_add(&context->stats->gate_by_settle, 1);
+    return true;
+}
+
+/* What the target has said beyond production's answer is kept as a credit: it may be the next answer, given
+ * before production gave it (to requests that were sent together). Where each turn is answered in full, it is
+ * only a longer answer, and the credit is that of one turn. */
+static void begin(struct session *session, const struct session_context *context, uint32_t turn)
+{
+    uint32_t growth = seq_after(turn, session->turn) ? turn - session->turn : 0;
+    uint32_t own = answered(session);
+    if (own >= growth)
+        session->credit = own - growth;
+    else
+        session->credit = own + session->credit >= growth ? own + session->credit - growth : 0;
+    session->turn = seq_max(session->turn, turn);
+    session->answer_mark = tcp_received(&session->tcp);
+    session->turn_at = context->now;
+}
+
+/* The chunk that holds the byte at the gate, or NULL. */
+static struct chunk *chunk_at_gate(const struct session *session)
+{
+    struct chunk *chunk = session->gate_chunk;
+    if (!chunk)
+        return session->chunk;
+    return seq_before(session->gate, chunk->offset + chunk->size) ? chunk : chunk->next;
+}
+
+static bool reset_waits(const struct session *session)
+{
+    const struct stream *stream = session->stream;
+    return stream->reset && !stream_has_gap(stream) && session->gate == stream->next;
+}
+
+static bool fin_waits(const struct session *session)
+{
+    return stream_is_finished(session->stream) && session->gate == session->stream->fin && !session->fin_open;
+}
+
+/* The capture ends here. Everything must have been delivered; then it counts as answered as for the next
+ * turn, or, where the capture does not show how much of an answer there was, when the target has been quiet.
+ */
+static bool cut_is_due(const struct session *session, const struct session_context *context)
+{
+    if (session->tcp.state == SYN_SENT || seq_before(tcp_acked(&session->tcp), session->gate))
+        return false;
+    if (seq_after(session->stream->acked, session->turn))
+        return may_begin(session, context, session->stream->acked);
+    return context->now - quiet_since(session) >= CUT_QUIET;
+}
+
+static void end_with_stream(struct session *session, struct session_context *context)
+{
+    if (!session->stream->cut && may_begin(session, context, session->stream->acked))
+        session_end(session, context, END_client_reset);
+    else if (session->stream->cut && cut_is_due(session, context))
+        session_end(session, context, END_capture_ended);
+}
+
+/* Opens the gate as far as the dialogue has got. */
+void turns_open(struct session *session, struct session_context *context)
+{
+    for (struct chunk *chunk; (chunk = chunk_at_gate(session));) {
+        bool next_turn = !session->begun || seq_after(chunk->turn, session->turn);
+        if (!may_begin(session, context, chunk->turn))
+            return;
+        if (next_turn) {
+            begin(session, context, chunk->turn);
+            session->begun = true;
+            stats_add(&context->stats->turns_sent, 1);
+        }
+        session->gate = chunk->offset + chunk->size;
+        session->gate_chunk = chunk;
+    }
+    if (fin_waits(session) && may_begin(session, context, session->stream->fin_turn)) {
+        begin(session, context, session->stream->fin_turn);
+        session->fin_open = true;
+    }
+    if (reset_waits(session))
+        end_with_stream(session, context);
+}
+
+/* The turn that waits for the target: of bytes, of the FIN or of a RST. False: none does. */
+static bool next_turn(const struct session *session, uint32_t *turn)
+{
+    const struct chunk *chunk = chunk_at_gate(session);
+    if (!chunk && !fin_waits(session) && !reset_waits(session))
+        return false;
+    *turn = chunk ? chunk->turn : fin_waits(session) ? session->stream->fin_turn : session->stream->acked;
+    return true;
+}
+
+/* Something of the client's waits for the target to speak, or to close. */
+static bool waits_for_target(const struct session *session)
+{
+    uint32_t turn;
+    return session->fin_open || next_turn(session, &turn);
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t silent_at(const struct session *session, const struct session_context *context)
+{
+    return quiet_since(session) + context->timing->response_timeout;
+}
+
+bool turns_target_is_silent(const struct session *session, const struct session_context *context)
+{
+    return session->tcp.state != SYN_SENT && waits_for_target(session) &&
+           context->now >= silent_at(session, context);
+}
+
+uint64_t turns_deadline(const struct session *session, const struct session_context *context)
+{
+    if (session->tcp.state == SYN_SENT || !waits_for_target(session))
+        return TIMER_NEVER;
+    uint64_t deadline = silent_at(session, context);
+    uint64_t cut = quiet_since(session) + CUT_QUIET;
+    if (session->stream->cut && cut > context->now)
+        deadline = sooner(deadline, cut);
+    uint32_t turn;
+    if (!next_turn(session, &turn) || (!answered(session) && !is_answered(session, turn)))
+        return deadline;
+    uint64_t settled = settled_at(session, context, turn);
+    return settled > context->now ? sooner(deadline, settled) : deadline;
+}
