@@ -1,0 +1,178 @@
+#include "verdict.h"
+
+#include <string.h>
+
+#include "excluded.h"
+#include "sim.h"
+
+/* The reasons under which a session may have ended, as a set. */
+enum reason {
+    COMPLETE = 1 << 0,
+    CLIENT_RESET = 1 << 1,
+    STOPPED = 1 << 2,
+    SUPERSEDED = 1 << 3,
+    MIRROR_GAP = 1 << 4,
+    TARGET_REFUSED = 1 << 5,
+    TARGET_RESET = 1 << 6,
+    TARGET_CLOSED = 1 << 7,
+    TARGET_SILENT = 1 << 8,
+    TARGET_UNRESPONSIVE = 1 << 9,
+    BACKLOG_EXCEEDED = 1 << 10,
+    BUFFERS_FULL = 1 << 11,
+};
+
+static const char *const COUNTERS[] = {
+    "end_complete",     "end_client_reset",        "end_stopped",          "end_superseded",
+    "end_mirror_gap",   "end_target_refused",      "end_target_reset",     "end_target_closed",
+    "end_target_silent", "end_target_unresponsive", "end_backlog_exceeded", "end_buffers_full",
+};
+
+enum { REASONS = sizeof(COUNTERS) / sizeof(COUNTERS[0]) };
+
+/* --- which reasons are possible ---------------------------------------------------------------------------------- */
+
+/* As production ended, as far as the mirror has shown it: the client's bytes, or what the server has said about
+ * them. A FIN that the mirror has lost counts where the server's closing shows it. */
+static uint32_t by_production(const struct connection *connection)
+{
+    uint32_t reach = ranges_reach(&connection->shown, 0);
+    bool all = reach == connection->total;
+    bool fin = connection->fin_shown ||
+               (all && connection->server_fin_shown && connection->server_acked == connection->total + 1);
+    bool hole = ranges_end(&connection->shown) > reach || (fin && !all) ||
+                connection->server_acked > reach + (fin && all);
+    if (hole)
+        return MIRROR_GAP | (connection->reset_shown ? CLIENT_RESET : 0);
+    if (connection->reset_shown)
+        return CLIENT_RESET;
+    return fin ? COMPLETE : STOPPED;
+}
+
+static uint32_t by_target(const struct scenario *scenario)
+{
+    switch (scenario->misbehaviour) {
+    case BEHAVES:
+        return 0;
+    case REFUSES:
+        return TARGET_REFUSED;
+    case ABSENT:
+        return TARGET_UNRESPONSIVE;
+    default:
+        return TARGET_RESET | TARGET_CLOSED | TARGET_SILENT | TARGET_UNRESPONSIVE;
+    }
+}
+
+static uint32_t possible(const struct sim *sim, const struct connection *connection)
+{
+    const struct scenario *scenario = &sim->scenario;
+    uint32_t reasons = by_production(connection) | by_target(scenario);
+    if (scenario->misbehaviour == REFUSES || scenario->misbehaviour == ABSENT)
+        reasons &= ~(uint32_t)(COMPLETE | STOPPED);
+    if (scenario->resync)
+        reasons |= COMPLETE | CLIENT_RESET | MIRROR_GAP | STOPPED;
+    if (scenario->stop_ms)
+        reasons |= STOPPED;
+    if (scenario->backlog < 100000000)
+        reasons |= BACKLOG_EXCEEDED;
+    if (scenario->chunks < 100000)
+        reasons |= BUFFERS_FULL;
+    if (connection->successor != NO_CONNECTION && sim->connections[connection->successor].syn_shown)
+        reasons = (reasons & ~(uint32_t)STOPPED) | SUPERSEDED;
+    return reasons;
+}
+
+/* As many sessions have ended under each reason as can be, and as must be. */
+static void check_reasons(struct sim *sim)
+{
+    uint64_t least[REASONS] = {0};
+    uint64_t most[REASONS] = {0};
+    for (uint32_t i = 0; i < sim->record_count; i++) {
+        uint32_t reasons = possible(sim, &sim->connections[sim->records[i].connection]);
+        for (uint32_t reason = 0; reason < REASONS; reason++) {
+            most[reason] += reasons >> reason & 1;
+            least[reason] += reasons == 1u << reason;
+        }
+    }
+    uint64_t sum = 0;
+    for (uint32_t reason = 0; reason < REASONS; reason++) {
+        uint64_t count = line_count(sim, COUNTERS[reason]);
+        if (count < least[reason] || count > most[reason])
+            sim_fail(sim, "%s is %llu; %llu to %llu were possible", COUNTERS[reason],
+                     (unsigned long long)count, (unsigned long long)least[reason],
+                     (unsigned long long)most[reason]);
+        sum += count;
+    }
+    if (sum != line_count(sim, "sessions_opened"))
+        sim_fail(sim, "sessions have ended under a reason that was not possible");
+}
+
+/* --- what has been delivered --------------------------------------------------------------------------------------- */
+
+static void check_delivery(struct sim *sim, const struct record *record)
+{
+    const struct connection *connection = &sim->connections[record->connection];
+    uint32_t reasons = by_production(connection);
+    uint32_t wanted = ranges_reach(&connection->shown, 0);
+    if (connection->successor != NO_CONNECTION || reasons & MIRROR_GAP)
+        return;
+    if (EXCLUDE_DELIVERY_BEFORE_RESET && reasons & CLIENT_RESET)
+        return;
+    if (record->received != wanted)
+        sim_fail(sim, "session %u: the target has got %u of %u bytes", record->index, record->received, wanted);
+    if (reasons == COMPLETE && (record->read != wanted || !record->read_end))
+        sim_fail(sim, "session %u: the application has read %u of %u bytes, and %s end", record->index,
+                 record->read, wanted, record->read_end ? "the" : "no");
+    if (record->gave_up)
+        sim_fail(sim, "session %u: the target has given up sending", record->index);
+}
+
+/* Each connection whose SYN was shown has been replayed as often as it was wanted. */
+static void check_sessions(struct sim *sim)
+{
+    uint32_t shown = 0;
+    for (uint32_t i = 0; i < sim->connection_count; i++)
+        shown += sim->connections[i].syn_shown;
+    if (sim->record_count != shown * sim->scenario.multiplier)
+        sim_fail(sim, "%u sessions of %u connections", sim->record_count, shown);
+}
+
+/* No storms: what the line has sent is in proportion to what there was to say. */
+static void check_frames(struct sim *sim)
+{
+    uint64_t useful = sim->line.frames_in[PORT_MIRROR] * sim->scenario.multiplier;
+    uint64_t mss = sim->scenario.target_mss < sim->scenario.test_mtu - 80 ? sim->scenario.target_mss
+                                                                         : sim->scenario.test_mtu - 80;
+    uint64_t client_mss = sim->scenario.client_mss < mss ? sim->scenario.client_mss : mss;
+    for (uint32_t i = 0; i < sim->record_count; i++)
+        useful += 40 + sim->records[i].received / (mss - 12) + 2 * sim->records[i].written / (client_mss - 12);
+    if (sim->line.frames_out > 8 * useful)
+        sim_fail(sim, "a storm: %llu frames sent for %llu that were needed",
+                 (unsigned long long)sim->line.frames_out, (unsigned long long)useful);
+}
+
+void verdict_check(struct sim *sim)
+{
+    const struct scenario *scenario = &sim->scenario;
+    line_check_ledger(sim);
+    if (line_count(sim, "sessions_live"))
+        sim_fail(sim, "%llu sessions have not ended", (unsigned long long)line_count(sim, "sessions_live"));
+    check_frames(sim);
+    if (scenario->limit >= 64 && !scenario->stop_ms) {
+        check_reasons(sim);
+        if (!scenario->resync && scenario->misbehaviour == BEHAVES)
+            check_sessions(sim);
+    }
+    bool delivers = scenario_completes(scenario) || (!scenario_mirror_is_whole(scenario) && !scenario->resync);
+    for (uint32_t i = 0; delivers && i < sim->record_count; i++)
+        check_delivery(sim, &sim->records[i]);
+}
+
+void verdict_check_empty(struct sim *sim)
+{
+    static const char *const GAUGES[] = {"connections_live", "sessions_live", "request_bytes_pending",
+                                         "buffers_used", "refused_destination"};
+    line_check_ledger(sim);
+    for (uint32_t i = 0; i < sizeof(GAUGES) / sizeof(GAUGES[0]); i++)
+        if (line_count(sim, GAUGES[i]))
+            sim_fail(sim, "in the end %s is %llu", GAUGES[i], (unsigned long long)line_count(sim, GAUGES[i]));
+}
