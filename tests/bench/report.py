@@ -131,14 +131,14 @@ def middle(values: dict[str, float] | None) -> str:
     if not values or not values["max"]:
         return ""
     size, unit = scale(values["median"])
-    median, least, most = (f"{values[name] / size:.2f}" for name in ("median", "min", "max"))
+    median, least, most = (f"{values[name] / size:.3g}" for name in ("median", "min", "max"))
     return f"{median}{unit} ({least} to {most})"
 
 
 def amount(value: float) -> str:
     """A rate, or a small number."""
     size, unit = scale(value)
-    return f"{value / size:.2f}{unit}"
+    return f"{value / size:.3g}{unit}"
 
 
 def scale(value: float) -> tuple[float, str]:
