@@ -1,6 +1,7 @@
 """``xdpcopy replay`` over the real dataplane, with a test port in memory whose far end nobody is."""
 
 import errno
+import io
 import json
 import os
 import signal
@@ -192,6 +193,16 @@ class TestRun:
         assert "replayed: 1 file, 1 of 1 time" in said.out
         assert "the capture is paused" in said.err
         assert "the capture goes on" in said.err
+
+    def test_a_terminal_shows_progress(self, arguments, monkeypatch):
+        shown = io.StringIO()
+        monkeypatch.setattr(
+            replay, "Console", lambda **_: Console(file=shown, force_terminal=True, width=100, height=20)
+        )
+        assert status_of(*arguments, "-T", "2") == 0
+        assert "1/2 at 0." in shown.getvalue()
+        assert "100 %" in shown.getvalue()
+        assert "sessions" in shown.getvalue()
 
     def test_a_broken_file_is_told(self, arguments, capsys, capture):
         capture.write_bytes(capture.read_bytes()[:-5])
