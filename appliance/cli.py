@@ -7,13 +7,11 @@ the configuration cannot be used.
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from importlib.metadata import version as distribution_version
 from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
 from typing import Annotated
 
-import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -22,6 +20,7 @@ from appliance import lab, letters, replay_command
 from appliance.config import DEFAULT_STATS, Config
 from appliance.errors import ApplianceError, ConfigError
 from appliance.loading import build, load
+from appliance.process_files import log_to, process_files
 from appliance.run import run as replay
 from appliance.stats import StatsFile
 from dataplane.binding import COUNTERS
@@ -53,6 +52,7 @@ def _common(
 
 
 @app.command()
+@letters.with_letters
 def run(  # noqa: PLR0913 - one parameter for each option
     *,
     config: Annotated[
@@ -62,17 +62,6 @@ def run(  # noqa: PLR0913 - one parameter for each option
         list[str] | None,
         typer.Option("-i", metavar="DEVICE", help="Mirror device; again, or with commas, for several."),
     ] = None,
-    test: Annotated[
-        str | None, typer.Option("-o", metavar="DEVICE", help="Test device, towards the targets.")
-    ] = None,
-    transfers: Annotated[
-        list[str] | None,
-        typer.Option("-x", metavar="TRANSFERS", help="What is replayed where: [ip:]port-ip:port,…"),
-    ] = None,
-    timeout: Annotated[
-        float | None,
-        typer.Option("-t", metavar="SECONDS", help="Seconds that a request waits for its answer (120)."),
-    ] = None,
     ledger: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the account there, as JSON, at the end.")
     ] = None,
@@ -80,13 +69,14 @@ def run(  # noqa: PLR0913 - one parameter for each option
         Path | None, typer.Option(metavar="FILE", help=f"File of the counters ({DEFAULT_STATS}).")
     ] = None,
     live: Annotated[bool, typer.Option("--live", help="Show a status line while it runs.")] = False,
+    asked: letters.Letters,
 ) -> None:
     """Replay until SIGTERM or Ctrl-C. Says ready when frames can flow."""
-    asked = (mirrors or [], test, transfers or [], timeout)
-    if config is not None and any(asked):
-        raise ConfigError("give either --config, or -i, -o, -x and -t")
-    chosen = load(config) if config is not None else build(letters.settings(*asked))
-    replay(_with_files(chosen, ledger, stats), live=live)
+    if config is not None and (mirrors or asked.has_settings):
+        raise ConfigError("give either --config, or -i, -o, -x and other letters; -l and -P go with both")
+    chosen = load(config) if config is not None else build(letters.settings(mirrors or [], asked))
+    with process_files(asked.log_file, asked.pid_file):
+        replay(_with_files(chosen, ledger, stats), live=live)
 
 
 @config_app.command("check")
@@ -134,12 +124,9 @@ def say(text: str) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """The entry point: ends the process with the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    _log_to_stderr()
+    log_to(sys.stderr)
     try:
-        if arguments[:1] == ["run"]:
-            letters.refuse(arguments[1:])
-        if arguments[:1] == ["replay"]:
-            letters.refuse(arguments[1:], replay_command.OWN_LETTERS)
+        arguments = _prepared(arguments)
         app(arguments, prog_name="xdpcopy")
     except ApplianceError as error:
         say(str(error))
@@ -158,16 +145,16 @@ def _with_files(config: Config, ledger: Path | None, stats: Path | None) -> Conf
     return Config.model_validate({**dict(config), **changed})
 
 
-def _log_to_stderr() -> None:
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
-    )
+def _prepared(arguments: list[str]) -> list[str]:
+    """Letters are tcpcopy's only after run and replay."""
+    taken = {"run": (), "replay": replay_command.OWN_LETTERS}
+    command = arguments[0] if arguments else ""
+    if command not in taken:
+        return arguments
+    counting, notices = letters.prepare(arguments[1:], taken[command])
+    for notice in notices:
+        say(notice)
+    return [command, *counting]
 
 
 if __name__ == "__main__":

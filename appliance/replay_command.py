@@ -10,6 +10,7 @@ from appliance import replay as offline
 from appliance.config import DEFAULT_STATS, Config
 from appliance.errors import ConfigError
 from appliance.loading import build, load
+from appliance.process_files import process_files
 from dataplane.binding import Capture
 
 NANOSECONDS_PER_MS = 1_000_000
@@ -22,15 +23,6 @@ Files = Annotated[
 Settings = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="Configuration file; its mirrors do not count."),
-]
-Device = Annotated[str | None, typer.Option("-o", metavar="DEVICE", help="Test device, towards the targets.")]
-Transfers = Annotated[
-    list[str] | None,
-    typer.Option("-x", metavar="TRANSFERS", help="What is replayed where: [ip:]port-ip:port,…"),
-]
-Timeout = Annotated[
-    float | None,
-    typer.Option("-t", metavar="SECONDS", help="Seconds that a request waits for its answer (120)."),
 ]
 Speed = Annotated[
     float, typer.Option("-a", metavar="TIMES", min=0.001, max=1e6, help="So many times as fast.")
@@ -51,26 +43,25 @@ Ledger = Annotated[
 Stats = Annotated[Path | None, typer.Option(metavar="FILE", help=f"File of the counters ({DEFAULT_STATS}).")]
 
 
+@letters.with_letters
 def replay(  # noqa: PLR0913 - one parameter for each option
     files: Files,
     *,
     config: Settings = None,
-    test: Device = None,
-    transfers: Transfers = None,
-    timeout: Timeout = None,
     speed: Speed = 1.0,
     idle: Idle = None,
     repeats: Repeats = 1,
     fast: Fast = False,
     ledger: Ledger = None,
     stats: Stats = None,
+    asked: letters.Letters,
 ) -> None:
     """Replay capture files, and end. SIGUSR1 pauses, SIGUSR2 goes on. Exit status 0: the ledger closes."""
     if fast and (speed != 1.0 or idle is not None):
         raise ConfigError("--fast has no pace; leave out -a and -I, or --fast")
     given = {"ledger": ledger, "stats": stats}
     changed = {name: path.absolute() for name, path in given.items() if path is not None}
-    chosen = _chosen(config, test, transfers or [], timeout)
+    chosen = _chosen(config, asked)
     capture = Capture(
         files=offline.check_files(files),
         speed=speed,
@@ -79,13 +70,15 @@ def replay(  # noqa: PLR0913 - one parameter for each option
         fast=fast,
     )
     settings = offline.without_mirrors(Config.model_validate({**dict(chosen), **changed}))
-    if not offline.run(settings, capture).closes:
+    with process_files(asked.log_file, asked.pid_file):
+        outcome = offline.run(settings, capture)
+    if not outcome.closes:
         raise typer.Exit(1)
 
 
-def _chosen(config: Path | None, test: str | None, transfers: list[str], timeout: float | None) -> Config:
+def _chosen(config: Path | None, asked: letters.Letters) -> Config:
     if config is None:
-        return build(letters.settings(["capture"], test, transfers, timeout))
-    if any((test, transfers, timeout)):
-        raise ConfigError("give either --config, or -o, -x and -t")
+        return build(letters.settings(["capture"], asked))
+    if asked.has_settings:
+        raise ConfigError("give either --config, or -o, -x and other letters; -l and -P go with both")
     return load(config)

@@ -14,7 +14,6 @@ from dataplane.binding import COUNTERS, Config, Dataplane, Port, PortKind, PortR
 from tests.unit.fakes import FakeMachine
 
 ROOT = Path(__file__).resolve().parents[2]
-TCPCOPY = "xcHnfrgOWtkRMDmlPdvhioFaITUCspL"
 LETTERS = ["-i", "mirror0", "-o", "test0", "-x", "80-198.19.0.2:8080"]
 
 
@@ -50,11 +49,6 @@ def settings_of(monkeypatch, *arguments):
 
 
 class TestLetters:
-    def test_every_letter_of_tcpcopy_is_taken_or_refused(self):
-        here = {"-x", "-i", "-o", "-t", "-v", "-h"}
-        assert {f"-{letter}" for letter in TCPCOPY} == here | letters.REFUSED.keys()
-        assert not here & letters.REFUSED.keys()
-
     @pytest.mark.parametrize("letter", letters.REFUSED)
     @pytest.mark.parametrize("form", ["{} 10", "{}10", "{}"])
     def test_a_refused_letter_is_named_with_its_meaning(self, letter, form, capsys):
@@ -64,10 +58,10 @@ class TestLetters:
         assert "leave it out" in said
 
     def test_a_value_that_looks_like_a_letter_is_a_value(self):
-        letters.refuse(["-i", "-n", "--ledger", "-r", "-x", "80-198.19.0.2"])
-        letters.refuse(["-x80-198.19.0.2", "--", "-n"])
+        given = ["-i", "-d", "--ledger", "-a", "-x", "80-198.19.0.2", "-x80-198.19.0.2", "--", "-d"]
+        assert letters.prepare(given) == (given, [])
         with pytest.raises(ConfigError):
-            letters.refuse(["--live", "-n"])
+            letters.prepare(["--live", "-d"])
 
     def test_they_mean_the_same_as_a_file(self, monkeypatch):
         config, live = settings_of(monkeypatch, *LETTERS, "-t", "7.5")
@@ -102,7 +96,7 @@ class TestLetters:
                 [*LETTERS, "-t", "0"],
                 "timing.response_timeout_s: 0.0 cannot be used; it must be greater than 0",
             ),
-            (["--config", "x.yaml", "-t", "3"], "give either --config, or -i, -o, -x and -t"),
+            (["--config", "x.yaml", "-t", "3"], "give either --config, or -i, -o, -x and other letters"),
             (["--config", "nothing.yaml"], "nothing.yaml: cannot be read"),
         ],
     )
@@ -144,8 +138,10 @@ class TestRun:
             "mirror port mirror0: driver veth, XDP native, socket of each queue: copy",
             "test port test0: driver veth, XDP native, socket of each queue: copy",
             "transfer 80-198.19.0.2:8080: next hop 198.19.0.2 at 02:00:00:00:00:02",
-            "transfer 80-198.19.0.2:8080: the mirrored clients' own addresses; 64,512 ports: 64,512"
-            " connections of one client at once",
+            (
+                "transfer 80-198.19.0.2:8080: the mirrored clients' own addresses; 64,512 ports: 64,512"
+                " connections of one client at once"
+            ),
             "workers: 1, on CPUs: 1",
             "ready",
             "stopped: 0 sessions (none); ledger closes: yes",

@@ -114,7 +114,7 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("words", "sentence"),
         [
-            (["-n", "3"], "-n (sessions for each connection)"),
+            (["-d"], "-d (run as a daemon)"),
             (["--fast", "-a", "2"], "--fast has no pace"),
             (["--fast", "-I", "2"], "--fast has no pace"),
             (["--config", "x"], "give either --config"),
