@@ -1,9 +1,11 @@
 """The byte-exact oracle: a server that plays production's side of recorded connections.
 
-``python -m tests.e2e.oracle CAPTURE PORT ADDRESS LISTEN REPORT [ROUNDS]`` learns the connections to PORT,
-listens on ADDRESS and LISTEN, and writes its verdict, as JSON, when it is ended with SIGTERM. A connection is
-known by the client's endpoint. The server says what production said as soon as it has heard what production
-had heard by then, closes when production closed, and compares every byte that it hears.
+``python -m tests.e2e.oracle CAPTURE ADDRESS REPORT ROUNDS PORT…``
+
+It learns the connections to each PORT, listens there on ADDRESS, and writes a verdict for each, as JSON, when
+it is ended with SIGTERM. A connection is known by the client's endpoint. The server says what production said
+as soon as it has heard what production had heard by then, closes when production closed, and compares every
+byte that it hears.
 """
 
 from __future__ import annotations
@@ -17,13 +19,14 @@ import struct
 import sys
 from collections import deque
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from tests.e2e.oracle_capture import by_client, first_difference, learn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tests.e2e.oracle_capture import Conversation, Endpoint
 
@@ -199,24 +202,26 @@ class Played(asyncio.Protocol):
             self.transport.write_eof()
 
 
-async def serve(oracle: Oracle, address: str, port: int) -> None:
+async def serve(oracles: Mapping[int, Oracle], address: str) -> None:
     """Play until SIGTERM."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    server = await loop.create_server(lambda: Played(oracle), address, port, backlog=4096)
+    for port, oracle in oracles.items():
+        await loop.create_server(partial(Played, oracle), address, port, backlog=4096)
     print("listening", flush=True)
     await stop.wait()
-    server.close()
 
 
 def main(arguments: Sequence[str]) -> None:
     """Learn, play, report."""
-    capture, port, address, listen, report, *rounds = arguments
-    oracle = Oracle(learn(Path(capture), int(port)), int(rounds[0]) if rounds else 1)
+    capture, address, report, rounds, *ports = arguments
+    learned = learn(Path(capture), *map(int, ports))
+    oracles = {port: Oracle(conversations, int(rounds)) for port, conversations in learned.items()}
     gc.freeze()
-    asyncio.run(serve(oracle, address, int(listen)))
-    Path(report).write_text(json.dumps(asdict(oracle.conclude()), indent=2))
+    asyncio.run(serve(oracles, address))
+    verdicts = {port: asdict(oracle.conclude()) for port, oracle in oracles.items()}
+    Path(report).write_text(json.dumps(verdicts, indent=2))
 
 
 if __name__ == "__main__":

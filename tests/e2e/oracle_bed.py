@@ -40,6 +40,12 @@ TIMING = {"response_timeout_s": 10.0}
 LIMITS = {"backlog_bytes": 256 << 20}  # on a busy machine the target may be a whole bulk transfer behind
 
 
+NEEDED = ("redis-server", "redis-benchmark", "memcached", "mariadbd", "mariadb", "pgbench", "h2load")
+needed = pytest.mark.skipif(
+    not all(map(shutil.which, NEEDED)), reason=f"not installed: one of {', '.join(NEEDED)}"
+)
+
+
 class Bed:
     """One test's scene: lab, appliance, and the two servers of a kind."""
 
@@ -93,7 +99,7 @@ class Bed:
     def recorded(self, role: Role) -> Iterator[None]:
         """Record a server's device whole; a frame that tcpdump lost is an error."""
         log = self.directory / f"{role}.tcpdump"
-        words = ("-i", DEVICES[role], "-w", str(self.capture(role)), "tcp", "port", str(self.port))
+        words = ("-i", DEVICES[role], "-w", str(self.capture(role)), "tcp")
         argv = ("tcpdump", "-nZroot", "-s0", "-B65536", *words)
         with log.open("wb") as output:
             dump = self.lab.exec(role, argv, stdout=output, stderr=output)
@@ -129,7 +135,7 @@ class Bed:
         """End both recordings; what they hold."""
         time.sleep(FLUSH_S)
         self.stack.close()
-        production, target = (learn(self.capture(role), self.port) for role in DEVICES)
+        production, target = (learn(self.capture(role), self.port)[self.port] for role in DEVICES)
         return production, target
 
     def assert_exact(self, connections: int = 1) -> list[Conversation]:
@@ -151,20 +157,11 @@ class Bed:
                 shutil.rmtree(self.directory, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
-def _oracle_lab() -> Iterator[None]:
+@contextlib.contextmanager
+def clean_lab() -> Iterator[None]:
+    """Remove what an interrupted run left, and what this one leaves."""
     Lab(PREFIX).down()
     try:
         yield
     finally:
         Lab(PREFIX).down()
-
-
-@pytest.fixture
-def oracle_bed(_oracle_lab: None) -> Iterator[Bed]:
-    """A bed without servers yet."""
-    bed = Bed()
-    try:
-        yield bed
-    finally:
-        bed.close()

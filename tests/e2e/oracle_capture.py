@@ -131,21 +131,26 @@ class Conversation:
                 raise CaptureError(f"{self.client}: {len(half.waiting)} segments after a hole")
 
 
-def learn(path: Path, port: int) -> list[Conversation]:
-    """The established connections to a server's port, in the order in which they were opened."""
-    found: list[Conversation] = []
-    live: dict[tuple[bytes, int], tuple[int, Conversation]] = {}
+def learn(path: Path, *ports: int) -> dict[int, list[Conversation]]:
+    """The established connections to each of a server's ports, in the order in which they were opened."""
+    found: dict[int, list[Conversation]] = {port: [] for port in ports}
+    live: dict[tuple[int, tuple[bytes, int]], tuple[int, Conversation]] = {}
     for segment in _segments(path):
-        to_server = segment.destination[1] == port
-        key = segment.source if to_server else segment.destination
+        to_server = segment.destination[1] in found
+        client, server = (segment.source, segment.destination) if to_server else segment[1::-1]
+        key = server[1], client
         isn, conversation = live.get(key, (-1, None))
         if to_server and segment.flags & SYN and segment.seq != isn:
-            conversation = Conversation((str(ip_address(key[0])), key[1]))
+            conversation = Conversation((str(ip_address(client[0])), client[1]))
             live[key] = segment.seq, conversation
-            found.append(conversation)
+            found[server[1]].append(conversation)
         if conversation:
             conversation.take(segment, to_server=to_server)
-    established = [conversation for conversation in found if conversation.established]
+    return {port: _checked(conversations) for port, conversations in found.items()}
+
+
+def _checked(conversations: Iterable[Conversation]) -> list[Conversation]:
+    established = [conversation for conversation in conversations if conversation.established]
     for conversation in established:
         conversation.check()
     return established

@@ -170,6 +170,7 @@ class Nginx(Server):
 class Http2(Nginx):
     """The same over HTTP/2 without TLS."""
 
+    port = 81
     http2 = "http2"
 
 
@@ -227,10 +228,12 @@ class Batches(Program):
 
 
 class Smtp(Program):
+    port = 25
     mode = "smtp"
 
 
 class Websocket(Program):
+    port = 8081
     mode = "websocket"
 
 
