@@ -272,7 +272,7 @@ def _check_devices(devices: list[str]) -> None:
 
 def _check_transfers(transfers: tuple[Transfer, ...]) -> None:
     """Each transfer must be reachable: the first whose source fits a connection counts."""
-    seen: dict[tuple[object, int], int] = {}
+    seen: dict[tuple[object, ...], int] = {}
     for index, transfer in enumerate(transfers):
         source, family = transfer.source, transfer.target.address.version if transfer.target.address else 0
         if source.address is not None and source.address.version != family:
@@ -280,7 +280,7 @@ def _check_transfers(transfers: tuple[Transfer, ...]) -> None:
                 f"transfers[{index}]: '{source}' and '{transfer.target}' are of different IP versions;"
                 " a forged client keeps its address, so give a target of the source's version"
             )
-        first = seen.setdefault((source.address or family, source.port), index)
+        first = seen.setdefault((source.address or family, source.port, transfer.protocol), index)
         if first != index:
             raise ValueError(
                 f"transfers[{index}].source: '{source}' is the source of transfers[{first}] already, which"

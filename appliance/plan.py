@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from appliance.config import Mode, Unwanted
 from appliance.errors import ConfigError, DeviceError
 from appliance.forecast import forecast
-from appliance.transfers import Ack, Tls
+from appliance.transfers import Ack, Protocol, Tls
 from dataplane import binding
-from dataplane.binding import PortKind, PortMode, PortRole
+from dataplane.binding import PortKind, PortMode, PortRole, Transport
 from dataplane.pyxdp import AttachMode
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class PortPlan:
     settings: Port
     facts: Capabilities
     queues: int
-    endpoints: tuple[tuple[Address | None, int], ...]
+    endpoints: tuple[tuple[Address | None, int, Transport], ...]
 
     @property
     def attach(self) -> AttachMode:
@@ -84,8 +84,8 @@ class Plan:
 
 def make(config: Config, facts: Mapping[str, Capabilities], available: Sequence[int]) -> Plan:
     """Decides. ``available`` are the CPUs of this process. Raises DeviceError or ConfigError."""
-    sources = tuple((t.source.address, t.source.port) for t in config.transfers)
-    targets = tuple((t.target.address, t.target.port) for t in config.transfers)
+    sources = tuple((t.source.address, t.source.port, _transport(t)) for t in config.transfers)
+    targets = tuple((t.target.address, t.target.port, _transport(t)) for t in config.transfers)
     ports = (
         *(_port(PortRole.MIRROR, port, facts[port.device], sources) for port in config.mirror),
         _port(PortRole.TEST, config.test, facts[config.test.device], targets),
@@ -118,7 +118,10 @@ def dataplane(
 
 
 def _port(
-    role: PortRole, settings: Port, facts: Capabilities, endpoints: tuple[tuple[Address | None, int], ...]
+    role: PortRole,
+    settings: Port,
+    facts: Capabilities,
+    endpoints: tuple[tuple[Address | None, int, Transport], ...],
 ) -> PortPlan:
     device, most = settings.device, facts.queues.bindable
     if not facts.up:
@@ -195,6 +198,7 @@ def _binding_transfer(config: Config, transfer: Transfer, target: Address, mac: 
         target_ip=target,
         target_port=transfer.target.port,
         target_mac=mac,
+        transport=_transport(transfer),
         multiplier=transfer.multiplier,
         sample=0 if whole else round(SAMPLES * transfer.sample_percent / 100),
         ramp=round(transfer.ramp_s * NANOSECONDS_PER_S),
@@ -208,6 +212,10 @@ def _binding_transfer(config: Config, transfer: Transfer, target: Address, mac: 
         mss=transfer.mss or 0,
         loopback_ip=transfer.loopback_clients,
     )
+
+
+def _transport(transfer: Transfer) -> Transport:
+    return Transport.UDP if transfer.protocol is Protocol.UDP else Transport.TCP
 
 
 def _mtu(port: PortPlan) -> int:

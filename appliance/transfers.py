@@ -33,6 +33,13 @@ class Ack(StrEnum):
     MIRRORED = "mirrored"
 
 
+class Protocol(StrEnum):
+    """What carries a transfer's traffic."""
+
+    TCP = "tcp"
+    UDP = "udp"
+
+
 class Tls(StrEnum):
     """What becomes of connections that speak TLS."""
 
@@ -75,6 +82,10 @@ class Transfer(Model):
         description="The production server that is mirrored: address:port, or port alone for any address."
     )
     target: Target = Field(description="The server under test: address:port.")
+    protocol: Protocol = Field(
+        default=Protocol.TCP,
+        description="tcp: sessions are replayed; udp: each datagram is sent as it came, answers are counted.",
+    )
     clients: Clients = Field(
         default=(),
         description="Addresses of the forged clients: single ones, 198.18.0.x (1 to 254), 198.18.0.0/24"

@@ -10,6 +10,7 @@ from appliance.engine import Engine
 from appliance.errors import DeviceError, MachineError, NeighbourError
 from appliance.loading import build
 from dataplane.binding import Config as BindingConfig
+from dataplane.binding import Transport
 from dataplane.binding import Dataplane, Port, PortKind, PortMode, PortRole
 from dataplane.pyxdp import AttachMode, Queues
 from tests.unit.fakes import MAC, FakeMachine, capabilities
@@ -154,8 +155,8 @@ def test_programs_get_the_endpoints_of_their_side(config):
     scene = FakeMachine()
     with Engine(config, scene.machine):
         mirror, test = (each.endpoints for each in scene.steerings)
-        assert mirror == ((None, 80),)
-        assert [(str(address), port) for address, port in test] == [("198.19.0.2", 8080)]
+        assert mirror == ((None, 80, Transport.TCP),)
+        assert [(str(address), *rest) for address, *rest in test] == [("198.19.0.2", 8080, Transport.TCP)]
 
 
 def test_reports_say_what_was_obtained(config):
