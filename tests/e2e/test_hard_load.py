@@ -103,7 +103,7 @@ def test_same_ports_again_within_a_minute(hard_bed: HardBed) -> None:
 
 
 def test_ports_that_collide_under_shifts_are_all_multiplied(make_hard_bed: Callable[..., HardBed]) -> None:
-    """Ports 64 apart, and at random, of eight clients: three copies of each connection."""
+    """Ports 64 apart, 32 apart and at random, of several clients: three copies of each connection."""
     bed = make_hard_bed(transfer={"multiplier": 3})
     bed.start()
     chosen = random.Random(3)  # noqa: S311 - repeatable
