@@ -94,7 +94,7 @@ class Port(Model):
         " refuse to start; generic: copy without the driver's help, for devices whose driver knows no XDP.",
     )
     ring_size: Annotated[int, Field(ge=64, le=32768), AfterValidator(_power_of_two)] = Field(
-        default=2048, description="Descriptors of each ring of each queue, a power of two."
+        default=4096, description="Descriptors of each ring of each queue, a power of two."
     )
     verify_checksums: bool = Field(
         default=True, description="Drop and count frames whose IP or TCP checksum is wrong."

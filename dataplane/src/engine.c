@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "filter.h"
+#include "config.h"
 #include "worker.h"
 
 enum {
-    HANDOFF_SLOTS = 512,
+    HANDOFF_SLOTS = 2048,
     CAPTURE_SLOTS = 128,
     CAPTURE_FRAME = 66 << 10, /* as large as capture.c has them */
     STEP_NANOSECONDS = 1000000,
@@ -46,88 +46,6 @@ __attribute__((format(printf, 3, 4))) static int fail(struct dp_engine *engine, 
     vsnprintf(engine->error, sizeof(engine->error), format, arguments);
     va_end(arguments);
     return code;
-}
-
-static bool is_power_of_two(uint32_t number)
-{
-    return number && !(number & (number - 1));
-}
-
-static int check_port(struct dp_engine *engine, const struct dp_port *port)
-{
-    if (port->queues < 1 || port->queues > WORKER_QUEUES)
-        return fail(engine, -EINVAL, "port %s: queues is %u; give 1 to %d", port->device, port->queues,
-                    WORKER_QUEUES);
-    if (!is_power_of_two(port->ring_size))
-        return fail(engine, -EINVAL, "port %s: ring_size is %u; give a power of two", port->device,
-                    port->ring_size);
-    if (port->kind == DP_PORT_CAPTURE && port->role != DP_ROLE_MIRROR)
-        return fail(engine, -EINVAL, "a capture cannot be a test port");
-    if (port->mtu < 576 || port->mtu > 9216)
-        return fail(engine, -EINVAL, "port %s: mtu is %u; 576 to 9216 can be carried", port->device,
-                    port->mtu);
-    if (port->role == DP_ROLE_TEST && port->queues < engine->config.workers)
-        return fail(engine, -EINVAL,
-                    "test port %s: %u queues for %u workers; each worker sends on a queue of its own",
-                    port->device, port->queues, engine->config.workers);
-    return 0;
-}
-
-static bool has_capture(const struct dp_config *config)
-{
-    bool found = false;
-    for (uint32_t i = 0; i < config->port_count; i++)
-        found |= config->ports[i].kind == DP_PORT_CAPTURE;
-    return found;
-}
-
-static uint32_t mirror_queues(const struct dp_config *config)
-{
-    uint32_t queues = 0;
-    for (uint32_t i = 0; i < config->port_count; i++)
-        queues += config->ports[i].role == DP_ROLE_MIRROR ? config->ports[i].queues : 0;
-    return queues;
-}
-
-/* A capture, if there is one; what is left out of its settings is put in. */
-static int check_capture(struct dp_engine *engine)
-{
-    struct dp_capture *capture = &engine->config.capture;
-    if (!has_capture(&engine->config))
-        return 0;
-    if (mirror_queues(&engine->config) != 1)
-        return fail(engine, -EINVAL, "a capture is the only mirror port, with one queue");
-    if (capture->file_count < 1 || capture->file_count > DP_MAX_FILES)
-        return fail(engine, -EINVAL, "%u capture files; give 1 to %d", capture->file_count, DP_MAX_FILES);
-    capture->speed = capture->speed == 0 ? 1 : capture->speed;
-    capture->repeats = capture->repeats ? capture->repeats : 1;
-    if (!(capture->speed >= 1e-3 && capture->speed <= 1e6))
-        return fail(engine, -EINVAL, "speed is %g; give 0.001 to 1000000", capture->speed);
-    if (capture->speed < 1) /* so much later comes what a hole misses */
-        engine->config.timing.gap_timeout =
-            (uint64_t)((double)engine->config.timing.gap_timeout / capture->speed);
-    return 0;
-}
-
-static int check_config(struct dp_engine *engine)
-{
-    const struct dp_config *config = &engine->config;
-    uint32_t tests = 0;
-    if (config->workers < 1 || config->workers > DP_MAX_WORKERS)
-        return fail(engine, -EINVAL, "workers is %u; give 1 to %d", config->workers, DP_MAX_WORKERS);
-    if (config->port_count > DP_MAX_PORTS || config->transfer_count > DP_MAX_TRANSFERS)
-        return fail(engine, -EINVAL, "more than %d ports or %d transfers", DP_MAX_PORTS, DP_MAX_TRANSFERS);
-    for (uint32_t i = 0; i < config->port_count; i++) {
-        int code = check_port(engine, &config->ports[i]);
-        if (code)
-            return code;
-        tests += config->ports[i].role == DP_ROLE_TEST;
-    }
-    if (!filter_is_valid(&config->filter))
-        return fail(engine, -EINVAL, "the filter's program is not valid; let dp_filter_compile make it");
-    if (tests != 1)
-        return fail(engine, -EINVAL, "%u test ports; there must be exactly one", tests);
-    return check_capture(engine);
 }
 
 static int open_port(struct dp_engine *engine, const struct dp_port *config, uint32_t queue, struct port **at)
@@ -239,7 +157,7 @@ static int open_workers(struct dp_engine *engine)
 
 static int open_engine(struct dp_engine *engine)
 {
-    int code = check_config(engine);
+    int code = config_check(&engine->config, engine->error);
     if (code)
         return code;
     for (uint32_t i = 0; i < engine->config.transfer_count; i++)

@@ -52,6 +52,11 @@ bool handoff_is_full(const struct handoff *handoff)
     return handoff->tail - __atomic_load_n(&handoff->head, __ATOMIC_ACQUIRE) > handoff->mask;
 }
 
+bool handoff_has_room(const struct handoff *handoff, uint32_t frames)
+{
+    return handoff->tail - __atomic_load_n(&handoff->head, __ATOMIC_ACQUIRE) + frames <= handoff->mask + 1;
+}
+
 bool handoff_put(struct handoff *handoff, const struct handed *handed)
 {
     uint32_t tail = handoff->tail;

@@ -27,6 +27,7 @@ void handoff_close(struct handoff *handoff);
 
 /* The producer's side. False: full, or the frame is larger than a slot. */
 bool handoff_is_full(const struct handoff *handoff);
+bool handoff_has_room(const struct handoff *handoff, uint32_t frames);
 bool handoff_put(struct handoff *handoff, const struct handed *handed);
 
 /* The consumer's side: the next frame, borrowed until handoff_done. */

@@ -103,6 +103,15 @@ static void count_received(struct stats *stats, const struct port *port, uint32_
     stats_add(mirror ? &stats->mirror_bytes : &stats->test_bytes, bytes);
 }
 
+/* Whether a whole burst could be handed off. Else frames wait where they are: the RX ring has more room. */
+static bool may_hand_off(const struct worker *worker)
+{
+    for (uint32_t other = 0; other < worker->config->workers; other++)
+        if (worker->to[other] && !handoff_has_room(worker->to[other], PORT_BURST))
+            return false;
+    return true;
+}
+
 /* One burst of one queue. */
 static bool receive(struct worker *worker, const struct inlet *inlet, uint64_t now)
 {
@@ -110,6 +119,8 @@ static bool receive(struct worker *worker, const struct inlet *inlet, uint64_t n
     struct port *port = inlet->port;
     if (port->patience && worker->draining)
         return false; /* what waits there stays there */
+    if (!port->patience && !may_hand_off(worker))
+        return true; /* look again at once */
     uint32_t count = port->ops->rx(port, now, frames, PORT_BURST);
     uint64_t bytes = 0;
     uint32_t taken = 0;

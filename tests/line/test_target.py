@@ -343,3 +343,15 @@ def test_timing_starts_anywhere(make_scene):
         scene = make_scene(start=start)
         scene.establish()
         scene.exchange()
+
+
+def test_reset_after_both_have_closed_is_no_abort(open_scene):
+    scene = open_scene
+    scene.exchange()
+    scene.client.closes()
+    scene.server.closes()
+    scene.client.resets()
+    scene.expect("FA")
+    scene.target.closes()
+    scene.expect("A")
+    assert scene.ended() == {"complete": 1}

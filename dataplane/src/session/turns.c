@@ -93,6 +93,8 @@ static struct chunk *chunk_at_gate(const struct session *session)
 static bool reset_waits(const struct session *session)
 {
     const struct stream *stream = session->stream;
+    if (stream_is_finished(stream) && stream->has_server_fin)
+        return false; /* both had closed: a kernel that wants to be sure, not an abort */
     return stream->reset && !stream_has_gap(stream) && session->gate == stream->next;
 }
 

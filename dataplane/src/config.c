@@ -1,0 +1,96 @@
+#include "config.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "filter.h"
+#include "worker.h"
+
+__attribute__((format(printf, 2, 3))) static int invalid(char *error, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(error, DP_ERROR_SIZE, format, arguments);
+    va_end(arguments);
+    return -EINVAL;
+}
+
+static bool is_power_of_two(uint32_t number)
+{
+    return number && !(number & (number - 1));
+}
+
+static int check_port(const struct dp_config *config, const struct dp_port *port, char *error)
+{
+    if (port->queues < 1 || port->queues > WORKER_QUEUES)
+        return invalid(error, "port %s: queues is %u; give 1 to %d", port->device, port->queues,
+                       WORKER_QUEUES);
+    if (!is_power_of_two(port->ring_size))
+        return invalid(error, "port %s: ring_size is %u; give a power of two", port->device, port->ring_size);
+    if (port->kind == DP_PORT_CAPTURE && port->role != DP_ROLE_MIRROR)
+        return invalid(error, "a capture cannot be a test port");
+    if (port->mtu < 576 || port->mtu > 9216)
+        return invalid(error, "port %s: mtu is %u; 576 to 9216 can be carried", port->device, port->mtu);
+    if (port->role == DP_ROLE_TEST && port->queues < config->workers)
+        return invalid(error,
+                       "test port %s: %u queues for %u workers; each worker sends on a queue of its own",
+                       port->device, port->queues, config->workers);
+    return 0;
+}
+
+static bool has_capture(const struct dp_config *config)
+{
+    bool found = false;
+    for (uint32_t i = 0; i < config->port_count; i++)
+        found |= config->ports[i].kind == DP_PORT_CAPTURE;
+    return found;
+}
+
+static uint32_t mirror_queues(const struct dp_config *config)
+{
+    uint32_t queues = 0;
+    for (uint32_t i = 0; i < config->port_count; i++)
+        queues += config->ports[i].role == DP_ROLE_MIRROR ? config->ports[i].queues : 0;
+    return queues;
+}
+
+/* A capture, if there is one; what is left out of its settings is put in. */
+static int check_capture(struct dp_config *config, char *error)
+{
+    struct dp_capture *capture = &config->capture;
+    if (!has_capture(config))
+        return 0;
+    if (mirror_queues(config) != 1)
+        return invalid(error, "a capture is the only mirror port, with one queue");
+    if (capture->file_count < 1 || capture->file_count > DP_MAX_FILES)
+        return invalid(error, "%u capture files; give 1 to %d", capture->file_count, DP_MAX_FILES);
+    capture->speed = capture->speed == 0 ? 1 : capture->speed;
+    capture->repeats = capture->repeats ? capture->repeats : 1;
+    if (!(capture->speed >= 1e-3 && capture->speed <= 1e6))
+        return invalid(error, "speed is %g; give 0.001 to 1000000", capture->speed);
+    if (capture->speed < 1) /* so much later comes what a hole misses */
+        config->timing.gap_timeout = (uint64_t)((double)config->timing.gap_timeout / capture->speed);
+    return 0;
+}
+
+int config_check(struct dp_config *config, char *error)
+{
+    uint32_t tests = 0;
+    if (config->workers < 1 || config->workers > DP_MAX_WORKERS)
+        return invalid(error, "workers is %u; give 1 to %d", config->workers, DP_MAX_WORKERS);
+    if (config->port_count > DP_MAX_PORTS || config->transfer_count > DP_MAX_TRANSFERS)
+        return invalid(error, "more than %d ports or %d transfers", DP_MAX_PORTS, DP_MAX_TRANSFERS);
+    for (uint32_t i = 0; i < config->port_count; i++) {
+        int code = check_port(config, &config->ports[i], error);
+        if (code)
+            return code;
+        tests += config->ports[i].role == DP_ROLE_TEST;
+    }
+    if (!filter_is_valid(&config->filter))
+        return invalid(error, "the filter's program is not valid; let dp_filter_compile make it");
+    if (tests != 1)
+        return invalid(error, "%u test ports; there must be exactly one", tests);
+    return check_capture(config, error);
+}
