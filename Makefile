@@ -16,8 +16,7 @@ AS_OWNER := $(if $(and $(filter 0,$(shell id -u)),$(filter-out root UNKNOWN,$(OW
 PYTHON_CODE := appliance dataplane api tests setup.py
 C_FILES := $(shell find dataplane tests -name '*.c' -not -name '*.bpf.c' -not -name '_*.c')
 C_ALL := $(C_FILES) $(shell find dataplane tests -name '*.h' -o -name '*.bpf.c' -o -name '*.def')
-C_FLAGS := -std=gnu17 -Idataplane/include -Idataplane/src -Idataplane/pyxdp -Itests/c -Itests/sim -Itests/bench \
-           -Wno-unknown-warning-option
+C_FLAGS := -std=gnu17 -Idataplane/include -Idataplane/src -Idataplane/pyxdp -Wno-unknown-warning-option
 BUILD_FILES := $(C_ALL) $(shell find dataplane -name 'build.py')
 
 help: ## these lines
@@ -92,7 +91,7 @@ lint-format:
 	@clang-format --dry-run -Werror $(filter-out %.def,$(C_ALL))
 
 lint-tidy:
-	@printf '%s\n' $(C_FILES) | xargs -P 2 -I{} clang-tidy --quiet {} -- $(C_FLAGS) 2>/dev/null
+	@printf '%s\n' $(filter dataplane/%,$(C_FILES)) | xargs -P 2 -I{} clang-tidy --quiet {} -- $(C_FLAGS) 2>/dev/null
 
 lint-size:
 	@$(PYTHON) -m lizard -l cpp -w -L 60 -C 12 -x '*/_*.c' dataplane tests
