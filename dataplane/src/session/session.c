@@ -88,6 +88,8 @@ static void account_delivered(struct session *session, struct session_context *c
         acked = session->gate; /* the FIN */
     uint32_t fresh = acked - session->delivered;
     session->delivered = acked;
+    if (fresh)
+        session->delivered_at = context->now;
     stats_add(&context->stats->request_bytes_acked, fresh);
     stats_sub(&context->stats->request_bytes_pending, fresh);
     while (session->chunk && !seq_after(session->chunk->offset + session->chunk->size, acked)) {

@@ -47,7 +47,9 @@ static void plan_receive(const struct tcp *tcp, const struct tcp_allowance *allo
 {
     uint32_t edge = seq_max(tcp->irs + 1 + allowed->edge, tcp->rcv_edge);
     segment->ack = seq_max(tcp->irs + 1 + allowed->ack, tcp->rcv_told);
-    uint32_t window = seq_after(edge, segment->ack) ? (edge - segment->ack) >> tcp->rcv_scale : 0;
+    /* Rounded up: else the edge would go back by a part of the scale's unit each time (RFC 7323 2.4). */
+    uint32_t unit = 1u << tcp->rcv_scale;
+    uint32_t window = seq_after(edge, segment->ack) ? (edge - segment->ack + unit - 1) >> tcp->rcv_scale : 0;
     segment->window = (uint16_t)min32(window, UINT16_MAX);
 }
 
@@ -118,7 +120,8 @@ static bool plan_data(struct tcp *tcp, const struct tcp_allowance *allowed, uint
     if (seq_after(seq, end)) /* the FIN has left, too */
         return false;
     uint32_t available = end - seq;
-    uint32_t size = tcp->resend_head ? min32(available, tcp->mss) : sendable(tcp, available, now);
+    uint32_t again = min32(min32(available, tcp->mss), tcp->snd_max - seq);
+    uint32_t size = tcp->resend_head ? again : sendable(tcp, available, now);
     bool last = size == available;
     bool fin = last && allowed->fin && may_send_fin(tcp);
     segment->seq = seq;

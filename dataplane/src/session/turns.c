@@ -4,6 +4,7 @@ enum {
     NANOSECONDS_PER_MILLI = 1000000,
     SLIGHTLY_SHORTER = 1460,
     MID_ANSWER = 300 * NANOSECONDS_PER_MILLI,
+    LEVEL_QUIET = 1000 * NANOSECONDS_PER_MILLI,
     CUT_QUIET = 1000 * NANOSECONDS_PER_MILLI, /* ends an answer of unknown size, where the capture ends */
 };
 
@@ -19,6 +20,13 @@ static bool is_answered(const struct session *session, uint32_t turn)
     return answered(session) + session->credit >= turn - session->turn;
 }
 
+/* Whether the target has said, in all, as much as production had: the answer may have come with an earlier
+ * one. Where its answers are always longer this says little. */
+static bool is_level(const struct session *session, uint32_t turn)
+{
+    return !seq_before(tcp_received(&session->tcp), turn);
+}
+
 static uint64_t later(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
@@ -27,6 +35,12 @@ static uint64_t later(uint64_t a, uint64_t b)
 static uint64_t quiet_since(const struct session *session)
 {
     return later(session->turn_at, session->answered_at);
+}
+
+/* Whether the target has said anything that may be the answer that a turn waits for. */
+static bool has_spoken(const struct session *session, uint32_t turn)
+{
+    return answered(session) || is_answered(session, turn) || is_level(session, turn);
 }
 
 /* How long the target must be quiet before the answer to a turn counts as complete, though production's was
@@ -38,7 +52,9 @@ static uint64_t settle_time(const struct session *session, const struct session_
 {
     uint64_t quiet = later(context->timing->settle, 2000ull * session->tcp.srtt);
     uint32_t missing = turn - session->turn - answered(session);
-    return is_answered(session, turn) || missing <= SLIGHTLY_SHORTER ? quiet : later(quiet, MID_ANSWER);
+    if (is_answered(session, turn) || (answered(session) && missing <= SLIGHTLY_SHORTER))
+        return quiet;
+    return later(quiet, answered(session) ? MID_ANSWER : LEVEL_QUIET);
 }
 
 /* When the target will have been quiet for long enough to have said all that it is going to say. */
@@ -57,9 +73,9 @@ static bool may_begin(const struct session *session, const struct session_contex
         return false;
     if (answered(session) >= turn - session->turn)
         return true;
-    if (!answered(session) && !is_answered(session, turn))
+    if (!has_spoken(session, turn) || context->now < settled_at(session, context, turn))
         return false;
-    if (context->now < settled_at(session, context, turn))
+    if (session->tcp.range_count) /* later bytes are here: the answer is certainly not over */
         return false;
     stats_add(&context->stats->gate_by_settle, 1);
     return true;
@@ -117,7 +133,8 @@ static bool cut_is_due(const struct session *session, const struct session_conte
 
 static void end_with_stream(struct session *session, struct session_context *context)
 {
-    if (!session->stream->cut && may_begin(session, context, session->stream->acked))
+    bool delivered = session->tcp.state != SYN_SENT && !seq_before(tcp_acked(&session->tcp), session->gate);
+    if (!session->stream->cut && delivered && may_begin(session, context, session->stream->acked))
         session_end(session, context, END_client_reset);
     else if (session->stream->cut && cut_is_due(session, context))
         session_end(session, context, END_capture_ended);
@@ -170,7 +187,7 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 
 static uint64_t silent_at(const struct session *session, const struct session_context *context)
 {
-    return quiet_since(session) + context->timing->response_timeout;
+    return later(quiet_since(session), session->delivered_at) + context->timing->response_timeout;
 }
 
 bool turns_target_is_silent(const struct session *session, const struct session_context *context)
@@ -188,7 +205,7 @@ uint64_t turns_deadline(const struct session *session, const struct session_cont
     if (session->stream->cut && cut > context->now)
         deadline = sooner(deadline, cut);
     uint32_t turn;
-    if (!next_turn(session, &turn) || (!answered(session) && !is_answered(session, turn)))
+    if (!next_turn(session, &turn) || !has_spoken(session, turn))
         return deadline;
     uint64_t settled = settled_at(session, context, turn);
     return settled > context->now ? sooner(deadline, settled) : deadline;
