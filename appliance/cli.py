@@ -124,7 +124,7 @@ def say(text: str) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """The entry point: ends the process with the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    log_to(sys.stderr)
+    log_to()
     try:
         arguments = _prepared(arguments)
         app(arguments, prog_name="xdpcopy")

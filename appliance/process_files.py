@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def log_to(stream: TextIO) -> None:
-    """From now on the log goes there."""
+def log_to(stream: TextIO | None = None) -> None:
+    """From now on the log goes there; None: to standard error, whatever that is then."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
-            structlog.dev.ConsoleRenderer(colors=stream.isatty()),
+            structlog.dev.ConsoleRenderer(colors=(stream or sys.stderr).isatty()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=lambda *_: structlog.PrintLogger(stream),
+        logger_factory=lambda *_: structlog.PrintLogger(stream or sys.stderr),
     )
 
 
@@ -39,7 +39,7 @@ def process_files(log_file: Path | None, pid_file: Path | None) -> Iterator[None
     with ExitStack() as undo:
         if log_file is not None:
             stream = undo.enter_context(_opened(log_file, "-l"))
-            undo.callback(log_to, sys.stderr)
+            undo.callback(log_to)
             log_to(stream)
         if pid_file is not None:
             _check_free(pid_file)

@@ -5,7 +5,6 @@ What an option does in the line is tested in tests/line, what it does to real se
 
 import os
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -25,7 +24,7 @@ ROW = re.compile(r"^\| `(-.)` \| (\S[^|]*?) \|([^|]*)\|([^|]+)\|([^|]+)\|$", re.
 ROWS = {match[1]: match for match in ROW.finditer((ROOT / "docs" / "options.md").read_text())}
 
 # What each letter changes: arguments, and the settings that follow from them.
-EFFECTS = {
+EFFECTS: dict[str, tuple[list[str], dict[str, object]]] = {
     "-x": (["-x", "81-198.19.0.3"], {"transfers.1.source.port": 81, "transfers.1.target.port": 81}),
     "-c": (["-c", "198.18.7.x"], {"transfers.0.clients.0.count": 254}),
     "-H": (["-H", "198.18.9.9"], {"transfers.0.loopback_clients.exploded": "198.18.9.9"}),
@@ -102,9 +101,7 @@ def test_the_settings_of_the_table_exist():
 @pytest.mark.parametrize("letter", EFFECTS)
 def test_a_letter_that_is_taken_has_its_effect(letter, config_of):
     arguments, settings = EFFECTS[letter]
-    without = [word for pair in zip(NEEDED[::2], NEEDED[1::2], strict=True) for word in pair]
-    if letter == "-o":
-        without = [*NEEDED[:2], *NEEDED[4:]]
+    without = [*NEEDED[:2], *NEEDED[4:]] if letter == "-o" else NEEDED
     config = config_of(*without, *arguments)
     assert {path: look_up(config, path) for path in settings} == settings
     if letter not in ("-x", "-i", "-o"):
@@ -174,7 +171,7 @@ def test_letters_of_capture_files_belong_to_replay(letter, monkeypatch, tmp_path
     (tmp_path / "a.pcap").write_bytes(b"")
     found = []
     outcome = replay.Outcome(test_replay.PROGRESS, {}, {"closes": True})
-    monkeypatch.setattr(replay, "run", lambda config, capture: found.append((config, capture)) or outcome)
+    monkeypatch.setattr(replay, "run", lambda *asked: found.append(asked) or outcome)  # type: ignore[func-returns-value]
     words = ["-o", "test0", "-x", "80-198.19.0.2:8080", letter, value, "-n", "3", "-W"]
     assert status_of("replay", str(tmp_path / "a.pcap"), *words) == 0
     config, capture = found[0]
@@ -207,7 +204,7 @@ def test_files_that_cannot_be_written_are_refused(tmp_path):
         with pytest.raises(ConfigError) as caught, process_files(log, pid):
             pass
         assert "cannot be written" in str(caught.value)
-    log_to(sys.stderr)
+    log_to()
 
 
 def test_a_process_that_runs_keeps_its_file(tmp_path):
