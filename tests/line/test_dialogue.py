@@ -231,7 +231,7 @@ def test_answer_that_came_with_an_earlier_one_is_not_waited_for_for_ever(open_sc
         scene.client.seen = seen
         scene.client.says(more)
         scene.advance(1.1)
-        assert [segment.payload for segment in scene.sent() if segment.payload] == [more]
+        assert {segment.payload for segment in scene.sent()} - {b""} == {more}
         scene.target.acks()
         if more == b"one":
             scene.target.says(bytes(5))
