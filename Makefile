@@ -26,9 +26,10 @@ setup: packages $(STAMPS)/installed ## Debian packages, Python environment, comm
 
 build: setup $(STAMPS)/extensions ## the C extensions, in place
 
-test: build ## everything: lint, C tests, fuzzers for a moment, Python tests (end to end only as root)
+test: build ## everything: lint, C tests, fuzzers and simulator, Python tests (end to end only as root)
 	@$(MAKE) lint test-c
 	@$(MAKE) fuzz SECONDS_EACH=5
+	@$(AS_OWNER) $(MAKE) -C tests/sim run
 	@[ "$$(id -u)" = 0 ] || echo "not root: the end-to-end tests are skipped; sudo make test runs them too"
 	@$(PYTHON) -m pytest
 
