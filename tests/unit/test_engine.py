@@ -10,8 +10,7 @@ from appliance.engine import Engine
 from appliance.errors import DeviceError, MachineError, NeighbourError
 from appliance.loading import build
 from dataplane.binding import Config as BindingConfig
-from dataplane.binding import Transport
-from dataplane.binding import Dataplane, Port, PortKind, PortMode, PortRole
+from dataplane.binding import Dataplane, Port, PortKind, PortMode, PortRole, Transport
 from dataplane.pyxdp import AttachMode, Queues
 from tests.unit.fakes import MAC, FakeMachine, capabilities
 
