@@ -20,7 +20,8 @@ void application_open(struct sim *sim, struct peer *peer)
         peer->write_at = sim->now + 1000ull * dialogue_of(sim, peer)->exchanges[0].think_us;
 }
 
-/* --- reading ---------------------------------------------------------------------------------------------------- */
+/* --- reading
+ * ---------------------------------------------------------------------------------------------------- */
 
 /* It reads at its pace; when that has made room in a window that was nearly closed, the client is told. */
 static void read_on(struct sim *sim, struct peer *peer)
@@ -42,10 +43,10 @@ static void stop_reading(struct peer *peer)
         peer->read_at = NEVER;
     struct record *record = peer->record;
     record->read = peer->read > record->read ? peer->read : record->read;
-    record->read_end |= peer->fin_taken && peer->read == peer->rcv_nxt;
 }
 
-/* --- speaking ----------------------------------------------------------------------------------------------------- */
+/* --- speaking
+ * ----------------------------------------------------------------------------------------------------- */
 
 static void misbehave(struct sim *sim, struct peer *peer)
 {

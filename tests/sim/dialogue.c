@@ -50,7 +50,8 @@ uint32_t dialogue_requests(const struct dialogue *dialogue, uint32_t exchange)
 /* The part of the target's answer for a part of production's; a first byte for a first byte. */
 static uint32_t part(uint32_t production, uint32_t target, uint32_t offset)
 {
-    return offset >= production ? target : (uint32_t)(((uint64_t)target * offset + production - 1) / production);
+    return offset >= production ? target
+                                : (uint32_t)(((uint64_t)target * offset + production - 1) / production);
 }
 
 uint32_t dialogue_target_offset(const struct dialogue *dialogue, uint32_t production_offset)

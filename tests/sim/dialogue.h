@@ -1,8 +1,8 @@
 /* dialogue.h: what two programs say to each other on one connection: exchanges of a request and an answer.
  *
  * Drawn once for each production connection. production.c plays both sides of it for the mirror; the target's
- * application (application.c) knows it and plays the server's side against the line. Sizes only: the bytes are
- * a function of connection and offset (content_fill).
+ * application (application.c) knows it and plays the server's side against the line. Sizes only: the bytes
+ * are a function of connection and offset (content_fill).
  */
 #ifndef SIM_DIALOGUE_H
 #define SIM_DIALOGUE_H
@@ -35,7 +35,8 @@ void dialogue_draw(struct dialogue *dialogue, const struct scenario *scenario, s
 /* Bytes of the requests before this exchange; of all, with dialogue->count. */
 uint32_t dialogue_requests(const struct dialogue *dialogue, uint32_t exchange);
 
-/* How much the target has said where production's server had said so much: the same part of the same answer. */
+/* How much the target has said where production's server had said so much: the same part of the same answer.
+ */
 uint32_t dialogue_target_offset(const struct dialogue *dialogue, uint32_t production_offset);
 
 /* Whether the server's side is the first to say that it has nothing more to say, or does so unasked. */

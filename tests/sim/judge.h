@@ -1,10 +1,10 @@
 /* judge.h: what is known of each session from outside, and what may therefore cross the line's border.
  *
- * A record begins with a SYN that the line sends. judge_on_sent looks at every frame that leaves: its bytes must
- * be the production client's at this offset and must have been mirrored; a turn must be due; and it must be what
- * a client of RFC 9293 may send (conformance.c). judge_on_answer notes what reaches the line, and which turns may
- * leave from then on.
- * Offsets count from the session's first byte; base is where that lies in the production connection.
+ * A record begins with a SYN that the line sends. judge_on_sent looks at every frame that leaves: its bytes
+ * must be the production client's at this offset and must have been mirrored; a turn must be due; and it must
+ * be what a client of RFC 9293 may send (conformance.c). judge_on_answer notes what reaches the line, and
+ * which turns may leave from then on. Offsets count from the session's first byte; base is where that lies in
+ * the production connection.
  */
 #ifndef SIM_JUDGE_H
 #define SIM_JUDGE_H
@@ -25,8 +25,6 @@ struct record {
     uint32_t base;
 
     /* What the line sent. */
-    uint32_t sent; /* offset behind the last byte */
-    bool fin_sent;
     uint32_t next_turn; /* of the connection's turns, the first that may not leave yet; the FIN is the last */
     uint32_t mark;      /* what the target had answered when the turn before it might leave */
     uint32_t surplus;   /* what it had said by then beyond production's answers */
@@ -50,8 +48,8 @@ struct record {
     uint32_t received; /* in order, by its TCP */
     uint32_t read;     /* by its application */
     uint32_t written;
-    bool read_end; /* the application has seen the FIN */
-    bool gave_up;  /* its TCP sent something too often without an answer */
+    bool ended;   /* the FIN has come, too */
+    bool gave_up; /* its TCP sent something too often without an answer */
 };
 
 /* The session that the endpoint belongs to at present, or NULL. */

@@ -6,10 +6,10 @@
 
 enum { RING = 1024, MIRROR_MTU = 9216 };
 
-/* --- opening ------------------------------------------------------------------------------------------------ */
+/* --- opening
+ * ------------------------------------------------------------------------------------------------ */
 
 static const struct dp_timing TIMING = {
-    .response_timeout = 60000000000,
     .idle_timeout = 3000000000000,
     .gap_timeout = 1000000000,
     .linger = 5000000000,
@@ -31,10 +31,12 @@ static struct dp_config make_config(const struct sim *sim)
         .timing = TIMING,
         .clock_offset = mix64(s->seed),
     };
+    config.timing.response_timeout = s->response_s * 1000000000ull;
     config.timing.settle = s->settle_ms * 1000000ull;
     if (s->misbehaviour)
         config.timing.tries = config.timing.syn_tries = 6;
-    struct dp_port port = {.kind = DP_PORT_MEMORY, .queues = s->workers, .ring_size = RING, .verify_checksums = 1};
+    struct dp_port port = {
+        .kind = DP_PORT_MEMORY, .queues = s->workers, .ring_size = RING, .verify_checksums = 1};
     config.ports[PORT_MIRROR] = config.ports[PORT_TEST] = port;
     config.ports[PORT_MIRROR].role = DP_ROLE_MIRROR;
     config.ports[PORT_MIRROR].mtu = MIRROR_MTU;
@@ -78,7 +80,8 @@ void line_close(struct sim *sim)
     sim->line.engine = NULL;
 }
 
-/* --- counters ----------------------------------------------------------------------------------------------- */
+/* --- counters
+ * ----------------------------------------------------------------------------------------------- */
 
 static uint64_t counter_sum(const struct sim *sim, uint32_t counter)
 {
@@ -139,7 +142,8 @@ void line_check_ledger(struct sim *sim)
 #undef OF
 }
 
-/* --- frames --------------------------------------------------------------------------------------------------- */
+/* --- frames
+ * --------------------------------------------------------------------------------------------------- */
 
 static void digest(struct sim *sim, uint32_t way, const uint8_t *bytes, uint32_t size)
 {
@@ -218,7 +222,8 @@ void line_step(struct sim *sim)
     line->steps++;
     for (uint32_t queue = 0; queue < sim->scenario.workers; queue++) {
         uint32_t count = 0;
-        for (int size; (size = dp_mem_receive(line->engine, PORT_TEST, queue, bytes, sizeof(bytes))) != 0; count++) {
+        for (int size; (size = dp_mem_receive(line->engine, PORT_TEST, queue, bytes, sizeof(bytes))) != 0;
+             count++) {
             if (size < 0)
                 sim_fail(sim, "the line has sent a frame that is too long");
             on_sent(sim, bytes, (uint32_t)size);
@@ -227,7 +232,8 @@ void line_step(struct sim *sim)
     }
     bool behind = line_account(sim, ACCOUNT_mirror_frames) + line_account(sim, ACCOUNT_test_frames) <
                   line->frames_in[PORT_MIRROR] + line->frames_in[PORT_TEST];
-    bool handing = line_account(sim, ACCOUNT_mirror_handed_off) + line_account(sim, ACCOUNT_test_handed_off) !=
-                   line_account(sim, ACCOUNT_mirror_handed_in) + line_account(sim, ACCOUNT_test_handed_in);
+    bool handing =
+        line_account(sim, ACCOUNT_mirror_handed_off) + line_account(sim, ACCOUNT_test_handed_off) !=
+        line_account(sim, ACCOUNT_mirror_handed_in) + line_account(sim, ACCOUNT_test_handed_in);
     line->busy = full || behind || handing;
 }

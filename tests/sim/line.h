@@ -41,7 +41,7 @@ enum account {
 struct line {
     struct dp_engine *engine;
     uint32_t accounts[ACCOUNT_COUNT]; /* where they stand */
-    uint64_t frames_in[2]; /* by port */
+    uint64_t frames_in[2];            /* by port */
     uint64_t frames_out;
     uint64_t steps;
     bool busy; /* it has not done all that it can do now */

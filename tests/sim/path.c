@@ -18,14 +18,16 @@ static struct trouble trouble_of(const struct scenario *s, enum way way)
 {
     switch (way) {
     case WAY_MIRROR:
-        return (struct trouble){s->mirror_loss,     s->mirror_duplicate, s->mirror_reorder, s->mirror_late_us, 0,
-                                s->mirror_truncate, s->mirror_flip};
-    case WAY_UP:
         return (struct trouble){
-            s->up_loss, s->up_duplicate, s->up_reorder, s->path_late_us, s->path_delay_us, 0, s->up_flip};
+            s->mirror_loss,     s->mirror_duplicate, s->mirror_reorder, s->mirror_late_us, 0,
+            s->mirror_truncate, s->mirror_flip};
+    case WAY_UP:
+        return (struct trouble){s->up_loss, s->up_duplicate, s->up_reorder, s->path_late_us, s->path_delay_us,
+                                0,          s->up_flip};
     default:
-        return (struct trouble){s->down_loss,    s->down_duplicate, s->down_reorder, s->path_late_us,
-                                s->path_delay_us, 0,                 s->down_flip};
+        return (struct trouble){s->down_loss,    s->down_duplicate, s->down_reorder,
+                                s->path_late_us, s->path_delay_us,  0,
+                                s->down_flip};
     }
 }
 
@@ -44,7 +46,8 @@ void path_close(struct path *path)
     free(path->taken);
 }
 
-/* --- the queue: a binary heap ----------------------------------------------------------------------------- */
+/* --- the queue: a binary heap -----------------------------------------------------------------------------
+ */
 
 static bool is_before(const struct event *a, const struct event *b)
 {
@@ -101,7 +104,8 @@ const struct event *path_take(struct path *path)
     return event;
 }
 
-/* --- the dice --------------------------------------------------------------------------------------------- */
+/* --- the dice ---------------------------------------------------------------------------------------------
+ */
 
 static uint64_t arrival(struct path *path, enum way way, const struct trouble *trouble, uint64_t at)
 {

@@ -1,7 +1,8 @@
-/* path.h: frames on their way: the mirror's towards the line, the line's towards the target, the target's back.
+/* path.h: frames on their way: the mirror's towards the line, the line's towards the target, the target's
+ * back.
  *
- * A queue of frames sorted by the time of their arrival, and the dice that lose, repeat, delay and damage them.
- * Frames with the same time arrive in the order in which they were sent.
+ * A queue of frames sorted by the time of their arrival, and the dice that lose, repeat, delay and damage
+ * them. Frames with the same time arrive in the order in which they were sent.
  */
 #ifndef SIM_PATH_H
 #define SIM_PATH_H

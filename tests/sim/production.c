@@ -17,6 +17,7 @@ struct player {
     uint32_t said;     /* by the client */
     uint32_t answered; /* by the server */
     uint32_t acked;    /* of it, by the client */
+    bool fin_heard;    /* by the server */
     bool window_closed;
 };
 
@@ -35,7 +36,8 @@ static void note_turn(struct player *player, uint32_t offset)
     connection->turns[connection->turn_count++] = (struct turn){offset, player->acked};
 }
 
-/* --- segments --------------------------------------------------------------------------------------------- */
+/* --- segments ---------------------------------------------------------------------------------------------
+ */
 
 static uint64_t show(struct player *player, struct segment *segment)
 {
@@ -103,7 +105,7 @@ static void server_sends(struct player *player, uint8_t flags, uint32_t offset, 
         .from = connection->server,
         .to = connection->client,
         .seq = connection->server_isn + 1 + offset,
-        .ack = connection->client_isn + 1 + player->said,
+        .ack = connection->client_isn + 1 + player->said + player->fin_heard,
         .flags = flags,
         .window = 60000,
         .mss = syn ? SERVER_MSS : 0,
@@ -117,7 +119,8 @@ static void server_sends(struct player *player, uint8_t flags, uint32_t offset, 
         show(player, &segment);
 }
 
-/* --- exchanges -------------------------------------------------------------------------------------------- */
+/* --- exchanges --------------------------------------------------------------------------------------------
+ */
 
 static void wait_round_trip(struct player *player)
 {
@@ -199,6 +202,7 @@ static void client_requests(struct player *player, uint32_t index)
 static void server_answers(struct player *player, uint32_t size)
 {
     wait_round_trip(player);
+    player->fin_heard = player->connection->has_fin;
     for (uint32_t sent = 0; sent < size;) {
         uint32_t part = size - sent < SERVER_MSS ? size - sent : SERVER_MSS;
         server_sends(player, ACK | PSH, player->answered + sent, part);
@@ -245,7 +249,8 @@ static void play_exchange(struct player *player, uint32_t index)
     }
 }
 
-/* --- the whole ---------------------------------------------------------------------------------------------- */
+/* --- the whole
+ * ---------------------------------------------------------------------------------------------- */
 
 static void play_handshake(struct player *player)
 {
@@ -264,6 +269,12 @@ static void client_closes(struct player *player)
     client_sends(player, FIN | ACK, player->said, 0);
     if (chance(&player->random, player->scenario->copies))
         client_sends(player, FIN | ACK, player->said, 0);
+}
+
+static void server_hears_fin(struct player *player)
+{
+    player->fin_heard = true;
+    server_sends(player, ACK, player->answered, 0);
 }
 
 static void server_closes(struct player *player)
@@ -289,6 +300,7 @@ static void play_ending(struct player *player)
     switch (ending) {
     case CLIENT_CLOSES:
         client_closes(player);
+        server_hears_fin(player);
         server_closes(player);
         acknowledge_fin(player);
         break;
@@ -296,11 +308,13 @@ static void play_ending(struct player *player)
         server_closes(player);
         player->acked = player->answered;
         client_closes(player);
+        server_hears_fin(player);
         break;
     case BOTH_CLOSE:
         client_closes(player);
         server_closes(player);
         acknowledge_fin(player);
+        server_hears_fin(player);
         break;
     case CLIENT_RESETS:
         client_sends(player, RST | ACK, player->said, 0);
@@ -334,14 +348,20 @@ static void play(struct sim *sim, struct connection *connection, uint64_t start)
     connection->over_at = player.now;
 }
 
+/* Often so that numbers wrap within the connection. */
+static uint32_t draw_isn(struct random *random)
+{
+    return chance(random, 300) ? 0u - between(random, 1, 100000) : (uint32_t)random64(random);
+}
+
 static void draw_connection(struct sim *sim, uint32_t index, struct random *random)
 {
     struct connection *connection = &sim->connections[index];
     *connection = (struct connection){.index = index, .successor = NO_CONNECTION};
     dialogue_draw(&connection->dialogue, &sim->scenario, random);
     connection->total = dialogue_requests(&connection->dialogue, connection->dialogue.count);
-    connection->client_isn = (uint32_t)random64(random) | (chance(random, 300) ? 0xffffff00 : 0);
-    connection->server_isn = (uint32_t)random64(random) | (chance(random, 300) ? 0xffffff00 : 0);
+    connection->client_isn = draw_isn(random);
+    connection->server_isn = draw_isn(random);
     connection->client = sim_host(sim, 18, (uint8_t)(10 + index), (uint16_t)between(random, 1024, 65535));
     connection->server = sim_host(sim, 18, 2, 80);
 }
@@ -357,6 +377,7 @@ void production_open(struct sim *sim)
         uint64_t at = start + 1000000ull * below(&random, 300);
         if (i && chance(&random, sim->scenario.reuse)) {
             connection->client = connection[-1].client;
+            connection->client_isn += connection->client_isn == connection[-1].client_isn;
             connection[-1].successor = i;
             at = connection[-1].over_at + 1000000ull * between(&random, 1500, 20000);
         }

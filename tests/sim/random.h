@@ -1,5 +1,5 @@
-/* random.h: numbers that one seed decides (splitmix64). Each part of the simulation draws from a stream of its
- * own, so that a change of one part's settings leaves what the others draw as it was.
+/* random.h: numbers that one seed decides (splitmix64). Each part of the simulation draws from a stream of
+ * its own, so that a change of one part's settings leaves what the others draw as it was.
  */
 #ifndef SIM_RANDOM_H
 #define SIM_RANDOM_H

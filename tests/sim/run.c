@@ -11,7 +11,7 @@
 enum {
     MOST_VIRTUAL_S = 3600,
     MOST_FRAMES = 2000000,
-    QUIET_S = 130,   /* longer than any pause that is followed by something */
+    QUIET_S = 320, /* longer than any pause that is followed by something */
     LEDGER_EVERY = 64,
 };
 
@@ -55,7 +55,8 @@ struct host sim_host(const struct sim *sim, uint8_t net, uint8_t number, uint16_
     return host;
 }
 
-/* --- the loop ------------------------------------------------------------------------------------------------------- */
+/* --- the loop
+ * ------------------------------------------------------------------------------------------------------- */
 
 static uint64_t next_of_target(const struct sim *sim)
 {
@@ -67,7 +68,8 @@ static uint64_t next_of_target(const struct sim *sim)
     return next;
 }
 
-/* The line is turned whenever something happens, and else at times that are the rarer the longer nothing does. */
+/* The line is turned whenever something happens, and else at times that are the rarer the longer nothing
+ * does. */
 static uint64_t next_of_line(const struct sim *sim, uint64_t event_at)
 {
     if (sim->line.busy)
@@ -86,8 +88,8 @@ static void deliver(struct sim *sim)
         line_take(sim, event);
 }
 
-/* The clock goes on to where something happens next; everything that is due happens. Returns whether there was
- * more than a turn of the line. */
+/* The clock goes on to where something happens next; everything that is due happens. Returns whether there
+ * was more than a turn of the line. */
 static bool tick(struct sim *sim, uint64_t event_at)
 {
     uint64_t at = next_of_line(sim, event_at);
@@ -108,12 +110,21 @@ static bool tick(struct sim *sim, uint64_t event_at)
     return any || before != sim->line.frames_out + sim->path.carried[WAY_DOWN];
 }
 
+/* Whether anything is still going on: frames under way, sessions, applications that read. */
+static bool is_busy(const struct sim *sim)
+{
+    bool busy = path_next(&sim->path) != NEVER || line_account(sim, ACCOUNT_sessions_live) || sim->line.busy;
+    for (uint32_t i = 0; i < sim->record_count && !busy; i++)
+        busy = target_reads(&sim->peers[i]);
+    return busy;
+}
+
 /* Until nothing is under way and every session has ended, or nothing has happened for long. */
 static void play(struct sim *sim)
 {
     uint64_t event_at = sim->now;
     uint64_t stop_at = sim->scenario.stop_ms ? sim->began + sim->scenario.stop_ms * MILLI : NEVER;
-    while (path_next(&sim->path) != UINT64_MAX || line_account(sim, ACCOUNT_sessions_live) || sim->line.busy) {
+    while (is_busy(sim)) {
         if (sim->now >= stop_at) {
             sim_note(sim, "the line is stopped");
             dp_drain(sim->line.engine);

@@ -81,6 +81,7 @@ static void draw_line(struct scenario *s, struct random *random)
     s->settle_ms = chance(random, 400) ? STRICT_SETTLE_MS : ONE_OF(random, 5, 5, 20);
     s->ack_mirrored = chance(random, 150);
     s->no_wait = chance(random, 80);
+    s->response_s = 300;
     s->chunks = 100000;
     s->backlog = 100000000;
     s->limit = 64;
@@ -144,6 +145,15 @@ static void make_strict(struct scenario *s)
         s->turns = 6; /* each costs the settle time */
 }
 
+/* Where nothing is lost the target is never silent for long. A large request may take its time all the same.
+ */
+static void shorten_response(struct scenario *s)
+{
+    bool lossless = !s->up_loss && !s->down_loss && !s->up_flip && !s->down_flip && !s->freeze_ms;
+    if (lossless && s->target_think_us <= 3000)
+        s->response_s = 5;
+}
+
 static void draw_troubles(struct scenario *s, enum kind kind, struct random *random)
 {
     switch (kind) {
@@ -156,6 +166,7 @@ static void draw_troubles(struct scenario *s, enum kind kind, struct random *ran
     case KIND_BAD_TARGET:
         s->misbehaviour = 1 + below(random, MISBEHAVIOURS - 1);
         s->misbehave_at = below(random, s->turns);
+        s->response_s = 30;
         break;
     case KIND_NARROW:
         s->chunks = chance(random, 300) ? between(random, 2, 60) : s->chunks;
@@ -191,6 +202,7 @@ void scenario_draw(struct scenario *scenario, uint64_t seed)
     draw_target(scenario, &random);
     if (scenario->settle_ms == STRICT_SETTLE_MS)
         make_strict(scenario);
+    shorten_response(scenario);
     draw_troubles(scenario, kind, &random);
     leave_out(scenario);
 }
@@ -221,7 +233,8 @@ bool scenario_completes(const struct scenario *s)
 
 bool scenario_is_strict(const struct scenario *s)
 {
-    return !s->misbehaviour && s->settle_ms >= STRICT_SETTLE_MS && s->factor_most <= 100 && !s->no_wait && !s->ack_mirrored;
+    return !s->misbehaviour && s->settle_ms >= STRICT_SETTLE_MS && s->factor_most <= 100 && !s->no_wait &&
+           !s->ack_mirrored;
 }
 
 void scenario_print(struct scenario *scenario, FILE *file)

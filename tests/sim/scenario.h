@@ -1,8 +1,8 @@
 /* scenario.h: what a run is like, drawn from its seed.
  *
- * There are four kinds of runs, by what may be expected of them: all goes well and everything must arrive; the
- * mirror loses; the target misbehaves; the line's limits are narrow or it is stopped on the way. Within each the
- * parameters are drawn at random. scenario.def lists them.
+ * There are four kinds of runs, by what may be expected of them: all goes well and everything must arrive;
+ * the mirror loses; the target misbehaves; the line's limits are narrow or it is stopped on the way. Within
+ * each the parameters are drawn at random. scenario.def lists them.
  */
 #ifndef SIM_SCENARIO_H
 #define SIM_SCENARIO_H
@@ -14,14 +14,14 @@
 /* How a production connection ends. */
 enum ending {
     ENDING_ANY,
-    CLIENT_CLOSES,         /* after the last answer */
-    CLIENT_CLOSES_AT_ONCE, /* FIN right behind the last request; the answer still comes */
+    CLIENT_CLOSES,           /* after the last answer */
+    CLIENT_CLOSES_AT_ONCE,   /* FIN right behind the last request; the answer still comes */
     CLIENT_SENDS_AND_CLOSES, /* FIN in the last segment of the last request */
-    SERVER_CLOSES,         /* after the last answer; then the client */
-    BOTH_CLOSE,            /* the FINs cross */
-    CLIENT_RESETS,         /* after the last answer */
-    CLIENT_RESETS_AT_ONCE, /* right behind the last request */
-    SERVER_RESETS,         /* where the mirror shows both directions */
+    SERVER_CLOSES,           /* after the last answer; then the client */
+    BOTH_CLOSE,              /* the FINs cross */
+    CLIENT_RESETS,           /* after the last answer */
+    CLIENT_RESETS_AT_ONCE,   /* right behind the last request */
+    SERVER_RESETS,           /* where the mirror shows both directions */
     NEVER_CLOSES,
     ENDINGS
 };
@@ -29,13 +29,13 @@ enum ending {
 /* What a target may do wrong. */
 enum misbehaviour {
     BEHAVES,
-    STALLS,       /* reads and acknowledges, but never answers again */
-    CLOSES,       /* closes its socket, and resets whatever comes after */
-    SHUTS,        /* says that it has nothing more to say, and reads on */
-    RESETS,       /* resets the connection */
-    REFUSES,      /* answers each SYN with a RST */
-    ABSENT,       /* the host is not there */
-    VANISHES,     /* the host goes away */
+    STALLS,   /* reads and acknowledges, but never answers again */
+    CLOSES,   /* closes its socket, and resets whatever comes after */
+    SHUTS,    /* says that it has nothing more to say, and reads on */
+    RESETS,   /* resets the connection */
+    REFUSES,  /* answers each SYN with a RST */
+    ABSENT,   /* the host is not there */
+    VANISHES, /* the host goes away */
     MISBEHAVIOURS
 };
 
@@ -70,8 +70,8 @@ bool scenario_mirror_is_whole(const struct scenario *scenario);
 /* Nothing keeps a connection from being replayed to its end. */
 bool scenario_completes(const struct scenario *scenario);
 
-/* The order of turns can be checked at the target itself: it never says more than production, and no silence of
- * its own is taken for the end of an answer. */
+/* The order of turns can be checked at the target itself: it never says more than production, and no silence
+ * of its own is taken for the end of an answer. */
 bool scenario_is_strict(const struct scenario *scenario);
 
 void scenario_print(struct scenario *scenario, FILE *file);

@@ -64,7 +64,8 @@ static void tell_how_to_repeat(const struct options *options, uint64_t seed)
     fflush(stdout);
 }
 
-/* --- shrinking --------------------------------------------------------------------------------------------------- */
+/* --- shrinking
+ * --------------------------------------------------------------------------------------------------- */
 
 /* How it fails, if it does. In a process of its own, so that a sanitizer's end is a failure, too. */
 static int failure_of(const struct scenario *scenario)
@@ -111,7 +112,9 @@ static void shrink(uint64_t seed, struct scenario *scenario)
     scenario_print(scenario, stdout);
 }
 
-/* --- jobs ---------------------------------------------------------------------------------------------------------- */
+/* --- jobs
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 static bool run_seed(const struct options *options, uint64_t seed, struct tally *tally)
 {
@@ -171,7 +174,9 @@ static bool run_jobs(const struct options *options, struct tally *total)
     return well && !total->failures;
 }
 
-/* --- options --------------------------------------------------------------------------------------------------------- */
+/* --- options
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 static void take_seeds(struct options *options, const char *text)
 {
@@ -216,7 +221,8 @@ int main(int argc, char **argv)
 {
     struct options options = {.jobs = 1};
     if (!take_options(&options, argc, argv)) {
-        fprintf(stderr, "sim --seeds A-B [--jobs N] | --seed N [--trace] [--shrink] [--show]; [--set parameter=value]…\n");
+        fprintf(stderr, "sim --seeds A-B [--jobs N] | --seed N [--trace] [--shrink] [--show]; [--set "
+                        "parameter=value]…\n");
         return 2;
     }
     __sanitizer_set_death_callback(on_death);

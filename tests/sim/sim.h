@@ -4,9 +4,9 @@
  *                                        ◄──(path down)──
  *
  * production.c says what the mirror shows, path.c what becomes of frames on their way, line.c holds the real
- * line (dp_open, dp_step), target*.c and application.c are the server under test, judge.c and conformance.c look
- * at every frame that crosses the line's borders, verdict.c at what is left in the end. The clock is virtual and
- * one seed decides everything: a run can be repeated bit by bit.
+ * line (dp_open, dp_step), target*.c and application.c are the server under test, judge.c and conformance.c
+ * look at every frame that crosses the line's borders, verdict.c at what is left in the end. The clock is
+ * virtual and one seed decides everything: a run can be repeated bit by bit.
  */
 #ifndef SIM_SIM_H
 #define SIM_SIM_H

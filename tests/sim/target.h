@@ -1,10 +1,10 @@
-/* target.h: the server under test: a correct TCP server of RFC 9293, written from the RFC alone, and on top of
- * it an application that knows the dialogue.
+/* target.h: the server under test: a correct TCP server of RFC 9293, written from the RFC alone, and on top
+ * of it an application that knows the dialogue.
  *
  * One peer for each session. target_receive.c is what segments do to it, target_send.c what it sends and its
  * timers, application.c when it reads, answers and closes, and what it does wrong if it misbehaves.
- * Offsets count from the first byte of either side; bytes that are received are checked by the judge before they
- * get here, so only their places are kept.
+ * Offsets count from the first byte of either side; bytes that are received are checked by the judge before
+ * they get here, so only their places are kept.
  */
 #ifndef SIM_TARGET_H
 #define SIM_TARGET_H
@@ -90,7 +90,14 @@ void target_on_frame(struct sim *sim, const uint8_t *frame, uint32_t size);
 uint64_t target_deadline(const struct peer *peer);
 void target_on_time(struct sim *sim, struct peer *peer);
 
-/* --- between the parts of the target ------------------------------------------------------------------------ */
+/* Its application has not read all that has come. */
+static inline bool target_reads(const struct peer *peer)
+{
+    return peer->state != PEER_CLOSED && !peer->deaf && !peer->silent && peer->read_at != NEVER;
+}
+
+/* --- between the parts of the target
+ * ------------------------------------------------------------------------ */
 
 /* All that may be sent now. */
 void peer_send(struct sim *sim, struct peer *peer);

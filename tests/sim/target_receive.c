@@ -1,6 +1,7 @@
 #include "sim.h"
 
-/* RFC 9293 3.10.7, step by step. Sequence numbers become offsets at once; `distance` is from what is expected. */
+/* RFC 9293 3.10.7, step by step. Sequence numbers become offsets at once; `distance` is from what is
+ * expected. */
 
 static uint32_t expected(const struct peer *peer)
 {
@@ -23,7 +24,8 @@ static struct record *record_of_syn(struct sim *sim, const struct segment *syn)
     sim_fail(sim, "a SYN reached the target that the line never sent");
 }
 
-/* --- opening ------------------------------------------------------------------------------------------------ */
+/* --- opening
+ * ------------------------------------------------------------------------------------------------ */
 
 /* No larger than leaves a small buffer some units of window. */
 static uint8_t window_scale(const struct scenario *scenario)
@@ -82,7 +84,8 @@ static void receive_in_listen(struct sim *sim, const struct segment *segment)
         target_refuse(sim, segment);
 }
 
-/* --- first: the sequence number ------------------------------------------------------------------------------ */
+/* --- first: the sequence number
+ * ------------------------------------------------------------------------------ */
 
 static bool is_acceptable(const struct peer *peer, const struct segment *segment)
 {
@@ -121,7 +124,8 @@ static bool reopens(const struct peer *peer, const struct segment *segment)
     return later || (int32_t)(segment->seq - expected(peer)) > 0;
 }
 
-/* --- fifth: the acknowledgement ------------------------------------------------------------------------------ */
+/* --- fifth: the acknowledgement
+ * ------------------------------------------------------------------------------ */
 
 static void take_window(struct peer *peer, const struct segment *segment, uint32_t acked)
 {
@@ -189,7 +193,8 @@ static bool take_ack(struct sim *sim, struct peer *peer, const struct segment *s
     return peer->state != PEER_CLOSED;
 }
 
-/* --- seventh and eighth: the bytes and the FIN ---------------------------------------------------------------- */
+/* --- seventh and eighth: the bytes and the FIN
+ * ---------------------------------------------------------------- */
 
 static void acknowledge_later(struct sim *sim, struct peer *peer)
 {
@@ -229,6 +234,7 @@ static void take_fin(struct sim *sim, struct peer *peer, const struct segment *s
     if (peer->fin_taken || peer->rcv_fin != peer->rcv_nxt)
         return;
     peer->fin_taken = true;
+    peer->record->ended = true;
     peer->ack_at = sim->now;
     judge_on_end(sim, peer->record);
     if (peer->state == PEER_ESTABLISHED)
@@ -241,7 +247,8 @@ static void take_fin(struct sim *sim, struct peer *peer, const struct segment *s
     }
 }
 
-/* --- all steps ------------------------------------------------------------------------------------------------- */
+/* --- all steps
+ * ------------------------------------------------------------------------------------------------- */
 
 static void on_unacceptable(struct sim *sim, struct peer *peer, const struct segment *segment)
 {

@@ -1,6 +1,7 @@
 #include "sim.h"
 
-/* --- segments -------------------------------------------------------------------------------------------------- */
+/* --- segments
+ * -------------------------------------------------------------------------------------------------- */
 
 static void put_on_path(struct sim *sim, uint32_t record, const struct segment *segment)
 {
@@ -54,6 +55,8 @@ static void emit(struct sim *sim, struct peer *peer, uint8_t flags, uint32_t off
         .payload = BYTES,
         .size = size,
     };
+    sim_note(sim, "session %u: the target sends %s%s %u to %u", peer->record->index, flags & FIN ? "F" : "",
+             flags & RST ? "R" : "", offset, offset + size);
     peer->last_ack_sent = segment.ack;
     peer->ack_at = NEVER;
     peer->unacked_segments = 0;
@@ -111,7 +114,8 @@ void target_refuse(struct sim *sim, const struct segment *segment)
     put_on_path(sim, record->index, &reset);
 }
 
-/* --- what is due ------------------------------------------------------------------------------------------------ */
+/* --- what is due
+ * ------------------------------------------------------------------------------------------------ */
 
 static bool may_send(const struct peer *peer)
 {
@@ -180,8 +184,10 @@ void peer_resend(struct sim *sim, struct peer *peer)
 /* The retransmission timer; it probes a closed window, too. */
 static void on_timeout(struct sim *sim, struct peer *peer)
 {
+    sim_note(sim, "session %u: the target's timer, una %u nxt %u max %u edge %u", peer->record->index,
+             peer->snd_una, peer->snd_nxt, peer->snd_max, peer->snd_edge);
     peer->resend_at = NEVER;
-    peer->rto = peer->rto < 30000000000ull ? 2 * peer->rto : peer->rto;
+    peer->rto = peer->rto < 5000000000ull ? 2 * peer->rto : peer->rto;
     if (++peer->retries > MOST_RETRIES) {
         peer->record->gave_up = true;
         peer->state = PEER_CLOSED;

@@ -22,17 +22,18 @@ enum reason {
 };
 
 static const char *const COUNTERS[] = {
-    "end_complete",     "end_client_reset",        "end_stopped",          "end_superseded",
-    "end_mirror_gap",   "end_target_refused",      "end_target_reset",     "end_target_closed",
+    "end_complete",      "end_client_reset",        "end_stopped",          "end_superseded",
+    "end_mirror_gap",    "end_target_refused",      "end_target_reset",     "end_target_closed",
     "end_target_silent", "end_target_unresponsive", "end_backlog_exceeded", "end_buffers_full",
 };
 
 enum { REASONS = sizeof(COUNTERS) / sizeof(COUNTERS[0]) };
 
-/* --- which reasons are possible ---------------------------------------------------------------------------------- */
+/* --- which reasons are possible
+ * ---------------------------------------------------------------------------------- */
 
-/* As production ended, as far as the mirror has shown it: the client's bytes, or what the server has said about
- * them. A FIN that the mirror has lost counts where the server's closing shows it. */
+/* As production ended, as far as the mirror has shown it: the client's bytes, or what the server has said
+ * about them. A FIN that the mirror has lost counts where the server's closing shows it. */
 static uint32_t by_production(const struct connection *connection)
 {
     uint32_t reach = ranges_reach(&connection->shown, 0);
@@ -44,7 +45,7 @@ static uint32_t by_production(const struct connection *connection)
     if (hole)
         return MIRROR_GAP | (connection->reset_shown ? CLIENT_RESET : 0);
     if (connection->reset_shown)
-        return CLIENT_RESET;
+        return CLIENT_RESET | (EXCLUDE_DELIVERY_BEFORE_RESET && !all ? TARGET_SILENT : 0);
     return fin ? COMPLETE : STOPPED;
 }
 
@@ -70,6 +71,8 @@ static uint32_t possible(const struct sim *sim, const struct connection *connect
         reasons &= ~(uint32_t)(COMPLETE | STOPPED);
     if (scenario->resync)
         reasons |= COMPLETE | CLIENT_RESET | MIRROR_GAP | STOPPED;
+    if (scenario->resync && scenario->overlap)
+        reasons |= TARGET_SILENT; /* joined in the midst of a request: it is not answered */
     if (scenario->stop_ms)
         reasons |= STOPPED;
     if (scenario->backlog < 100000000)
@@ -81,32 +84,45 @@ static uint32_t possible(const struct sim *sim, const struct connection *connect
     return reasons;
 }
 
+/* How many sessions replay the connection: those of its SYN, and those that were joined later. */
+static uint32_t sessions_of(const struct sim *sim, const struct connection *connection)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < sim->record_count; i++)
+        count += sim->records[i].connection == connection->index && sim->records[i].joined;
+    return count + (connection->syn_shown ? sim->scenario.multiplier : 0);
+}
+
+static void check_reason(struct sim *sim, uint32_t reason)
+{
+    uint64_t count = line_count(sim, COUNTERS[reason]);
+    uint64_t least = 0;
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < sim->connection_count; i++) {
+        uint32_t reasons = possible(sim, &sim->connections[i]);
+        uint32_t sessions = sessions_of(sim, &sim->connections[i]);
+        most += (reasons >> reason & 1) * sessions;
+        least += (reasons == 1u << reason) * sessions;
+    }
+    if (count < least || count > most)
+        sim_fail(sim, "%s is %llu; %llu to %llu were possible", COUNTERS[reason], (unsigned long long)count,
+                 (unsigned long long)least, (unsigned long long)most);
+}
+
 /* As many sessions have ended under each reason as can be, and as must be. */
 static void check_reasons(struct sim *sim)
 {
-    uint64_t least[REASONS] = {0};
-    uint64_t most[REASONS] = {0};
-    for (uint32_t i = 0; i < sim->record_count; i++) {
-        uint32_t reasons = possible(sim, &sim->connections[sim->records[i].connection]);
-        for (uint32_t reason = 0; reason < REASONS; reason++) {
-            most[reason] += reasons >> reason & 1;
-            least[reason] += reasons == 1u << reason;
-        }
-    }
     uint64_t sum = 0;
     for (uint32_t reason = 0; reason < REASONS; reason++) {
-        uint64_t count = line_count(sim, COUNTERS[reason]);
-        if (count < least[reason] || count > most[reason])
-            sim_fail(sim, "%s is %llu; %llu to %llu were possible", COUNTERS[reason],
-                     (unsigned long long)count, (unsigned long long)least[reason],
-                     (unsigned long long)most[reason]);
-        sum += count;
+        check_reason(sim, reason);
+        sum += line_count(sim, COUNTERS[reason]);
     }
     if (sum != line_count(sim, "sessions_opened"))
         sim_fail(sim, "sessions have ended under a reason that was not possible");
 }
 
-/* --- what has been delivered --------------------------------------------------------------------------------------- */
+/* --- what has been delivered
+ * --------------------------------------------------------------------------------------- */
 
 static void check_delivery(struct sim *sim, const struct record *record)
 {
@@ -118,10 +134,11 @@ static void check_delivery(struct sim *sim, const struct record *record)
     if (EXCLUDE_DELIVERY_BEFORE_RESET && reasons & CLIENT_RESET)
         return;
     if (record->received != wanted)
-        sim_fail(sim, "session %u: the target has got %u of %u bytes", record->index, record->received, wanted);
-    if (reasons == COMPLETE && (record->read != wanted || !record->read_end))
+        sim_fail(sim, "session %u: the target has got %u of %u bytes", record->index, record->received,
+                 wanted);
+    if (reasons == COMPLETE && (record->read != wanted || !record->ended))
         sim_fail(sim, "session %u: the application has read %u of %u bytes, and %s end", record->index,
-                 record->read, wanted, record->read_end ? "the" : "no");
+                 record->read, wanted, record->ended ? "the" : "no");
     if (record->gave_up)
         sim_fail(sim, "session %u: the target has given up sending", record->index);
 }
@@ -132,8 +149,9 @@ static void check_sessions(struct sim *sim)
     uint32_t shown = 0;
     for (uint32_t i = 0; i < sim->connection_count; i++)
         shown += sim->connections[i].syn_shown;
-    if (sim->record_count != shown * sim->scenario.multiplier)
-        sim_fail(sim, "%u sessions of %u connections", sim->record_count, shown);
+    uint64_t opened = line_count(sim, "sessions_opened");
+    if (opened != shown * sim->scenario.multiplier)
+        sim_fail(sim, "%llu sessions of %u connections", (unsigned long long)opened, shown);
 }
 
 /* No storms: what the line has sent is in proportion to what there was to say. */
@@ -141,10 +159,11 @@ static void check_frames(struct sim *sim)
 {
     uint64_t useful = sim->line.frames_in[PORT_MIRROR] * sim->scenario.multiplier;
     uint64_t mss = sim->scenario.target_mss < sim->scenario.test_mtu - 80 ? sim->scenario.target_mss
-                                                                         : sim->scenario.test_mtu - 80;
+                                                                          : sim->scenario.test_mtu - 80;
     uint64_t client_mss = sim->scenario.client_mss < mss ? sim->scenario.client_mss : mss;
     for (uint32_t i = 0; i < sim->record_count; i++)
-        useful += 40 + sim->records[i].received / (mss - 12) + 2 * sim->records[i].written / (client_mss - 12);
+        useful +=
+            40 + sim->records[i].received / (mss - 12) + 2 * sim->records[i].written / (client_mss - 12);
     if (sim->line.frames_out > 8 * useful)
         sim_fail(sim, "a storm: %llu frames sent for %llu that were needed",
                  (unsigned long long)sim->line.frames_out, (unsigned long long)useful);
@@ -162,7 +181,8 @@ void verdict_check(struct sim *sim)
         if (!scenario->resync && scenario->misbehaviour == BEHAVES)
             check_sessions(sim);
     }
-    bool delivers = scenario_completes(scenario) || (!scenario_mirror_is_whole(scenario) && !scenario->resync);
+    bool delivers =
+        scenario_completes(scenario) || (!scenario_mirror_is_whole(scenario) && !scenario->resync);
     for (uint32_t i = 0; delivers && i < sim->record_count; i++)
         check_delivery(sim, &sim->records[i]);
 }
