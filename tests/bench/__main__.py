@@ -117,4 +117,7 @@ def write(results: dict[str, Any], console: Console, *, to_stdout: bool) -> None
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -131,14 +131,19 @@ def middle(values: dict[str, float] | None) -> str:
     if not values or not values["max"]:
         return ""
     size, unit = scale(values["median"])
-    median, least, most = (f"{values[name] / size:.3g}" for name in ("median", "min", "max"))
+    median, least, most = (three_digits(values[name] / size) for name in ("median", "min", "max"))
     return f"{median}{unit} ({least} to {most})"
 
 
 def amount(value: float) -> str:
     """A rate, or a small number."""
     size, unit = scale(value)
-    return f"{value / size:.3g}{unit}"
+    return f"{three_digits(value / size)}{unit}"
+
+
+def three_digits(value: float) -> str:
+    """As exact as it deserves, without an exponent."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def scale(value: float) -> tuple[float, str]:
