@@ -121,7 +121,10 @@ void stream_on_server(struct stream *stream, const struct packet *packet)
     uint32_t acked = packet->ack - stream->first;
     if (acked - stream->next < FURTHEST_AHEAD)
         stream->server_acked = seq_max(stream->server_acked, acked);
-    stream->has_server_fin |= (packet->flags & TCP_FIN) != 0;
+    if (packet->flags & TCP_FIN) {
+        stream->has_server_fin = true;
+        stream->server_fin = packet->seq + packet->size - stream->origin;
+    }
     if (!had_gap)
         stream->gap_at = stream->heard;
 }
@@ -133,7 +136,8 @@ bool stream_take_missed_fin(struct stream *stream)
         return false;
     stream->has_fin = true;
     stream->fin = stream->next;
-    stream->fin_turn = stream->acked;
+    /* Before the server's own FIN: nobody knows who closed first, and the target may wait for us. */
+    stream->fin_turn = seq_after(stream->acked, stream->server_fin) ? stream->server_fin : stream->acked;
     return true;
 }
 

@@ -54,11 +54,12 @@ struct stream {
     uint16_t session_count;
     uint16_t transfer;
     uint32_t
-        server_acked;   /* offset up to which the production server has acknowledged, where it is mirrored */
-    uint32_t join_ack;  /* joining: what the payload seen last acknowledged */
-    uint32_t join_next; /* joining: the sequence number behind it */
-    bool detected;      /* what it speaks has been counted */
-    bool joining;       /* seen in mid-stream: nothing is kept until a turn begins */
+        server_acked;    /* offset up to which the production server has acknowledged, where it is mirrored */
+    uint32_t server_fin; /* offset of the production server's FIN, from origin */
+    uint32_t join_ack;   /* joining: what the payload seen last acknowledged */
+    uint32_t join_next;  /* joining: the sequence number behind it */
+    bool detected;       /* what it speaks has been counted */
+    bool joining;        /* seen in mid-stream: nothing is kept until a turn begins */
     bool has_join_ack;
     bool has_origin;
     bool has_fin;
