@@ -23,13 +23,13 @@ static void check_size(struct sim *sim, const struct record *record, const struc
 static void check_window(struct sim *sim, const struct record *record, const struct segment *segment)
 {
     uint32_t offset = segment->seq - record->iss - 1;
-    uint32_t end = offset + segment->size;
     bool probe = segment->size == 1 && offset == record->edge;
     bool fin_left = !segment->size && offset > sim->connections[record->connection].total - record->base;
     if (EXCLUDE_SEGMENTS_BEYOND_THE_WINDOW || probe || fin_left)
         return;
-    if (end > record->edge)
-        sim_fail(sim, "session %u: a segment to %u, the window ends at %u", record->index, end, record->edge);
+    if (offset + segment->size > record->edge)
+        sim_fail(sim, "session %u: a segment to %u, the window ends at %u", record->index,
+                 offset + segment->size, record->edge);
 }
 
 /* RFC 7323 3.2: in every segment once both have agreed, never going back, echoing what was heard. */

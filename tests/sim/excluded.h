@@ -4,8 +4,8 @@
 #ifndef SIM_EXCLUDED_H
 #define SIM_EXCLUDED_H
 
-/* A client's RST ends the session at once when it comes with the same turn as what is still to be delivered,
- * or overtakes it in the mirror: then less than everything arrives. */
+/* A client's RST that overtakes bytes in the mirror, or behind which bytes are missing, ends the session
+ * without them: its sequence number is not looked at. */
 #define EXCLUDE_DELIVERY_BEFORE_RESET 1
 
 /* A request that is sent while the answer before it is still being read splits into turns. Where the target's
@@ -13,9 +13,12 @@
  * target_silent. The same with a request that has no answer behind one that was not waited for. */
 #define EXCLUDE_SHORTER_ANSWERS_WHERE_TURNS_OVERLAP 1
 
-/* Segments beyond the target's window: fast retransmit puts small segments together into one of the full size
- * with bytes behind them; an old segment of the target's that acknowledges more moves the window; and an
- * empty segment stands behind the byte that has probed a closed window. */
+/* Segments beyond the target's window: an old segment of the target's that acknowledges more moves the
+ * window, and an empty segment stands behind the byte that has probed a closed window. */
 #define EXCLUDE_SEGMENTS_BEYOND_THE_WINDOW 1
+
+/* The silence that ends a shorter answer is counted while the request is still being delivered; when its last
+ * byte is acknowledged the next turn leaves at once. */
+#define EXCLUDE_SILENCE_WHILE_A_REQUEST_IS_UNDER_WAY 1
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "excluded.h"
 #include "sim.h"
 
 /* --- records ----------------------------------------------------------------------------------------------
@@ -96,9 +97,17 @@ static bool turn_is_shown(const struct sim *sim, const struct record *record, ui
            (connection->fin_shown || connection->server_acked > connection->total);
 }
 
+/* The target cannot have been silent before it had the whole request. */
+static uint64_t quiet_since(const struct record *record)
+{
+    uint64_t since = record->turn_at > record->answered_at ? record->turn_at : record->answered_at;
+    bool counts = !EXCLUDE_SILENCE_WHILE_A_REQUEST_IS_UNDER_WAY && record->acked_at > since;
+    return counts ? record->acked_at : since;
+}
+
 /* A turn may leave when the target has acknowledged all before, and has answered what production had, or
- * something and then nothing for a while. What it had said too early counts, too, after a while. Returns
- * since when it may, or NEVER. */
+ * something and then nothing for a while. What
+ * it had said too early counts, too, after a while. Returns since when it may, or NEVER. */
 static uint64_t due_since(const struct sim *sim, const struct record *record, uint32_t index)
 {
     const struct connection *connection = &sim->connections[record->connection];
@@ -113,8 +122,7 @@ static uint64_t due_since(const struct sim *sim, const struct record *record, ui
         return NEVER;
     if (own >= growth)
         return sim->now;
-    uint64_t quiet_since = record->turn_at > record->answered_at ? record->turn_at : record->answered_at;
-    uint64_t settled_at = quiet_since + sim->scenario.settle_ms * 1000000ull;
+    uint64_t settled_at = quiet_since(record) + sim->scenario.settle_ms * 1000000ull;
     return (own || record->surplus) && settled_at <= sim->now ? settled_at : NEVER;
 }
 
@@ -247,21 +255,29 @@ static void note_window(struct record *record, const struct segment *segment)
     record->edge = edge > record->edge ? edge : record->edge;
 }
 
-void judge_on_answer(struct sim *sim, struct record *record, const struct segment *segment)
+/* Whether the answer belongs to this connection, and the connection stands. */
+static bool is_of_record(struct record *record, const struct segment *segment)
 {
     bool ours = !(segment->flags & ACK) || segment->ack - record->iss - 1 < 1u << 30;
     if ((segment->flags & RST) || !ours)
-        return;
-    if (segment->flags & SYN) {
-        if (!record->opened)
-            record->syn_ack = *segment;
+        return false;
+    if ((segment->flags & SYN) && !record->opened) {
+        record->syn_ack = *segment;
         record->opened = true;
     }
-    if (!record->opened)
+    return record->opened;
+}
+
+void judge_on_answer(struct sim *sim, struct record *record, const struct segment *segment)
+{
+    if (!is_of_record(record, segment))
         return;
     turns_open(sim, record);
     uint32_t acked = segment->ack - record->iss - 1;
-    record->acked = acked > record->acked ? acked : record->acked;
+    if (acked > record->acked) {
+        record->acked = acked;
+        record->acked_at = sim->now;
+    }
     note_window(record, segment);
     uint32_t offset = segment->seq - record->syn_ack.seq - 1;
     uint32_t end = offset + segment->size + ((segment->flags & FIN) ? 1 : 0);

@@ -38,6 +38,7 @@ struct record {
     bool opened;
     struct segment syn_ack;
     uint32_t acked;
+    uint64_t acked_at;
     uint32_t edge; /* right edge of the window that the target offered */
     struct ranges answers;
     uint32_t answered; /* how far they go without a hole; the FIN counts as a byte */

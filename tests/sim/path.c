@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frame.h"
+
 /* What one way does to frames; chances per mille. */
 struct trouble {
     uint32_t loss;
@@ -117,20 +119,17 @@ static uint64_t arrival(struct path *path, enum way way, const struct trouble *t
     return (at + quantum - 1) / quantum * quantum;
 }
 
-/* True: it is still whole. */
+/* True: it is still understood. */
 static bool damage(struct random *random, const struct trouble *trouble, struct event *event)
 {
-    bool whole = true;
-    if (chance(random, trouble->truncate)) {
+    struct segment segment;
+    if (chance(random, trouble->truncate))
         event->size = below(random, event->size);
-        whole = false;
-    }
     if (event->size && chance(random, trouble->flip)) {
         uint32_t bit = below(random, event->size * 8);
         event->bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
-        whole = false;
     }
-    return whole;
+    return frame_read(event->bytes, event->size, &segment);
 }
 
 uint64_t path_send(struct path *path, enum way way, uint32_t about, uint64_t at, uint64_t not_before,

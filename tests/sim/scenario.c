@@ -233,6 +233,8 @@ bool scenario_completes(const struct scenario *s)
 
 bool scenario_is_strict(const struct scenario *s)
 {
+    if (EXCLUDE_SILENCE_WHILE_A_REQUEST_IS_UNDER_WAY && s->pipelined && s->target_read)
+        return false;
     return !s->misbehaviour && s->settle_ms >= STRICT_SETTLE_MS && s->factor_most <= 100 && !s->no_wait &&
            !s->ack_mirrored;
 }

@@ -205,25 +205,32 @@ static void acknowledge_later(struct sim *sim, struct peer *peer)
     peer->ack_at = due < peer->ack_at ? due : peer->ack_at;
 }
 
+static void note_fin(struct peer *peer, const struct segment *segment, uint32_t end)
+{
+    if ((segment->flags & FIN) && (int32_t)(end - peer->rcv_adv) < 0)
+        peer->rcv_fin = end;
+}
+
 static void take_bytes(struct sim *sim, struct peer *peer, const struct segment *segment)
 {
     uint32_t offset = segment->seq - peer->irs - 1;
     uint32_t end = offset + segment->size;
     uint32_t start = (int32_t)(offset - peer->rcv_nxt) < 0 ? peer->rcv_nxt : offset;
     uint32_t before = peer->rcv_nxt;
-    if ((segment->flags & FIN) && (int32_t)(end - peer->rcv_adv) < 0)
-        peer->rcv_fin = end;
+    note_fin(peer, segment, end);
     if ((int32_t)(end - peer->rcv_adv) > 0)
         end = peer->rcv_adv;
-    if (segment->size && (int32_t)(end - start) > 0 && ranges_add(&peer->received, start, end)) {
+    if (!segment->size)
+        return;
+    if ((int32_t)(end - start) > 0 && ranges_add(&peer->received, start, end)) {
         peer->rcv_nxt = ranges_reach(&peer->received, 0);
         if (peer->rcv_nxt != before)
             judge_on_received(sim, peer->record, peer->rcv_nxt);
     }
     bool in_order = start == before && peer->rcv_nxt == end && end == offset + segment->size;
-    if (segment->size && in_order)
+    if (in_order)
         acknowledge_later(sim, peer);
-    else if (segment->size)
+    else
         peer->ack_at = sim->now;
 }
 

@@ -32,17 +32,24 @@ enum { REASONS = sizeof(COUNTERS) / sizeof(COUNTERS[0]) };
 /* --- which reasons are possible
  * ---------------------------------------------------------------------------------- */
 
-/* As production ended, as far as the mirror has shown it: the client's bytes, or what the server has said
- * about them. A FIN that the mirror has lost counts where the server's closing shows it. */
+/* Bytes are missing before others that were mirrored, before the FIN, or before what the server acknowledges.
+ */
+static bool has_hole(const struct connection *connection, uint32_t reach, bool fin)
+{
+    bool all = reach == connection->total;
+    return ranges_end(&connection->shown) > reach || (fin && !all) ||
+           connection->server_acked > reach + (fin && all);
+}
+
+/* As production ended, as far as the mirror has shown it. A FIN that the mirror has lost counts where the
+ * server's closing shows it. */
 static uint32_t by_production(const struct connection *connection)
 {
     uint32_t reach = ranges_reach(&connection->shown, 0);
     bool all = reach == connection->total;
     bool fin = connection->fin_shown ||
                (all && connection->server_fin_shown && connection->server_acked == connection->total + 1);
-    bool hole = ranges_end(&connection->shown) > reach || (fin && !all) ||
-                connection->server_acked > reach + (fin && all);
-    if (hole)
+    if (has_hole(connection, reach, fin))
         return MIRROR_GAP | (connection->reset_shown ? CLIENT_RESET : 0);
     if (connection->reset_shown)
         return CLIENT_RESET | (EXCLUDE_DELIVERY_BEFORE_RESET && !all ? TARGET_SILENT : 0);
