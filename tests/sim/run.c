@@ -175,10 +175,6 @@ uint8_t sim_run(const struct scenario *scenario, bool trace, bool quiet, uint64_
     sim->trace = trace;
     sim->quiet = quiet;
     sim->now = sim->began = 1000 * SECOND + mix64(scenario->seed) % (4000000 * SECOND);
-    sim->records = calloc(MOST_RECORDS, sizeof(struct record));
-    sim->peers = calloc(MOST_RECORDS, sizeof(struct peer));
-    if (!sim->records || !sim->peers)
-        abort();
     if (setjmp(sim->failed) == 0)
         run(sim);
     *digest = sim->digest;
@@ -186,8 +182,6 @@ uint8_t sim_run(const struct scenario *scenario, bool trace, bool quiet, uint64_
     path_close(&sim->path);
     production_close(sim);
     line_close(sim);
-    free(sim->records);
-    free(sim->peers);
     free(sim);
     return failure;
 }

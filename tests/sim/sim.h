@@ -29,9 +29,9 @@ struct sim {
     struct path path;
     struct connection connections[MOST_CONNECTIONS];
     uint32_t connection_count;
-    struct record *records;
+    struct record records[MOST_RECORDS];
     uint32_t record_count;
-    struct peer *peers; /* one for each record */
+    struct peer peers[MOST_RECORDS]; /* one for each record */
     struct host target;
     uint64_t frozen_from; /* the target's applications stand still */
     uint64_t frozen_until;
