@@ -159,7 +159,9 @@ static void send_copies(struct player *player, uint32_t start)
         if (!chance(&player->random, player->scenario->copies))
             continue;
         player->now += 1000000ull * below(&player->random, 50);
-        uint32_t first = offset + below(&player->random, player->said - offset);
+        uint32_t first = offset;
+        if (chance(&player->random, 500))
+            first += below(&player->random, player->said - offset);
         uint32_t rest = player->said - first;
         client_sends(player, ACK, first, 1 + below(&player->random, rest < mss ? rest : mss));
     }

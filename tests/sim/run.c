@@ -110,12 +110,12 @@ static bool tick(struct sim *sim, uint64_t event_at)
     return any || before != sim->line.frames_out + sim->path.carried[WAY_DOWN];
 }
 
-/* Whether anything is still going on: frames under way, sessions, applications that read. */
+/* Whether anything is still going on: frames under way, sessions, a target that is not done. */
 static bool is_busy(const struct sim *sim)
 {
     bool busy = path_next(&sim->path) != NEVER || line_account(sim, ACCOUNT_sessions_live) || sim->line.busy;
     for (uint32_t i = 0; i < sim->record_count && !busy; i++)
-        busy = target_reads(&sim->peers[i]);
+        busy = target_is_busy(&sim->peers[i]);
     return busy;
 }
 
@@ -158,6 +158,9 @@ static void run(struct sim *sim)
     line_step(sim);
     production_open(sim);
     play(sim);
+    sim->now += SECOND / 10; /* its gauges are of the last housekeeping */
+    line_step(sim);
+    verdict_check_quiet(sim);
     dp_drain(sim->line.engine);
     line_step(sim);
     play(sim);

@@ -14,12 +14,13 @@
 
 void __sanitizer_set_death_callback(void (*callback)(void));
 
-enum { MOST_SETTINGS = 64, MOST_JOBS = 16, MOST_FAILURES = 10 };
+enum { MOST_SETTINGS = 64, MOST_JOBS = 16 };
 
 struct options {
     uint64_t first;
     uint64_t last;
     uint32_t jobs;
+    uint32_t failures; /* a job ends after so many */
     bool trace;
     bool shrink;
     bool show;
@@ -139,7 +140,7 @@ static struct tally run_share(const struct options *options, uint32_t job)
 {
     struct tally tally = {0};
     for (uint64_t seed = options->first + job; seed <= options->last; seed += options->jobs)
-        if (!run_seed(options, seed, &tally) && tally.failures == MOST_FAILURES)
+        if (!run_seed(options, seed, &tally) && tally.failures == options->failures)
             break;
     return tally;
 }
@@ -209,6 +210,8 @@ static bool take_options(struct options *options, int argc, char **argv)
             take_seeds(options, argv[i]);
         else if (strcmp(argv[i - 1], "--jobs") == 0)
             options->jobs = (uint32_t)strtoul(argv[i], NULL, 10);
+        else if (strcmp(argv[i - 1], "--failures") == 0)
+            options->failures = (uint32_t)strtoul(argv[i], NULL, 10);
         else if (strcmp(argv[i - 1], "--set") == 0 && options->setting_count < MOST_SETTINGS)
             options->settings[options->setting_count++] = argv[i];
         else
@@ -219,7 +222,7 @@ static bool take_options(struct options *options, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct options options = {.jobs = 1};
+    struct options options = {.jobs = 1, .failures = 10};
     if (!take_options(&options, argc, argv)) {
         fprintf(stderr, "sim --seeds A-B [--jobs N] | --seed N [--trace] [--shrink] [--show]; [--set "
                         "parameter=value]…\n");

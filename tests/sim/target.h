@@ -90,10 +90,12 @@ void target_on_frame(struct sim *sim, const uint8_t *frame, uint32_t size);
 uint64_t target_deadline(const struct peer *peer);
 void target_on_time(struct sim *sim, struct peer *peer);
 
-/* Its application has not read all that has come. */
-static inline bool target_reads(const struct peer *peer)
+/* It waits for an acknowledgement, or its application has not read all that has come. */
+static inline bool target_is_busy(const struct peer *peer)
 {
-    return peer->state != PEER_CLOSED && !peer->deaf && !peer->silent && peer->read_at != NEVER;
+    if (peer->state == PEER_CLOSED || peer->silent)
+        return false;
+    return peer->resend_at != NEVER || (peer->read_at != NEVER && !peer->deaf);
 }
 
 /* --- between the parts of the target

@@ -161,6 +161,17 @@ static void check_sessions(struct sim *sim)
         sim_fail(sim, "%llu sessions of %u connections", (unsigned long long)opened, shown);
 }
 
+/* Where the line's resets arrive, the target holds no connection any more. */
+static void check_target(struct sim *sim)
+{
+    bool arrives = !sim->scenario.up_loss && !sim->scenario.up_flip;
+    for (uint32_t i = 0; arrives && i < sim->record_count; i++) {
+        const struct peer *peer = &sim->peers[i];
+        if (peer->state != PEER_CLOSED && peer->state != PEER_TIME_WAIT && !peer->silent)
+            sim_fail(sim, "session %u: the target still holds its connection (state %u)", i, peer->state);
+    }
+}
+
 /* No storms: what the line has sent is in proportion to what there was to say. */
 static void check_frames(struct sim *sim)
 {
@@ -176,6 +187,13 @@ static void check_frames(struct sim *sim)
                  (unsigned long long)sim->line.frames_out, (unsigned long long)useful);
 }
 
+void verdict_check_quiet(struct sim *sim)
+{
+    if (!line_count(sim, "request_bytes_pending") && line_count(sim, "buffers_used"))
+        sim_fail(sim, "all bytes are delivered, and %llu buffers are in use",
+                 (unsigned long long)line_count(sim, "buffers_used"));
+}
+
 void verdict_check(struct sim *sim)
 {
     const struct scenario *scenario = &sim->scenario;
@@ -183,6 +201,7 @@ void verdict_check(struct sim *sim)
     if (line_count(sim, "sessions_live"))
         sim_fail(sim, "%llu sessions have not ended", (unsigned long long)line_count(sim, "sessions_live"));
     check_frames(sim);
+    check_target(sim);
     if (scenario->limit >= 64 && !scenario->stop_ms) {
         check_reasons(sim);
         if (!scenario->resync && scenario->misbehaviour == BEHAVES)

@@ -5,6 +5,9 @@
 
 struct sim;
 
+/* Nothing has happened for a while: what is delivered has been given back. */
+void verdict_check_quiet(struct sim *sim);
+
 /* All is over, but the line may still remember connections: reasons, deliveries, number of frames. */
 void verdict_check(struct sim *sim);
 
