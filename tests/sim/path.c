@@ -33,9 +33,10 @@ static struct trouble trouble_of(const struct scenario *s, enum way way)
     }
 }
 
-void path_open(struct path *path, const struct scenario *scenario)
+void path_open(struct path *path, const struct scenario *scenario, uint64_t now)
 {
     *path = (struct path){.scenario = scenario, .first_queue = (uint32_t)scenario->seed % 7};
+    path->mirror_from = now + scenario->mirror_from_ms * 1000000ull;
     for (uint32_t way = 0; way < WAYS; way++)
         path->random[way] = random_stream(scenario->seed, 10 + way);
 }
@@ -138,6 +139,8 @@ uint64_t path_send(struct path *path, enum way way, uint32_t about, uint64_t at,
     struct random *random = &path->random[way];
     struct trouble trouble = trouble_of(path->scenario, way);
     uint64_t first = 0;
+    if (way == WAY_MIRROR && at < path->mirror_from)
+        return 0;
     uint32_t copies = (chance(random, trouble.loss) ? 0 : 1) + chance(random, trouble.duplicate);
     for (; copies; copies--) {
         struct event *event = malloc(sizeof(*event) + size);

@@ -30,11 +30,12 @@ struct path {
     uint32_t count;
     uint32_t room;
     uint64_t serial;
+    uint64_t mirror_from;
     uint32_t first_queue; /* of connection or session 0: all frames of one arrive on the same queue */
     uint64_t carried[WAYS];
 };
 
-void path_open(struct path *path, const struct scenario *scenario);
+void path_open(struct path *path, const struct scenario *scenario, uint64_t now);
 void path_close(struct path *path);
 
 /* Sends a frame on its way; says what became of it, for traces. `not_before`: it arrives no earlier. Returns

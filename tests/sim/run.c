@@ -150,7 +150,7 @@ static void let_time_pass(struct sim *sim)
 
 static void run(struct sim *sim)
 {
-    path_open(&sim->path, &sim->scenario);
+    path_open(&sim->path, &sim->scenario, sim->now);
     sim->target = sim_host(sim, 19, 2, 8080);
     sim->frozen_from = sim->now + 100 * MILLI;
     sim->frozen_until = sim->frozen_from + sim->scenario.freeze_ms * MILLI;

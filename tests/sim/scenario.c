@@ -145,6 +145,23 @@ static void make_strict(struct scenario *s)
         s->turns = 6; /* each costs the settle time */
 }
 
+/* The line is started while connections are under way. */
+static void start_late(struct scenario *s, struct random *random)
+{
+    s->mirror_from_ms = any_size(random, 1000);
+    s->resync = 1;
+    s->rtt_us = ONE_OF(random, 20000, 100000);
+    s->mirror_reorder = s->copies = s->probes = s->overlap = 0;
+}
+
+static void lose_on_the_mirror(struct scenario *s, struct random *random)
+{
+    s->mirror_loss = rate(random, 100);
+    s->mirror_truncate = rate(random, 30);
+    s->mirror_flip = rate(random, 30);
+    s->resync = below(random, 2);
+}
+
 /* Where nothing is lost the target is never silent for long. A large request may take its time all the same.
  */
 static void shorten_response(struct scenario *s)
@@ -158,10 +175,10 @@ static void draw_troubles(struct scenario *s, enum kind kind, struct random *ran
 {
     switch (kind) {
     case KIND_LOSSY_MIRROR:
-        s->mirror_loss = rate(random, 100);
-        s->mirror_truncate = rate(random, 30);
-        s->mirror_flip = rate(random, 30);
-        s->resync = below(random, 2);
+        if (chance(random, 300))
+            start_late(s, random);
+        else
+            lose_on_the_mirror(s, random);
         break;
     case KIND_BAD_TARGET:
         s->misbehaviour = 1 + below(random, MISBEHAVIOURS - 1);
@@ -222,7 +239,7 @@ bool scenario_set(struct scenario *scenario, const char *setting)
 
 bool scenario_mirror_is_whole(const struct scenario *s)
 {
-    return !s->mirror_loss && !s->mirror_truncate && !s->mirror_flip;
+    return !s->mirror_loss && !s->mirror_truncate && !s->mirror_flip && !s->mirror_from_ms;
 }
 
 bool scenario_completes(const struct scenario *s)

@@ -70,6 +70,14 @@ static uint32_t by_target(const struct scenario *scenario)
     }
 }
 
+/* The same client port is used again: by a SYN; or, if the mirror has lost that, by segments that make no sense. */
+static uint32_t by_successor(const struct connection *successor, uint32_t reasons)
+{
+    if (successor->syn_shown)
+        return (reasons & ~(uint32_t)STOPPED) | SUPERSEDED;
+    return reasons | MIRROR_GAP | CLIENT_RESET;
+}
+
 static uint32_t possible(const struct sim *sim, const struct connection *connection)
 {
     const struct scenario *scenario = &sim->scenario;
@@ -86,8 +94,8 @@ static uint32_t possible(const struct sim *sim, const struct connection *connect
         reasons |= BACKLOG_EXCEEDED;
     if (scenario->chunks < 100000)
         reasons |= BUFFERS_FULL;
-    if (connection->successor != NO_CONNECTION && sim->connections[connection->successor].syn_shown)
-        reasons = (reasons & ~(uint32_t)STOPPED) | SUPERSEDED;
+    if (connection->successor != NO_CONNECTION)
+        reasons = by_successor(&sim->connections[connection->successor], reasons);
     return reasons;
 }
 
@@ -150,6 +158,41 @@ static void check_delivery(struct sim *sim, const struct record *record)
         sim_fail(sim, "session %u: the target has given up sending", record->index);
 }
 
+/* A connection that was under way when the mirror began is replayed from the next turn on, and wholly. */
+static void check_joined(struct sim *sim, const struct connection *connection)
+{
+    uint32_t turn = 0;
+    uint32_t sessions = 0;
+    while (turn < connection->turn_count && connection->turns[turn].offset <= connection->shown.at[0].start)
+        turn++;
+    bool last = turn == connection->turn_count;
+    if (EXCLUDE_JOINING_WITH_A_SEGMENT_THAT_CLOSES &&
+        connection->dialogue.ending == CLIENT_SENDS_AND_CLOSES && turn + 1 == connection->turn_count)
+        return;
+    for (uint32_t i = 0; i < sim->record_count; i++) {
+        const struct record *record = &sim->records[i];
+        if (record->connection != connection->index)
+            continue;
+        sessions++;
+        if (last || record->base != connection->turns[turn].offset)
+            sim_fail(sim, "session %u is joined at %u, which is not the next turn", i, record->base);
+        if (record->received != connection->total - record->base)
+            sim_fail(sim, "session %u: the target has got %u of %u bytes", i, record->received,
+                     connection->total - record->base);
+    }
+    if (sessions != (last ? 0 : sim->scenario.multiplier))
+        sim_fail(sim, "connection %u was joined by %u sessions", connection->index, sessions);
+}
+
+static void check_late_start(struct sim *sim)
+{
+    for (uint32_t i = 0; i < sim->connection_count; i++) {
+        const struct connection *connection = &sim->connections[i];
+        if (!connection->syn_shown && connection->shown.count && connection->successor == NO_CONNECTION)
+            check_joined(sim, connection);
+    }
+}
+
 /* Each connection whose SYN was shown has been replayed as often as it was wanted. */
 static void check_sessions(struct sim *sim)
 {
@@ -207,6 +250,8 @@ void verdict_check(struct sim *sim)
         if (!scenario->resync && scenario->misbehaviour == BEHAVES)
             check_sessions(sim);
     }
+    if (scenario->mirror_from_ms && scenario->resync)
+        check_late_start(sim);
     bool delivers =
         scenario_completes(scenario) || (!scenario_mirror_is_whole(scenario) && !scenario->resync);
     for (uint32_t i = 0; delivers && i < sim->record_count; i++)
