@@ -67,8 +67,8 @@ def test_redis_benchmark_with_pipelining(oracle_bed: Bed) -> None:
 
 OPEN_OVERLAP = pytest.mark.xfail(
     strict=False,
-    reason="open: where the target holds its first answers back until the rest of a batch has come, and"
-    " production did not, the rest waits for them (tests/sim/excluded.h: where turns overlap)",
+    reason="open, cause inferred: where the target holds its first answers back until the rest of a batch has"
+    " come, and production did not, the rest waits for them (tests/sim/excluded.h: where turns overlap)",
 )
 
 
