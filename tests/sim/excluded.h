@@ -21,8 +21,8 @@
  * byte is acknowledged the next turn leaves at once. */
 #define EXCLUDE_SILENCE_WHILE_A_REQUEST_IS_UNDER_WAY 1
 
-/* A connection that was under way when the mirror began is not joined at a turn that is a single segment with a
- * FIN. */
+/* A connection that was under way when the mirror began is not joined at a turn that is a single segment with
+ * a FIN. */
 #define EXCLUDE_JOINING_WITH_A_SEGMENT_THAT_CLOSES 1
 
 #endif

@@ -70,7 +70,8 @@ static uint32_t by_target(const struct scenario *scenario)
     }
 }
 
-/* The same client port is used again: by a SYN; or, if the mirror has lost that, by segments that make no sense. */
+/* The same client port is used again: by a SYN; or, if the mirror has lost that, by segments that make no
+ * sense. */
 static uint32_t by_successor(const struct connection *successor, uint32_t reasons)
 {
     if (successor->syn_shown)
