@@ -16,14 +16,16 @@ struct record *judge_find(struct sim *sim, const struct host *client)
     return NULL;
 }
 
-/* The connection that the line replays from this address: the last that it has seen of those that use it. */
+/* The connection that the line replays from this address: the last that it has seen of those that use it. An
+ * address of a pool may stand for any client; but then there is only one. */
 static struct connection *connection_of(struct sim *sim, const struct host *client)
 {
     struct connection *found = NULL;
     for (uint32_t i = 0; i < sim->connection_count; i++) {
         struct connection *connection = &sim->connections[i];
         bool seen = connection->syn_shown || connection->shown.count;
-        if (memcmp(connection->client.ip, client->ip, sizeof(client->ip)) == 0 && seen)
+        bool own = memcmp(connection->client.ip, client->ip, sizeof(client->ip)) == 0;
+        if (seen && (sim->scenario.pool ? !own : own))
             found = connection;
     }
     return found;

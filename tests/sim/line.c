@@ -47,6 +47,11 @@ static struct dp_config make_config(const struct sim *sim)
     transfer->target_port = sim->target.port;
     transfer->source_port = 80;
     transfer->multiplier = s->multiplier;
+    transfer->range_count = s->pool != 0;
+    config.ranges[0].count = s->pool;
+    config.range_count = transfer->range_count;
+    struct host first = sim_host(sim, 20, 254, 0); /* so that the pool crosses a byte's limit */
+    memcpy(config.ranges[0].first, first.ip, sizeof(first.ip));
     transfer->full_sessions_only = !s->resync;
     transfer->ack_mirrored = s->ack_mirrored;
     transfer->no_wait = s->no_wait;

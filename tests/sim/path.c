@@ -141,7 +141,8 @@ uint64_t path_send(struct path *path, enum way way, uint32_t about, uint64_t at,
     uint64_t first = 0;
     if (way == WAY_MIRROR && at < path->mirror_from)
         return 0;
-    uint32_t copies = (chance(random, trouble.loss) ? 0 : 1) + chance(random, trouble.duplicate);
+    uint32_t copies = chance(random, trouble.loss) ? 0 : 1;
+    copies += chance(random, trouble.duplicate);
     for (; copies; copies--) {
         struct event *event = malloc(sizeof(*event) + size);
         if (!event)

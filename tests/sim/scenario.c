@@ -76,6 +76,7 @@ static void draw_line(struct scenario *s, struct random *random)
     s->workers = between(random, 1, 2);
     s->spray = chance(random, 100);
     s->multiplier = ONE_OF(random, 1, 1, 1, 2, 3);
+    s->pool = s->connections == 1 ? ONE_OF(random, 0, 1, 3) : 0;
     s->test_mtu = ONE_OF(random, 576, 1280, 1500, 1500, 9000);
     s->ring = ONE_OF(random, 1, 3, 16, 256, 256);
     s->settle_ms = chance(random, 400) ? STRICT_SETTLE_MS : ONE_OF(random, 5, 5, 20);
