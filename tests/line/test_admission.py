@@ -15,16 +15,17 @@ SYN = 2
 MANY = Limits(8192, 32768, 64 << 20)
 
 
-def connect_clients(scene, count, first_port=20000):
-    """SYNs of so many clients; the SYNs that left, as (address, port).
+def connect_clients(scene, count, first_port=20000, *, one_client=False, step=1):
+    """SYNs of so many clients, or of one from ports that far apart; the SYNs that left, as (address, port).
 
     Addresses and ports are written into one frame, without scapy and without checksums: there are many.
     """
     syn = bytearray(scene.client.segment("S", seq=-1))
     found = []
     for i in range(count):
-        syn[26:30] = bytes((198, 18, i // 250, i % 250 + 3))
-        syn[34:36] = (first_port + i).to_bytes(2, "big")
+        host = 0 if one_client else i
+        syn[26:30] = bytes((198, 18, host // 250, host % 250 + 3))
+        syn[34:36] = (first_port + step * i).to_bytes(2, "big")
         scene.mirror(bytes(syn))
         for queue in range(scene.dataplane.config.workers):
             while data := scene.dataplane.collect(TEST, queue):
@@ -123,6 +124,14 @@ def test_sample_is_uniform_and_stable(make_scene, percent):
     again = make_scene(sample=(1 << 32) * percent // 100, limits=MANY)
     assert connect_clients(again, 4000) == first
     assert scene.count("drop_mirror_not_sampled") == 4000 - len(first)
+
+
+@pytest.mark.parametrize("step", [1, 2])
+@pytest.mark.parametrize("percent", [1, 10, 50])
+def test_sample_is_exact_over_the_ports_of_one_client(make_scene, percent, step):
+    scene = make_scene(sample=(1 << 32) * percent // 100, limits=MANY)
+    taken = connect_clients(scene, 10_000, one_client=True, step=step)
+    assert abs(len(taken) / 10_000 - percent / 100) < 0.001
 
 
 def test_ramp_lets_the_sample_grow(make_scene):
