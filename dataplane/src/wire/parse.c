@@ -144,14 +144,11 @@ static enum drop parse_options(const uint8_t *at, uint32_t size, struct tcp_opti
     return DROP_NONE;
 }
 
-/* The sum over the pseudo-header (RFC 9293 3.1) and the segment is zero when the checksum is right. The
- * 16-byte form of an IPv4 address adds 0xffff twice, which is zero in one's complement. */
+/* The sum over the pseudo-header and the segment is zero when the checksum is right. */
 static bool checksum_is_right(const struct view *segment, const struct packet *packet)
 {
-    uint8_t pseudo[4] = {0, packet->transport, (uint8_t)(segment->size >> 8), (uint8_t)segment->size};
-    uint64_t sum = checksum_add(0, (const uint8_t *)&packet->source.address, 16);
-    sum = checksum_add(sum, (const uint8_t *)&packet->destination.address, 16);
-    sum = checksum_add(sum, pseudo, sizeof(pseudo));
+    uint64_t sum = checksum_pseudo(0, &packet->source.address, &packet->destination.address,
+                                   packet->transport, segment->size);
     return checksum_fold(checksum_add(sum, segment->at, segment->size)) == 0;
 }
 

@@ -129,11 +129,8 @@ static uint32_t options_size(const struct segment *segment)
 static uint16_t transport_checksum(uint8_t *at, const struct segment *segment, uint32_t header_size)
 {
     uint64_t sum = write_payload(at + header_size, segment);
-    uint8_t pseudo[4] = {0, segment->transport};
-    store16(pseudo + 2, header_size + segment->size);
-    sum = checksum_add(sum, (const uint8_t *)&segment->source.address, 16);
-    sum = checksum_add(sum, (const uint8_t *)&segment->destination.address, 16);
-    sum = checksum_add(sum, pseudo, sizeof(pseudo));
+    sum = checksum_pseudo(sum, &segment->source.address, &segment->destination.address, segment->transport,
+                          header_size + segment->size);
     return checksum_fold(checksum_add(sum, at, header_size));
 }
 
