@@ -27,20 +27,6 @@ static struct timer **slot_of(struct wheel *wheel, uint64_t tick)
     return &wheel->slots[TIMER_LEVELS - 1][((wheel->tick >> shift) + TIMER_SLOTS - 1) % TIMER_SLOTS];
 }
 
-void timer_arm(struct wheel *wheel, struct timer *timer, uint64_t due)
-{
-    if (due == TIMER_NEVER)
-        return;
-    uint64_t tick = (due >> TICK_SHIFT) + 1;
-    if (timer->link) {
-        if (timer->tick <= tick)
-            return;
-        timer_cancel(wheel, timer);
-    }
-    timer->tick = tick < wheel->tick ? wheel->tick : tick;
-    link_timer(wheel, slot_of(wheel, timer->tick), timer);
-}
-
 void timer_cancel(struct wheel *wheel, struct timer *timer)
 {
     if (!timer->link)
@@ -50,6 +36,22 @@ void timer_cancel(struct wheel *wheel, struct timer *timer)
         timer->next->link = timer->link;
     timer->link = NULL;
     wheel->armed--;
+}
+
+void timer_arm(struct wheel *wheel, struct timer *timer, uint64_t due)
+{
+    if (due == TIMER_NEVER) {
+        timer_cancel(wheel, timer);
+        return;
+    }
+    uint64_t tick = (due >> TICK_SHIFT) + 1;
+    if (timer->link) {
+        if (timer->tick <= tick)
+            return;
+        timer_cancel(wheel, timer);
+    }
+    timer->tick = tick < wheel->tick ? wheel->tick : tick;
+    link_timer(wheel, slot_of(wheel, timer->tick), timer);
 }
 
 /* Takes a whole slot out and files each of its timers anew: one level down, or among the expired. */

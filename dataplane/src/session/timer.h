@@ -31,8 +31,8 @@ struct wheel {
     uint32_t armed;
 };
 
-/* Fires at due or up to a tick later. A timer that is armed for an earlier time stays so (its owner looks
- * at what is due when it fires, and arms it again); for a later time it is moved. */
+/* Fires at due or up to a tick later; TIMER_NEVER disarms it. A timer that is armed for an earlier time stays
+ * so (its owner looks at what is due when it fires, and arms it again); for a later time it is moved. */
 void timer_arm(struct wheel *wheel, struct timer *timer, uint64_t due);
 void timer_cancel(struct wheel *wheel, struct timer *timer);
 
