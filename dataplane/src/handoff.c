@@ -74,19 +74,19 @@ bool handoff_put(struct handoff *handoff, const struct handed *handed)
     return true;
 }
 
-bool handoff_take(const struct handoff *handoff, struct handed *handed)
+uint32_t handoff_take(const struct handoff *handoff, struct handed *handed, uint32_t most)
 {
-    if (handoff->head == __atomic_load_n(&handoff->tail, __ATOMIC_ACQUIRE))
-        return false;
-    struct slot *slot = slot_at(handoff, handoff->head);
-    handed->frame = (struct frame){slot->bytes, slot->size, 0};
-    handed->role = slot->role;
-    handed->verify_checksums = slot->verify_checksums;
-    handed->patience = (enum patience)slot->patience;
-    return true;
+    uint32_t count = __atomic_load_n(&handoff->tail, __ATOMIC_ACQUIRE) - handoff->head;
+    count = count < most ? count : most;
+    for (uint32_t i = 0; i < count; i++) {
+        struct slot *slot = slot_at(handoff, handoff->head + i);
+        handed[i] = (struct handed){
+            {slot->bytes, slot->size, 0}, slot->role, slot->verify_checksums, (enum patience)slot->patience};
+    }
+    return count;
 }
 
-void handoff_done(struct handoff *handoff)
+void handoff_done(struct handoff *handoff, uint32_t frames)
 {
-    __atomic_store_n(&handoff->head, handoff->head + 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&handoff->head, handoff->head + frames, __ATOMIC_RELEASE);
 }

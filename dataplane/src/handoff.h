@@ -30,8 +30,8 @@ bool handoff_is_full(const struct handoff *handoff);
 bool handoff_has_room(const struct handoff *handoff, uint32_t frames);
 bool handoff_put(struct handoff *handoff, const struct handed *handed);
 
-/* The consumer's side: the next frame, borrowed until handoff_done. */
-bool handoff_take(const struct handoff *handoff, struct handed *handed);
-void handoff_done(struct handoff *handoff);
+/* The consumer's side: up to most frames, borrowed; the first so many of them are given back. */
+uint32_t handoff_take(const struct handoff *handoff, struct handed *handed, uint32_t most);
+void handoff_done(struct handoff *handoff, uint32_t frames);
 
 #endif

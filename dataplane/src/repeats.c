@@ -6,7 +6,7 @@ static bool has_handed_frames(const struct worker *worker)
 {
     struct handed handed;
     for (uint32_t other = 0; other < worker->config->workers; other++)
-        if (worker->patient_from[other] && handoff_take(worker->patient_from[other], &handed))
+        if (worker->patient_from[other] && handoff_take(worker->patient_from[other], &handed, 1))
             return true;
     return false;
 }

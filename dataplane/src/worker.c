@@ -6,6 +6,7 @@
 
 #include "filter.h"
 #include "repeats.h"
+#include "session/ahead.h"
 #include "session/offline.h"
 #include "wire/parse.h"
 
@@ -25,15 +26,15 @@ uint64_t mac_pack(const uint8_t mac[6])
 
 /* --- in ------------------------------------------------------------------------------------------------- */
 
-/* Passes a frame on to its owner. */
-static enum drop hand_off(struct worker *worker, struct handoff *handoff, const struct handed *handed)
-{
-    if (!handoff_put(handoff, handed))
-        return DROP_handoff_full;
-    struct stats *stats = worker->stats;
-    stats_add(handed->role == DP_ROLE_MIRROR ? &stats->mirror_handed_off : &stats->test_handed_off, 1);
-    return DROP_NONE;
-}
+/* A frame of a burst, and what looking at it has told. */
+struct seen {
+    struct handed handed;
+    const struct dp_filter *filter; /* that it has to pass, or NULL */
+    enum drop drop;
+    struct packet packet;
+    struct handoff *way; /* to its owner; NULL: it is this worker's own */
+    struct glance glance;
+};
 
 /* The production or forged client of the packet: whose hash decides on the owner. */
 static const struct endpoint *client_of(const struct worker *worker, uint32_t role,
@@ -44,7 +45,6 @@ static const struct endpoint *client_of(const struct worker *worker, uint32_t ro
     return &packet->source;
 }
 
-/* The ring to the packet's owner; NULL: it is this worker's own. */
 static struct handoff *way_to_owner(const struct worker *worker, const struct handed *handed,
                                     const struct packet *packet)
 {
@@ -54,46 +54,87 @@ static struct handoff *way_to_owner(const struct worker *worker, const struct ha
     return handed->patience ? worker->patient_to[owner] : worker->to[owner];
 }
 
-static enum drop replay_packet(struct worker *worker, const struct handed *handed,
-                               const struct packet *packet, uint64_t now)
+/* Everything that can be known of the frames before the first of them does anything. */
+static void look_at(const struct worker *worker, struct seen *seen, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        __builtin_prefetch(seen[i].handed.frame.data);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct handed *handed = &seen[i].handed;
+        seen[i].glance = (struct glance){.table = NULL};
+        if (seen[i].filter && !filter_passes(seen[i].filter, &handed->frame))
+            seen[i].drop = DROP_filtered;
+        else
+            seen[i].drop = parse_frame(&handed->frame, handed->verify_checksums, &seen[i].packet);
+        if (seen[i].drop)
+            continue;
+        seen[i].way = way_to_owner(worker, handed, &seen[i].packet);
+        if (!seen[i].way)
+            seen[i].glance = ahead_slot(&worker->replay, handed->role, &seen[i].packet);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        ahead_object(&worker->replay, &seen[i].glance);
+    for (uint32_t i = 0; i < count; i++)
+        ahead_partner(&worker->replay, &seen[i].glance);
+}
+
+/* Passes a frame on to its owner. */
+static enum drop hand_off(struct worker *worker, const struct seen *seen)
+{
+    if (!handoff_put(seen->way, &seen->handed))
+        return DROP_handoff_full;
+    struct stats *stats = worker->stats;
+    stats_add(seen->handed.role == DP_ROLE_MIRROR ? &stats->mirror_handed_off : &stats->test_handed_off, 1);
+    return DROP_NONE;
+}
+
+static enum drop replay_packet(struct worker *worker, const struct seen *seen, uint64_t now)
 {
     struct stats *stats = worker->stats;
-    bool mirror = handed->role == DP_ROLE_MIRROR;
-    enum drop drop = mirror ? replay_on_mirror(&worker->replay, packet, now)
-                            : replay_on_answer(&worker->replay, packet, now);
+    bool mirror = seen->handed.role == DP_ROLE_MIRROR;
+    enum drop drop = mirror ? replay_on_mirror(&worker->replay, &seen->packet, now)
+                            : replay_on_answer(&worker->replay, &seen->packet, now);
     if (!drop)
         stats_add(mirror ? &stats->mirror_accepted : &stats->test_accepted, 1);
     return drop;
 }
 
-/* False: the frame had better wait; nothing has been done with it. */
-static bool on_frame(struct worker *worker, const struct handed *handed, uint64_t now)
+static bool should_wait(struct worker *worker, const struct seen *seen)
 {
-    struct packet packet;
-    enum drop drop = parse_frame(&handed->frame, handed->verify_checksums, &packet);
+    if (!seen->handed.patience)
+        return false;
+    return seen->way ? handoff_is_full(seen->way)
+                     : offline_should_wait(&worker->replay, &seen->packet, seen->handed.patience);
+}
+
+/* False: the frame had better wait; nothing has been done with it. */
+static bool on_frame(struct worker *worker, const struct seen *seen, uint64_t now)
+{
+    enum drop drop = seen->drop;
     if (!drop) {
-        struct handoff *handoff = way_to_owner(worker, handed, &packet);
-        if (handed->patience && (handoff ? handoff_is_full(handoff)
-                                         : offline_should_wait(&worker->replay, &packet, handed->patience)))
+        if (should_wait(worker, seen))
             return false;
-        drop = handoff ? hand_off(worker, handoff, handed) : replay_packet(worker, handed, &packet, now);
+        drop = seen->way ? hand_off(worker, seen) : replay_packet(worker, seen, now);
     }
     if (drop)
-        stats_add(&worker->stats->drop[handed->role][drop], 1);
+        stats_add(&worker->stats->drop[seen->handed.role][drop], 1);
     return true;
 }
 
-/* As on_frame, for a frame that has just been received. */
-static bool on_received(struct worker *worker, const struct inlet *inlet, const struct frame *frame,
-                        uint64_t now)
+/* Returns how many were dealt with; the others had better wait. What may have to wait is looked at alone, so
+ * that it is not looked at again and again with all that is behind it. */
+static uint32_t on_burst(struct worker *worker, struct seen *seen, uint32_t count, uint64_t now)
 {
-    const struct port *port = inlet->port;
-    if (port->role == DP_ROLE_MIRROR && !filter_passes(&worker->config->filter, frame)) {
-        stats_add(&worker->stats->drop[DP_ROLE_MIRROR][DROP_filtered], 1);
-        return true;
+    uint32_t looked = 0;
+    for (uint32_t taken = 0; taken < count; taken++) {
+        if (taken == looked) {
+            looked = seen[taken].handed.patience ? taken + 1 : count;
+            look_at(worker, &seen[taken], looked - taken);
+        }
+        if (!on_frame(worker, &seen[taken], now))
+            return taken;
     }
-    struct handed handed = {*frame, port->role, inlet->verify_checksums, port->patience};
-    return on_frame(worker, &handed, now);
+    return count;
 }
 
 static void count_received(struct stats *stats, const struct port *port, uint32_t frames, uint64_t bytes)
@@ -116,19 +157,21 @@ static bool may_hand_off(const struct worker *worker)
 static bool receive(struct worker *worker, const struct inlet *inlet, uint64_t now)
 {
     struct frame frames[PORT_BURST];
+    struct seen seen[PORT_BURST];
     struct port *port = inlet->port;
     if (port->patience && worker->draining)
         return false; /* what waits there stays there */
     if (!port->patience && !may_hand_off(worker))
         return true; /* look again at once */
     uint32_t count = port->ops->rx(port, now, frames, PORT_BURST);
-    uint64_t bytes = 0;
-    uint32_t taken = 0;
-    for (; taken < count; taken++) {
-        if (!on_received(worker, inlet, &frames[taken], now))
-            break;
-        bytes += frames[taken].size;
+    for (uint32_t i = 0; i < count; i++) {
+        seen[i].handed = (struct handed){frames[i], port->role, inlet->verify_checksums, port->patience};
+        seen[i].filter = port->role == DP_ROLE_MIRROR ? &worker->config->filter : NULL;
     }
+    uint32_t taken = on_burst(worker, seen, count, now);
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < taken; i++)
+        bytes += frames[i].size;
     if (count)
         port->ops->rx_done(port, frames, taken);
     stats_add(&worker->stats->capture_waits, taken < count);
@@ -139,14 +182,18 @@ static bool receive(struct worker *worker, const struct inlet *inlet, uint64_t n
 static bool take_over_from(struct worker *worker, struct handoff *handoff, uint64_t now)
 {
     struct stats *stats = worker->stats;
-    struct handed handed;
-    uint32_t taken = 0;
-    for (; handoff && taken < PORT_BURST && handoff_take(handoff, &handed); taken++) {
-        if (!on_frame(worker, &handed, now))
-            break;
-        stats_add(handed.role == DP_ROLE_MIRROR ? &stats->mirror_handed_in : &stats->test_handed_in, 1);
-        handoff_done(handoff);
+    struct handed handed[PORT_BURST];
+    struct seen seen[PORT_BURST];
+    uint32_t count = handoff ? handoff_take(handoff, handed, PORT_BURST) : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        seen[i].handed = handed[i];
+        seen[i].filter = NULL;
     }
+    uint32_t taken = on_burst(worker, seen, count, now);
+    for (uint32_t i = 0; i < taken; i++)
+        stats_add(handed[i].role == DP_ROLE_MIRROR ? &stats->mirror_handed_in : &stats->test_handed_in, 1);
+    if (taken)
+        handoff_done(handoff, taken);
     return taken;
 }
 

@@ -19,6 +19,7 @@ int table_open(struct table *table, const struct pool *pool)
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         return -ENOMEM;
+    madvise(memory, table_size(table), MADV_HUGEPAGE); /* advice: fewer misses of the TLB */
     table->slots = memory;
     return 0;
 }
@@ -45,6 +46,19 @@ void *table_find(const struct table *table, const struct flow *flow)
         if (flow_equal(object, flow))
             return object;
     }
+    return NULL;
+}
+
+const struct table_slot *table_slot(const struct table *table, uint32_t hash)
+{
+    return &table->slots[hash & table->mask];
+}
+
+const void *table_glance(const struct table *table, uint32_t hash)
+{
+    for (uint32_t at = hash & table->mask; table->slots[at].object; at = (at + 1) & table->mask)
+        if (table->slots[at].hash == hash)
+            return object_at(table, table->slots[at].object);
     return NULL;
 }
 

@@ -26,6 +26,11 @@ int table_open(struct table *table, const struct pool *pool);
 void table_close(struct table *table);
 
 void *table_find(const struct table *table, const struct flow *flow);
+
+/* Where the look-up of a hash begins, and the object that it probably leads to: its flow is not looked at. */
+const struct table_slot *table_slot(const struct table *table, uint32_t hash);
+const void *table_glance(const struct table *table, uint32_t hash);
+
 /* The object must not be in the table yet, nor another one with its flow. */
 void table_insert(struct table *table, const void *object);
 void table_remove(struct table *table, const void *object);
