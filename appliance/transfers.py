@@ -64,6 +64,7 @@ def _clients(value: object) -> object:
     return merged(ranges)
 
 
+Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Source = Annotated[Endpoint, _endpoint(parse_source), PlainSerializer(str)]
 Target = Annotated[Endpoint, _endpoint(parse_target), PlainSerializer(str)]
 Clients = Annotated[

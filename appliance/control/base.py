@@ -1,0 +1,54 @@
+"""Request, answer, failure: what every call of the control socket has in common."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Answer(BaseModel):
+    """What the engine says; a newer engine may say more."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+A = TypeVar("A", bound=Answer)
+
+
+class Request(BaseModel, Generic[A]):
+    """What is asked of the engine; ``call`` and ``answer`` are given by each kind."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    call: ClassVar[str]
+    answer: ClassVar[type[Answer]]
+
+
+# --- errors -----------------------------------------------------------------------------------------------
+
+
+class ErrorKind(StrEnum):
+    """Why a request was refused. Nothing has been changed then."""
+
+    INVALID = "invalid"  # the request cannot be used as it is
+    NOT_FOUND = "not_found"  # there is no such transfer, session …
+    CONFLICT = "conflict"  # another version, another transfer of that id, or not armed
+    UNAVAILABLE = "unavailable"  # the engine, the machine or the target cannot do it now
+
+
+class Problem(Answer):
+    """One reason, a sentence with cause and cure; ``field`` is a path like transfers[0].target."""
+
+    field: str = ""
+    value: Any = None
+    message: str
+
+
+class Failure(Answer):
+    """An error answer; ``message`` is a sentence, ``problems`` one for each field, if any."""
+
+    kind: ErrorKind
+    message: str
+    problems: tuple[Problem, ...] = ()
