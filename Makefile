@@ -2,7 +2,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup build test lint fmt fuzz e2e bench demo docs clean \
+.PHONY: help setup build test test-zerocopy lint fmt fuzz e2e bench demo docs clean \
         packages lint-python lint-types lint-format lint-tidy lint-size test-c
 
 PYTHON := .venv/bin/python
@@ -20,7 +20,7 @@ C_FLAGS := -std=gnu17 -Idataplane/include -Idataplane/src -Idataplane/pyxdp -Wno
 BUILD_FILES := $(C_ALL) $(shell find dataplane -name 'build.py')
 
 help: ## these lines
-	@sed -n 's/^\([a-z0-9]*\):[^#]*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: packages $(STAMPS)/installed ## Debian packages, Python environment, command xdpcopy (with sudo when packages are missing)
 
@@ -47,6 +47,9 @@ fuzz: packages ## fuzzers of the C code, SECONDS_EACH=30 each
 e2e: build ## the end-to-end tests alone (root)
 	@[ "$$(id -u)" = 0 ] || { echo "make e2e needs root: network namespaces and AF_XDP. Run sudo make e2e"; exit 1; }
 	@$(PYTHON) -m pytest -m e2e
+
+test-zerocopy: build ## the engine in a virtual machine with zero-copy on every queue (root); make test has it too
+	@XDPCOPY_ZEROCOPY=required $(PYTHON) -m pytest tests/zerocopy
 
 bench: build ## ns/frame and frames/s of the stages and of the line
 	@$(PYTHON) -m tests.bench

@@ -54,7 +54,10 @@ static const char *cause(int code, enum afxdp_mode mode)
     case EBUSY:
         return "another AF_XDP socket is bound to it; stop the program that holds it";
     case EINVAL:
-        return "the device has no such queue; ethtool -l shows how many there are";
+        return mode == AFXDP_ZEROCOPY
+                   ? "there is no such queue (see ethtool -l), or no zero-copy the way the device"
+                     " is set up (virtio needs iommu_platform=on); use mode copy or auto"
+                   : "the device has no such queue; ethtool -l shows how many there are";
     case ENETDOWN:
         return "the device is down; set it up with ip link set DEVICE up";
     case EOPNOTSUPP:
