@@ -203,7 +203,8 @@ class Config(Model):
     )
     test: TargetPort = Field(description="The test port: towards the targets.")
     transfers: Annotated[tuple[Transfer, ...], Field(min_length=1, max_length=MAX_TRANSFERS)] = Field(
-        description="What is replayed where. The first transfer whose source fits a connection counts."
+        description="What is replayed where. A connection belongs to the transfer that names its server's"
+        " address, else to the one that names its port alone."
     )
     workers: Annotated[int, Field(ge=1, le=MAX_WORKERS)] | Auto = Field(
         default="auto",
@@ -271,7 +272,7 @@ def _check_devices(devices: list[str]) -> None:
 
 
 def _check_transfers(transfers: tuple[Transfer, ...]) -> None:
-    """Each transfer must be reachable: the first whose source fits a connection counts."""
+    """No two transfers of one source."""
     seen: dict[tuple[object, ...], int] = {}
     for index, transfer in enumerate(transfers):
         source, family = transfer.source, transfer.target.address.version if transfer.target.address else 0

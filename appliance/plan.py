@@ -211,6 +211,7 @@ def _binding_transfer(config: Config, transfer: Transfer, target: Address, mac: 
         tls_replay=transfer.tls is Tls.REPLAY,
         mss=transfer.mss or 0,
         loopback_ip=transfer.loopback_clients,
+        sessions_per_second=transfer.sessions_per_second,
     )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MAX_MULTIPLIER = 1023  # as tcpcopy has it
 MAX_INSTANCES = 1024
 MAX_MSS = 65535
+MAX_U32 = (1 << 32) - 1
 MAX_RAMP_S = 1_000_000.0
 
 
@@ -149,6 +150,13 @@ class Transfer(Model):
         le=MAX_MSS,
         description="Most that a SYN announces as maximum segment size; left out: what the mirrored client"
         " announced and the test port carries (tcpcopy's -D).",
+    )
+
+    sessions_per_second: int = Field(
+        default=0,
+        ge=0,
+        le=MAX_U32,
+        description="New sessions of this transfer, all workers together; 0: no cap but that of limits.",
     )
 
     @property

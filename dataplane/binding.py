@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
 from itertools import accumulate
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from dataplane._dataplane import ffi, lib
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
 NO_CPU: int = lib.DP_NO_CPU
@@ -57,6 +58,15 @@ class Transport(IntEnum):
 
     TCP = lib.DP_TCP
     UDP = lib.DP_UDP
+
+
+class TransferState(IntEnum):
+    """What a transfer does."""
+
+    RUNNING = lib.DP_RUNNING
+    PAUSED = lib.DP_PAUSED
+    REMOVED = lib.DP_REMOVED
+    STOPPED = lib.DP_STOPPED
 
 
 class CounterKind(IntEnum):
@@ -118,6 +128,8 @@ class Transfer:
     tls_replay: bool = False
     mss: int = 0
     loopback_ip: IPv4Address | IPv6Address | None = None
+    sessions_per_second: int = 0
+    state: TransferState = TransferState.RUNNING
 
 
 @dataclass(frozen=True)
@@ -378,6 +390,20 @@ class Dataplane:
     def drain(self) -> None:
         """From the next turn on: sessions are reset, new connections refused."""
         lib.dp_drain(self._engine)
+
+    def change(self, transfers: Sequence[Transfer], sessions_per_second: int = 0) -> None:
+        """From its next turn on each worker has these transfers, by index, and this cap on new sessions.
+
+        Raises DataplaneError; EBUSY passes by itself. ``is_changed`` says when all workers have followed.
+        """
+        limits = replace(self.config.limits, sessions_per_second=sessions_per_second)
+        config = replace(self.config, transfers=tuple(transfers), limits=limits)
+        self._check(lib.dp_change(self._engine, _config(config)))
+        self.config = config
+
+    def is_changed(self) -> bool:
+        """Every worker has taken up the last change, and ended the sessions that it ends."""
+        return bool(lib.dp_change_taken(self._engine))
 
     def set_neighbour(self, transfer: int, mac: str) -> None:
         """The next hop of the transfer's target has a new link-layer address."""

@@ -62,9 +62,16 @@ struct dp_range {
     uint32_t count;
 };
 
+/* What a transfer does. What is not running resets its sessions, and admits no connection: paused under
+ * `paused`; removed as if there were no such transfer; stopped as paused, and not even a stray answer is
+ * answered with RST. A removed one keeps its place, so that the resets can leave and late answers are
+ * recognised. */
+enum dp_transfer_state { DP_RUNNING, DP_PAUSED, DP_REMOVED, DP_STOPPED };
+
 /* "Traffic to source is replayed to target." source_ip :: means any address (tcpcopy's -x without an
- * address). First match wins. Zero in an optional field means tcpcopy's default. */
+ * address), less than one that is named. Zero in an optional field means tcpcopy's default. */
 struct dp_transfer {
+    uint32_t state; /* enum dp_transfer_state */
     uint8_t source_ip[16];
     uint8_t target_ip[16];
     uint32_t transport; /* enum dp_transport */
@@ -81,10 +88,11 @@ struct dp_transfer {
     uint32_t full_sessions_only; /* connections whose SYN was not seen are ignored (-O) */
     uint32_t
         ack_mirrored; /* answers are acknowledged when, and with the window that, production's client did */
-    uint32_t tls_replay;     /* 0: connections that speak TLS end under tls_not_replayable */
-    uint32_t no_wait;        /* the next turn does not wait for the answer to the one before (-W) */
-    uint32_t mss;            /* most that a SYN announces (-D); 0: what the test port carries */
-    uint8_t loopback_ip[16]; /* stands for clients with a loopback address (-H); ::: they keep it */
+    uint32_t tls_replay;          /* 0: connections that speak TLS end under tls_not_replayable */
+    uint32_t no_wait;             /* the next turn does not wait for the answer to the one before (-W) */
+    uint32_t mss;                 /* most that a SYN announces (-D); 0: what the test port carries */
+    uint32_t sessions_per_second; /* new ones, all workers together; 0: no cap but that of dp_limits */
+    uint8_t loopback_ip[16];      /* stands for clients with a loopback address (-H); ::: they keep it */
 };
 
 struct dp_limits {
@@ -190,6 +198,16 @@ void dp_step(struct dp_engine *engine, uint64_t now);
 
 /* From the next turn on every worker resets its sessions and admits no new ones. */
 void dp_drain(struct dp_engine *engine);
+
+/* Live change: the transfers and ranges of the configuration, and its cap on new sessions, take the place of
+ * those before; all else in it does not count. A transfer is known by its index: it keeps its source, target
+ * and transport as long as it is not removed, and there are never fewer. Each worker takes the change up at
+ * its next turn and then resets, some at each turn, the sessions of what does not run; others are not
+ * touched. dp_change_taken: 1 when every worker has done that. -EBUSY while a worker has not done so with the
+ * change before, and for a new transfer in the place of a removed one while resets have not left: nothing has
+ * been changed then. */
+int dp_change(struct dp_engine *engine, const struct dp_config *config);
+int dp_change_taken(const struct dp_engine *engine);
 
 /* Live setting: the next hop of a transfer's target has moved. */
 int dp_set_neighbour(struct dp_engine *engine, uint32_t transfer, const uint8_t mac[6]);

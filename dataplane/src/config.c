@@ -75,13 +75,27 @@ static int check_capture(struct dp_config *config, char *error)
     return 0;
 }
 
+int config_check_transfers(const struct dp_config *config, char *error)
+{
+    if (config->transfer_count > DP_MAX_TRANSFERS || config->range_count > DP_MAX_RANGES)
+        return invalid(error, "more than %d transfers or %d ranges", DP_MAX_TRANSFERS, DP_MAX_RANGES);
+    for (uint32_t i = 0; i < config->transfer_count; i++) {
+        const struct dp_transfer *transfer = &config->transfers[i];
+        if (transfer->state > DP_STOPPED)
+            return invalid(error, "transfer %u: its state is %u", i, transfer->state);
+        if ((uint64_t)transfer->range_first + transfer->range_count > config->range_count)
+            return invalid(error, "transfer %u: its ranges are not there", i);
+    }
+    return 0;
+}
+
 int config_check(struct dp_config *config, char *error)
 {
     uint32_t tests = 0;
     if (config->workers < 1 || config->workers > DP_MAX_WORKERS)
         return invalid(error, "workers is %u; give 1 to %d", config->workers, DP_MAX_WORKERS);
-    if (config->port_count > DP_MAX_PORTS || config->transfer_count > DP_MAX_TRANSFERS)
-        return invalid(error, "more than %d ports or %d transfers", DP_MAX_PORTS, DP_MAX_TRANSFERS);
+    if (config->port_count > DP_MAX_PORTS)
+        return invalid(error, "more than %d ports", DP_MAX_PORTS);
     for (uint32_t i = 0; i < config->port_count; i++) {
         int code = check_port(config, &config->ports[i], error);
         if (code)
@@ -92,5 +106,6 @@ int config_check(struct dp_config *config, char *error)
         return invalid(error, "the filter's program is not valid; let dp_filter_compile make it");
     if (tests != 1)
         return invalid(error, "%u test ports; there must be exactly one", tests);
-    return check_capture(config, error);
+    int code = config_check_transfers(config, error);
+    return code ? code : check_capture(config, error);
 }

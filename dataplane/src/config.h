@@ -8,4 +8,7 @@
  * put in. */
 int config_check(struct dp_config *config, char *error);
 
+/* The same for its transfers and ranges alone. */
+int config_check_transfers(const struct dp_config *config, char *error);
+
 #endif

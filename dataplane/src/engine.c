@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "config.h"
-#include "worker.h"
+#include "engine.h"
 
 enum {
     HANDOFF_SLOTS = 2048,
@@ -20,26 +20,7 @@ enum {
     DRAIN_NANOSECONDS = 100000000,
 };
 
-struct engine_port {
-    struct port *queues[WORKER_QUEUES];
-};
-
-struct dp_engine {
-    struct dp_config config;
-    struct stats_segment *segment;
-    struct engine_port ports[DP_MAX_PORTS];
-    struct worker *workers;
-    pthread_t threads[DP_MAX_WORKERS];
-    uint32_t running; /* threads */
-    uint32_t orders;
-    uint32_t repeats_read; /* see repeats.h */
-    struct port *capture;
-    uint64_t next_hops[DP_MAX_TRANSFERS];
-    char error[DP_ERROR_SIZE];
-};
-
-__attribute__((format(printf, 3, 4))) static int fail(struct dp_engine *engine, int code, const char *format,
-                                                      ...)
+int engine_fail(struct dp_engine *engine, int code, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -54,7 +35,7 @@ static int open_port(struct dp_engine *engine, const struct dp_port *config, uin
     case DP_PORT_XSK:
         return port_open_xsk(config, queue, at, engine->error);
     case DP_PORT_CAPTURE:
-        return port_open_capture(&engine->config.capture, at, engine->error);
+        return port_open_capture(&engine->config->capture, at, engine->error);
     default:
         return port_open_mem(config, at, engine->error);
     }
@@ -62,14 +43,14 @@ static int open_port(struct dp_engine *engine, const struct dp_port *config, uin
 
 static int open_queue(struct dp_engine *engine, uint32_t port, uint32_t queue)
 {
-    const struct dp_port *config = &engine->config.ports[port];
+    const struct dp_port *config = &engine->config->ports[port];
     struct port **at = &engine->ports[port].queues[queue];
     int code = open_port(engine, config, queue, at);
     if (code)
         return code;
-    struct worker *worker = &engine->workers[queue % engine->config.workers];
+    struct worker *worker = &engine->workers[queue % engine->config->workers];
     if (worker->inlet_count == WORKER_QUEUES)
-        return fail(engine, -EINVAL, "more than %d queues for one worker", WORKER_QUEUES);
+        return engine_fail(engine, -EINVAL, "more than %d queues for one worker", WORKER_QUEUES);
     worker->inlets[worker->inlet_count++] = (struct inlet){*at, config->verify_checksums};
     if (config->kind == DP_PORT_CAPTURE)
         engine->capture = worker->capture = *at;
@@ -82,8 +63,8 @@ static int open_queue(struct dp_engine *engine, uint32_t port, uint32_t queue)
 
 static int open_ports(struct dp_engine *engine)
 {
-    for (uint32_t port = 0; port < engine->config.port_count; port++) {
-        for (uint32_t queue = 0; queue < engine->config.ports[port].queues; queue++) {
+    for (uint32_t port = 0; port < engine->config->port_count; port++) {
+        for (uint32_t queue = 0; queue < engine->config->ports[port].queues; queue++) {
             int code = open_queue(engine, port, queue);
             if (code)
                 return code;
@@ -105,8 +86,8 @@ static int open_handoff(struct dp_engine *engine, uint32_t slots, uint32_t frame
 {
     struct handoff *handoff = handoff_open(slots, frame_size);
     if (!handoff)
-        return fail(engine, -ENOMEM, "no memory for the hand-off rings of %u workers",
-                    engine->config.workers);
+        return engine_fail(engine, -ENOMEM, "no memory for the hand-off rings of %u workers",
+                           engine->config->workers);
     *to = *from = handoff;
     return 0;
 }
@@ -126,10 +107,10 @@ static int open_pair(struct dp_engine *engine, uint32_t from, uint32_t to, uint3
 
 static int open_handoffs(struct dp_engine *engine)
 {
-    uint32_t frame_size = largest_mtu(&engine->config) + 64; /* link headers */
+    uint32_t frame_size = largest_mtu(engine->config) + 64; /* link headers */
     int code = 0;
-    for (uint32_t from = 0; !code && from < engine->config.workers; from++)
-        for (uint32_t to = 0; !code && to < engine->config.workers; to++)
+    for (uint32_t from = 0; !code && from < engine->config->workers; from++)
+        for (uint32_t to = 0; !code && to < engine->config->workers; to++)
             if (from != to)
                 code = open_pair(engine, from, to, frame_size);
     return code;
@@ -137,39 +118,42 @@ static int open_handoffs(struct dp_engine *engine)
 
 static int open_workers(struct dp_engine *engine)
 {
-    for (uint32_t i = 0; i < engine->config.workers; i++) {
+    for (uint32_t i = 0; i < engine->config->workers; i++) {
         struct worker *worker = &engine->workers[i];
-        worker->config = &engine->config;
+        worker->config = engine->config;
         worker->next_hops = engine->next_hops;
         worker->stats = &engine->segment->stats[i];
         worker->orders = &engine->orders;
         worker->all = engine->workers;
         worker->repeats_read = engine->capture ? &engine->repeats_read : NULL;
         worker->index = i;
-        if (replay_open(&worker->replay, &engine->config, worker->stats, worker->outlet->mtu, i))
-            return fail(engine, -ENOMEM,
-                        "no memory for limits: connections %u, sessions %u, buffer_bytes %llu",
-                        engine->config.limits.connections, engine->config.limits.sessions,
-                        (unsigned long long)engine->config.limits.buffer_bytes);
+        if (!worker->outlet)
+            return engine_fail(engine, -EINVAL, "worker %u has no queue of the test port", i);
+        if (replay_open(&worker->replay, engine->config, worker->stats, worker->outlet->mtu, i))
+            return engine_fail(engine, -ENOMEM,
+                               "no memory for limits: connections %u, sessions %u, buffer_bytes %llu",
+                               engine->config->limits.connections, engine->config->limits.sessions,
+                               (unsigned long long)engine->config->limits.buffer_bytes);
     }
     return 0;
 }
 
 static int open_engine(struct dp_engine *engine)
 {
-    int code = config_check(&engine->config, engine->error);
+    int code = config_check(&engine->configs[0], engine->error);
     if (code)
         return code;
-    for (uint32_t i = 0; i < engine->config.transfer_count; i++)
-        engine->next_hops[i] = mac_pack(engine->config.transfers[i].target_mac);
-    engine->workers = aligned_alloc(64, sizeof(struct worker) * engine->config.workers);
+    engine->configs[1] = engine->configs[0];
+    for (uint32_t i = 0; i < engine->config->transfer_count; i++)
+        engine->next_hops[i] = mac_pack(engine->config->transfers[i].target_mac);
+    engine->workers = aligned_alloc(64, sizeof(struct worker) * engine->config->workers);
     if (!engine->workers)
-        return fail(engine, -ENOMEM, "no memory for %u workers", engine->config.workers);
-    memset(engine->workers, 0, sizeof(struct worker) * engine->config.workers);
-    code = stats_open(&engine->segment, engine->config.stats_path, engine->config.workers);
+        return engine_fail(engine, -ENOMEM, "no memory for %u workers", engine->config->workers);
+    memset(engine->workers, 0, sizeof(struct worker) * engine->config->workers);
+    code = stats_open(&engine->segment, engine->config->stats_path, engine->config->workers);
     if (code)
-        return fail(engine, code, "cannot make the stats segment %s: %s", engine->config.stats_path,
-                    strerror(-code));
+        return engine_fail(engine, code, "cannot make the stats segment %s: %s", engine->config->stats_path,
+                           strerror(-code));
     code = open_ports(engine);
     code = code ? code : open_workers(engine);
     return code ? code : open_handoffs(engine);
@@ -183,7 +167,8 @@ int dp_open(const struct dp_config *config, struct dp_engine **out, char *error,
         snprintf(error, error_size, "no memory for the engine");
         return -ENOMEM;
     }
-    engine->config = *config;
+    engine->configs[0] = *config;
+    engine->config = &engine->configs[0];
     int code = open_engine(engine);
     if (code) {
         snprintf(error, error_size, "%s", engine->error);
@@ -198,7 +183,7 @@ static int start_thread(struct dp_engine *engine, uint32_t index)
 {
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
-    uint32_t cpu = engine->config.cpus[index];
+    uint32_t cpu = engine->config->cpus[index];
     if (cpu != DP_NO_CPU) {
         cpu_set_t set;
         CPU_ZERO(&set);
@@ -208,7 +193,7 @@ static int start_thread(struct dp_engine *engine, uint32_t index)
     int code = pthread_create(&engine->threads[index], &attributes, worker_run, &engine->workers[index]);
     pthread_attr_destroy(&attributes);
     if (code)
-        return fail(engine, -code, "cannot start worker %u on CPU %u: %s", index, cpu, strerror(code));
+        return engine_fail(engine, -code, "cannot start worker %u on CPU %u: %s", index, cpu, strerror(code));
     char name[16];
     snprintf(name, sizeof(name), "worker-%u", index);
     pthread_setname_np(engine->threads[index], name);
@@ -217,14 +202,14 @@ static int start_thread(struct dp_engine *engine, uint32_t index)
 
 static void join_threads(struct dp_engine *engine)
 {
-    __atomic_fetch_or(&engine->orders, ORDER_STOP, __ATOMIC_RELEASE);
+    __atomic_fetch_or(&engine->orders.bits, ORDER_STOP, __ATOMIC_RELEASE);
     for (; engine->running; engine->running--)
         pthread_join(engine->threads[engine->running - 1], NULL);
 }
 
 int dp_start(struct dp_engine *engine)
 {
-    for (uint32_t i = 0; i < engine->config.workers; i++) {
+    for (uint32_t i = 0; i < engine->config->workers; i++) {
         int code = start_thread(engine, i);
         if (code) {
             join_threads(engine);
@@ -238,7 +223,7 @@ int dp_start(struct dp_engine *engine)
 /* Every session has been reset, and the resets have left. */
 static bool is_drained(const struct dp_engine *engine)
 {
-    for (uint32_t i = 0; i < engine->config.workers; i++)
+    for (uint32_t i = 0; i < engine->config->workers; i++)
         if (!__atomic_load_n(&engine->workers[i].drained, __ATOMIC_ACQUIRE))
             return false;
     return true;
@@ -262,9 +247,9 @@ int dp_stop(struct dp_engine *engine, uint64_t timeout)
 void dp_close(struct dp_engine *engine)
 {
     join_threads(engine);
-    for (uint32_t i = 0; engine->workers && i < engine->config.workers; i++) {
+    for (uint32_t i = 0; engine->workers && i < engine->config->workers; i++) {
         replay_close(&engine->workers[i].replay);
-        for (uint32_t other = 0; other < engine->config.workers; other++) {
+        for (uint32_t other = 0; other < engine->config->workers; other++) {
             handoff_close(engine->workers[i].to[other]);
             handoff_close(engine->workers[i].patient_to[other]);
         }
@@ -273,7 +258,7 @@ void dp_close(struct dp_engine *engine)
         for (uint32_t queue = 0; queue < WORKER_QUEUES; queue++)
             if (engine->ports[port].queues[queue])
                 engine->ports[port].queues[queue]->ops->close(engine->ports[port].queues[queue]);
-    stats_close(engine->segment, engine->config.stats_path);
+    stats_close(engine->segment, engine->config->stats_path);
     free(engine->workers);
     free(engine);
 }
@@ -285,21 +270,13 @@ const char *dp_error(const struct dp_engine *engine)
 
 void dp_step(struct dp_engine *engine, uint64_t now)
 {
-    for (uint32_t i = 0; i < engine->config.workers; i++)
+    for (uint32_t i = 0; i < engine->config->workers; i++)
         worker_turn(&engine->workers[i], now);
 }
 
 void dp_drain(struct dp_engine *engine)
 {
-    __atomic_fetch_or(&engine->orders, ORDER_DRAIN, __ATOMIC_RELEASE);
-}
-
-int dp_set_neighbour(struct dp_engine *engine, uint32_t transfer, const uint8_t mac[6])
-{
-    if (transfer >= engine->config.transfer_count)
-        return fail(engine, -EINVAL, "there is no transfer %u", transfer);
-    __atomic_store_n(&engine->next_hops[transfer], mac_pack(mac), __ATOMIC_RELAXED);
-    return 0;
+    __atomic_fetch_or(&engine->orders.bits, ORDER_DRAIN, __ATOMIC_RELEASE);
 }
 
 uint64_t dp_counter_value(const struct dp_engine *engine, uint32_t worker, uint32_t counter)
@@ -309,7 +286,7 @@ uint64_t dp_counter_value(const struct dp_engine *engine, uint32_t worker, uint3
 
 static struct port *port_at(const struct dp_engine *engine, uint32_t port, uint32_t queue)
 {
-    if (port >= engine->config.port_count || queue >= engine->config.ports[port].queues)
+    if (port >= engine->config->port_count || queue >= engine->config->ports[port].queues)
         return NULL;
     return engine->ports[port].queues[queue];
 }
@@ -346,11 +323,11 @@ int dp_capture_trouble(const struct dp_engine *engine, uint32_t file, char *trou
 int dp_capture_pause(struct dp_engine *engine, uint32_t paused)
 {
     if (!engine->capture)
-        return fail(engine, -EINVAL, "there is no capture to pause");
+        return engine_fail(engine, -EINVAL, "there is no capture to pause");
     if (paused)
-        __atomic_fetch_or(&engine->orders, ORDER_PAUSE, __ATOMIC_RELEASE);
+        __atomic_fetch_or(&engine->orders.bits, ORDER_PAUSE, __ATOMIC_RELEASE);
     else
-        __atomic_fetch_and(&engine->orders, ~(uint32_t)ORDER_PAUSE, __ATOMIC_RELEASE);
+        __atomic_fetch_and(&engine->orders.bits, ~(uint32_t)ORDER_PAUSE, __ATOMIC_RELEASE);
     port_capture_pause(engine->capture, paused);
     return 0;
 }
@@ -365,21 +342,21 @@ int dp_mem_send(struct dp_engine *engine, uint32_t port, uint32_t queue, const u
 {
     struct port *at = mem_at(engine, port, queue);
     return at ? port_mem_send(at, frame, size)
-              : fail(engine, -EINVAL, "port %u queue %u is no memory port", port, queue);
+              : engine_fail(engine, -EINVAL, "port %u queue %u is no memory port", port, queue);
 }
 
 int dp_mem_receive(struct dp_engine *engine, uint32_t port, uint32_t queue, uint8_t *frame, uint32_t size)
 {
     struct port *at = mem_at(engine, port, queue);
     return at ? port_mem_receive(at, frame, size)
-              : fail(engine, -EINVAL, "port %u queue %u is no memory port", port, queue);
+              : engine_fail(engine, -EINVAL, "port %u queue %u is no memory port", port, queue);
 }
 
 int dp_mem_limit(struct dp_engine *engine, uint32_t port, uint32_t queue, uint32_t frames)
 {
     struct port *at = mem_at(engine, port, queue);
     if (!at)
-        return fail(engine, -EINVAL, "port %u queue %u is no memory port", port, queue);
+        return engine_fail(engine, -EINVAL, "port %u queue %u is no memory port", port, queue);
     port_mem_limit(at, frames);
     return 0;
 }

@@ -217,6 +217,8 @@ static bool is_allowed(const struct worker *worker, const struct segment *segmen
         return false;
     const struct dp_transfer *transfer = &worker->config->transfers[segment->transfer];
     struct address target = address_from_bytes(transfer->target_ip);
+    if (transfer->state == DP_STOPPED && !(segment->flags & TCP_RST))
+        return false;
     return segment->destination.port == transfer->target_port &&
            address_equal(&segment->destination.address, &target);
 }
@@ -270,21 +272,9 @@ static void housekeeping(struct worker *worker, uint64_t now)
     }
 }
 
-static void follow_orders(struct worker *worker, uint64_t now)
-{
-    uint32_t orders = __atomic_load_n(worker->orders, __ATOMIC_ACQUIRE);
-    if (orders & ORDER_PAUSE)
-        worker->replay.paused_until = now;
-    if (worker->draining || !(orders & ORDER_DRAIN))
-        return;
-    worker->draining = true;
-    replay_drain(&worker->replay);
-}
-
 bool worker_turn(struct worker *worker, uint64_t now)
 {
-    bool busy = false;
-    follow_orders(worker, now);
+    bool busy = orders_follow(worker, now);
     replay_on_time(&worker->replay, now);
     for (uint32_t i = 0; i < worker->inlet_count; i++)
         busy |= receive(worker, &worker->inlets[i], now);
@@ -333,7 +323,7 @@ void *worker_run(void *argument)
 {
     struct worker *worker = argument;
     uint32_t idle = 0;
-    while (!(__atomic_load_n(worker->orders, __ATOMIC_ACQUIRE) & ORDER_STOP)) {
+    while (!(__atomic_load_n(&worker->orders->bits, __ATOMIC_ACQUIRE) & ORDER_STOP)) {
         uint64_t now = clock_now();
         if (worker_turn(worker, now))
             idle = 0;

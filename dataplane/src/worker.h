@@ -7,6 +7,7 @@
 #define XDPCOPY_WORKER_H
 
 #include "handoff.h"
+#include "orders.h"
 #include "port/port.h"
 #include "session/replay.h"
 
@@ -34,7 +35,9 @@ struct worker {
     struct handoff *patient_to[DP_MAX_WORKERS];
     struct handoff *patient_from[DP_MAX_WORKERS];
     uint64_t housekeeping_at;
-    uint32_t *orders;       /* what the control thread wants: enum worker_order bits */
+    const struct orders *orders;
+    uint32_t epoch; /* of the configuration in use */
+    struct followed followed;
     struct worker *all;     /* of the engine */
     struct port *capture;   /* the capture port, if this worker reads it */
     uint32_t *repeats_read; /* of the capture: written by the worker that reads it */
@@ -45,8 +48,6 @@ struct worker {
     bool draining;
     uint32_t drained; /* set by the worker: draining, and the last reset has left */
 } __attribute__((aligned(64)));
-
-enum worker_order { ORDER_DRAIN = 1, ORDER_STOP = 2, ORDER_PAUSE = 4 };
 
 /* What arrived, what is due, what may leave. True if there was anything to do. */
 bool worker_turn(struct worker *worker, uint64_t now);

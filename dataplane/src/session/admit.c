@@ -7,6 +7,17 @@ void admission_open(struct admission *admission, const struct dp_config *config)
     *admission = (struct admission){.config = config};
 }
 
+void admission_adopt(struct admission *admission, const struct dp_config *config)
+{
+    for (uint32_t i = 0; i < admission->config->transfer_count; i++) {
+        const struct dp_transfer *before = &admission->config->transfers[i];
+        const struct dp_transfer *after = &config->transfers[i];
+        if (before->state != DP_RUNNING || before->ramp != after->ramp)
+            admission->transfers[i].running = false;
+    }
+    admission->config = config;
+}
+
 /* Steps of the golden ratio: whatever run of ports a client uses, every second one or all, they fall evenly
  * over the range (Weyl), so that its share of the sample is exact and not a matter of luck. */
 static uint32_t sampling_hash(const struct endpoint *client)
@@ -15,42 +26,50 @@ static uint32_t sampling_hash(const struct endpoint *client)
     return (uint32_t)(hash >> 32) + client->port * 0x9e3779b9U;
 }
 
-static bool is_sampled(const struct admission *admission, const struct dp_transfer *transfer,
-                       const struct endpoint *client, uint64_t now)
+static bool is_sampled(const struct dp_transfer *transfer, const struct endpoint *client, uint64_t elapsed)
 {
     double threshold = transfer->sample ? (double)transfer->sample : 0x1p32;
-    uint64_t elapsed = now - admission->started;
     if (elapsed < transfer->ramp)
         threshold *= (double)elapsed / (double)transfer->ramp;
     return sampling_hash(client) < threshold;
 }
 
-static bool take_tokens(struct admission *admission, uint32_t sessions, uint64_t now)
+/* Whether so many sessions may start now. A connection that wants more than a second's worth may, when the
+ * bucket is full. */
+static bool has_tokens(struct bucket *bucket, double rate, uint32_t sessions, uint64_t now)
 {
-    double rate = (double)admission->config->limits.sessions_per_second / admission->config->workers;
-    admission->tokens += rate * (double)(now - admission->filled) / NANOSECONDS;
-    admission->filled = now;
-    if (admission->tokens > rate)
-        admission->tokens = rate;
-    if (admission->tokens < sessions && admission->tokens < rate)
-        return false;
-    admission->tokens -= sessions;
-    return true;
+    if (rate <= 0) {
+        bucket->open = false;
+        return true;
+    }
+    bucket->tokens =
+        bucket->open ? bucket->tokens + rate * (double)(now - bucket->filled) / NANOSECONDS : rate;
+    bucket->tokens = bucket->tokens > rate ? rate : bucket->tokens;
+    bucket->filled = now;
+    bucket->open = true;
+    return bucket->tokens >= sessions || bucket->tokens >= rate;
 }
 
 enum drop admit(struct admission *admission, const struct dp_transfer *transfer,
                 const struct endpoint *client, bool opens, uint64_t now)
 {
-    if (!admission->running) {
-        admission->running = true;
-        admission->started = now;
-        admission->filled = now;
-        admission->tokens = (double)admission->config->limits.sessions_per_second;
+    uint32_t index = (uint32_t)(transfer - admission->config->transfers);
+    struct bucket *own = &admission->transfers[index].bucket;
+    if (!admission->transfers[index].running) {
+        admission->transfers[index].running = true;
+        admission->transfers[index].started = now;
     }
-    if (!is_sampled(admission, transfer, client, now))
+    if (!is_sampled(transfer, client, now - admission->transfers[index].started))
         return DROP_not_sampled;
+    double workers = admission->config->workers;
     uint32_t sessions = transfer->multiplier ? transfer->multiplier : 1;
-    if (opens && admission->config->limits.sessions_per_second && !take_tokens(admission, sessions, now))
+    if (!opens)
+        return DROP_NONE;
+    if (!has_tokens(own, transfer->sessions_per_second / workers, sessions, now) ||
+        !has_tokens(&admission->bucket, admission->config->limits.sessions_per_second / workers, sessions,
+                    now))
         return DROP_rate_limited;
+    own->tokens -= sessions;
+    admission->bucket.tokens -= sessions;
     return DROP_NONE;
 }

@@ -87,6 +87,7 @@ void session_retire(struct replay *replay, struct session *session)
     table_remove(&replay->forged, session);
     timer_cancel(&replay->wheel, &session->timer);
     session->stream = NULL;
+    replay->ending++;
     ready_push(replay, session);
     if (!stream->session_count) {
         stream_clear(stream, &replay->context.chunks);
@@ -182,6 +183,8 @@ enum drop connection_refuse(struct replay *replay, const struct dp_transfer *tra
 {
     if (replay->draining)
         return DROP_draining;
+    if (transfer->state != DP_RUNNING)
+        return DROP_paused;
     if (!has_room(replay, multiplier_of(transfer)))
         return DROP_table_full;
     return admit(&replay->admission, transfer, client, opens, replay->context.now);

@@ -29,6 +29,12 @@ void pool_give(struct pool *pool, void *object);
 /* Gives the memory back to the system, if no object is taken and there is much of it. */
 void pool_release(struct pool *pool);
 
+/* The object of this index, which may be a free one. */
+static inline void *pool_at(const struct pool *pool, uint32_t index)
+{
+    return pool->base + pool->object_size * index;
+}
+
 static inline uint32_t pool_index(const struct pool *pool, const void *object)
 {
     return (uint32_t)((size_t)((const uint8_t *)object - pool->base) / pool->object_size);

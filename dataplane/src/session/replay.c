@@ -250,7 +250,8 @@ static enum drop on_stray(struct replay *replay, const struct flow *flow, const 
     if (!transfer)
         return DROP_no_transfer;
     uint16_t index = (uint16_t)(transfer - replay->config->transfers);
-    if ((packet->flags & (TCP_ACK | TCP_RST)) == TCP_ACK && replay->stray_count < REPLAY_STRAYS)
+    bool wants_reset = (packet->flags & (TCP_ACK | TCP_RST)) == TCP_ACK && transfer->state != DP_STOPPED;
+    if (wants_reset && replay->stray_count < REPLAY_STRAYS)
         replay->strays[replay->stray_count++] = (struct stray){*flow, packet->ack, index};
     return DROP_no_session;
 }
@@ -358,9 +359,10 @@ bool replay_next(struct replay *replay, struct segment *segment)
         if (session_next(replay->ready_head, &replay->context, segment))
             return true;
         struct session *session = ready_pop(replay);
-        if (session->end)
+        if (session->end) {
+            replay->ending--;
             pool_give(&replay->sessions, session);
-        else /* planning may have started a timer */
+        } else /* planning may have started a timer */
             timer_arm(&replay->wheel, &session->timer, session_deadline(session, &replay->context));
     }
     return false;

@@ -22,6 +22,12 @@ struct stray {
     uint16_t transfer;
 };
 
+/* How far the worker has got with the sessions of transfers that do not run (change.h). */
+struct change {
+    uint32_t next; /* of the pool of streams: those before have been looked at */
+    bool under_way;
+};
+
 struct replay {
     const struct dp_config *config;
     struct transfers transfers;
@@ -40,6 +46,8 @@ struct replay {
     struct stray strays[REPLAY_STRAYS];
     uint32_t phases[PHASE_COUNT]; /* connections by phase */
     uint64_t paused_until;        /* nothing was mirrored before, so nothing is missing since then */
+    uint32_t ending;              /* sessions that have ended and are on the ready list yet */
+    struct change change;
     bool draining;
     uint32_t
         empty_beats[3]; /* housekeepings that found the pool of chunks, sessions, streams empty, in a row */

@@ -27,6 +27,12 @@ void table_close(struct table *table);
 
 void *table_find(const struct table *table, const struct flow *flow);
 
+/* Whether the table holds this very object of its pool, which may be a free one. */
+static inline bool table_holds(const struct table *table, const void *object)
+{
+    return table_find(table, object) == object;
+}
+
 /* Where the look-up of a hash begins, and the object that it probably leads to: its flow is not looked at. */
 const struct table_slot *table_slot(const struct table *table, uint32_t hash);
 const void *table_glance(const struct table *table, uint32_t hash);

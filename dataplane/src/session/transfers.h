@@ -16,7 +16,8 @@ struct transfers {
 
 void transfers_open(struct transfers *transfers, const struct dp_config *config);
 
-/* The first transfer of this transport whose source, or whose target, is this endpoint; or NULL. */
+/* The transfer of this transport whose source is this endpoint, rather one that names its address than one
+ * that names the port alone; the first whose target it is; or NULL. */
 const struct dp_transfer *transfers_match_source(const struct transfers *transfers, uint32_t transport,
                                                  const struct endpoint *endpoint);
 const struct dp_transfer *transfers_match_target(const struct transfers *transfers, uint32_t transport,

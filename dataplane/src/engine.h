@@ -1,0 +1,35 @@
+/* engine.h: what is behind a struct dp_engine: the part of dataplane.h's functions that they share.
+ *
+ * Used by engine.c, which makes and ends it, and live.c, which changes it while it runs. Owns everything.
+ */
+#ifndef XDPCOPY_ENGINE_H
+#define XDPCOPY_ENGINE_H
+
+#include <pthread.h>
+
+#include "worker.h"
+
+struct engine_port {
+    struct port *queues[WORKER_QUEUES];
+};
+
+struct dp_engine {
+    struct dp_config configs[2];    /* they differ in what dp_change may change */
+    const struct dp_config *config; /* the one of them that is in use */
+    struct stats_segment *segment;
+    struct engine_port ports[DP_MAX_PORTS];
+    struct worker *workers;
+    pthread_t threads[DP_MAX_WORKERS];
+    uint32_t running; /* threads */
+    struct orders orders;
+    uint32_t repeats_read; /* see repeats.h */
+    struct port *capture;
+    uint64_t next_hops[DP_MAX_TRANSFERS];
+    char error[DP_ERROR_SIZE];
+};
+
+/* Leaves a sentence in the engine; returns the code. */
+__attribute__((format(printf, 3, 4))) int engine_fail(struct dp_engine *engine, int code, const char *format,
+                                                      ...);
+
+#endif

@@ -1,0 +1,83 @@
+/* live.c: what can be changed while the workers run. */
+#include <errno.h>
+
+#include "config.h"
+#include "engine.h"
+
+static bool all_have_taken(const struct dp_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->config->workers; i++)
+        if (__atomic_load_n(&engine->workers[i].followed.epoch, __ATOMIC_ACQUIRE) != engine->orders.epoch)
+            return false;
+    return true;
+}
+
+static bool all_are_clean(const struct dp_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->config->workers; i++)
+        if (__atomic_load_n(&engine->workers[i].followed.clean, __ATOMIC_ACQUIRE) != engine->orders.epoch)
+            return false;
+    return true;
+}
+
+static bool is_other(const struct dp_transfer *a, const struct dp_transfer *b)
+{
+    return memcmp(a->source_ip, b->source_ip, sizeof(a->source_ip)) != 0 ||
+           a->source_port != b->source_port ||
+           memcmp(a->target_ip, b->target_ip, sizeof(a->target_ip)) != 0 ||
+           a->target_port != b->target_port || a->transport != b->transport;
+}
+
+static int check_change(struct dp_engine *engine, const struct dp_config *config)
+{
+    uint32_t count = engine->config->transfer_count;
+    int code = config_check_transfers(config, engine->error);
+    if (code)
+        return code;
+    if (config->transfer_count < count)
+        return engine_fail(engine, -EINVAL, "%u transfers where there were %u; remove them in place",
+                           config->transfer_count, count);
+    if (!all_have_taken(engine))
+        return engine_fail(engine, -EBUSY, "a worker has not taken up the change before");
+    for (uint32_t i = 0; i < count; i++) {
+        const struct dp_transfer *before = &engine->config->transfers[i];
+        const struct dp_transfer *after = &config->transfers[i];
+        if (before->state != DP_REMOVED && is_other(before, after))
+            return engine_fail(engine, -EINVAL, "transfer %u has another source or target; remove it first",
+                               i);
+        if (before->state == DP_REMOVED && after->state != DP_REMOVED && !all_are_clean(engine))
+            return engine_fail(engine, -EBUSY, "the sessions of transfer %u are still being reset", i);
+    }
+    return 0;
+}
+
+int dp_change(struct dp_engine *engine, const struct dp_config *config)
+{
+    int code = check_change(engine, config);
+    if (code)
+        return code;
+    struct dp_config *next = &engine->configs[engine->config == &engine->configs[0]];
+    next->transfer_count = config->transfer_count;
+    memcpy(next->transfers, config->transfers, sizeof(next->transfers));
+    next->range_count = config->range_count;
+    memcpy(next->ranges, config->ranges, sizeof(next->ranges));
+    next->limits.sessions_per_second = config->limits.sessions_per_second;
+    for (uint32_t i = 0; i < next->transfer_count; i++)
+        __atomic_store_n(&engine->next_hops[i], mac_pack(next->transfers[i].target_mac), __ATOMIC_RELAXED);
+    engine->config = engine->orders.config = next;
+    __atomic_store_n(&engine->orders.epoch, engine->orders.epoch + 1, __ATOMIC_RELEASE);
+    return 0;
+}
+
+int dp_change_taken(const struct dp_engine *engine)
+{
+    return all_have_taken(engine);
+}
+
+int dp_set_neighbour(struct dp_engine *engine, uint32_t transfer, const uint8_t mac[6])
+{
+    if (transfer >= engine->config->transfer_count)
+        return engine_fail(engine, -EINVAL, "there is no transfer %u", transfer);
+    __atomic_store_n(&engine->next_hops[transfer], mac_pack(mac), __ATOMIC_RELAXED);
+    return 0;
+}

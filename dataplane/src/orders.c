@@ -1,0 +1,40 @@
+#include "orders.h"
+
+#include "session/change.h"
+#include "worker.h"
+
+static void drain(struct worker *worker)
+{
+    worker->draining = true;
+    replay_drain(&worker->replay);
+}
+
+/* One step of a change. Most often there is none. */
+static bool follow_change(struct worker *worker)
+{
+    uint32_t epoch = __atomic_load_n(&worker->orders->epoch, __ATOMIC_ACQUIRE);
+    struct followed *followed = &worker->followed;
+    if (followed->clean == epoch)
+        return false;
+    if (worker->epoch != epoch) {
+        worker->epoch = epoch;
+        worker->config = worker->orders->config;
+        change_adopt(&worker->replay, worker->config);
+    }
+    if (change_turn(&worker->replay))
+        return true;
+    __atomic_store_n(&followed->epoch, epoch, __ATOMIC_RELEASE);
+    if (!worker->replay.ending)
+        __atomic_store_n(&followed->clean, epoch, __ATOMIC_RELEASE);
+    return false;
+}
+
+bool orders_follow(struct worker *worker, uint64_t now)
+{
+    uint32_t bits = __atomic_load_n(&worker->orders->bits, __ATOMIC_ACQUIRE);
+    if (bits & ORDER_PAUSE)
+        worker->replay.paused_until = now;
+    if ((bits & ORDER_DRAIN) && !worker->draining)
+        drain(worker);
+    return follow_change(worker);
+}
