@@ -28,7 +28,7 @@ build: setup $(STAMPS)/extensions ## the C extensions, in place
 
 test: build ## everything: lint, C tests, fuzzers and simulator, Python tests (end to end only as root)
 	@$(MAKE) lint test-c
-	@$(MAKE) fuzz SECONDS_EACH=5
+	@$(MAKE) fuzz
 	@$(AS_OWNER) $(MAKE) -C tests/sim run
 	@[ "$$(id -u)" = 0 ] || echo "not root: the end-to-end tests are skipped; sudo make test runs them too"
 	@$(PYTHON) -m pytest
@@ -42,7 +42,7 @@ fmt: setup ## format the code
 	$(AS_OWNER) clang-format -i $(filter-out %.def,$(C_ALL))
 
 fuzz: packages ## fuzzers of the C code, SECONDS_EACH=30 each
-	@[ ! -e tests/fuzz/Makefile ] || $(AS_OWNER) $(MAKE) -C tests/fuzz run SECONDS_EACH=$(SECONDS_EACH)
+	@[ ! -e tests/fuzz/Makefile ] || $(AS_OWNER) $(MAKE) -C tests/fuzz -j2 run SECONDS_EACH=$(SECONDS_EACH)
 
 e2e: build ## the end-to-end tests alone (root)
 	@[ "$$(id -u)" = 0 ] || { echo "make e2e needs root: network namespaces and AF_XDP. Run sudo make e2e"; exit 1; }

@@ -4,19 +4,14 @@
  * near the interesting ones, and sizes. After the script the engine is drained; then the ledger must close,
  * and nothing may be left in any pool.
  */
-#include <stdlib.h>
 #include <string.h>
 
+#include "script.h"
 #include "wire/bytes.h"
 #include "wire/parse.h"
 #include "worker.h"
 
 enum { WORKERS = 2, CLIENTS = 4, MIRROR = 0, TEST = 1, MOST_EVENTS = 400, MOST_PAYLOAD = 4096 };
-
-struct script {
-    const uint8_t *at;
-    size_t rest;
-};
 
 /* What the fuzzer needs to know to name numbers that matter. */
 struct scene {
@@ -32,24 +27,10 @@ static uint8_t text[MOST_PAYLOAD];
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
-static uint32_t take(struct script *script)
-{
-    if (!script->rest)
-        return 0;
-    script->rest--;
-    return *script->at++;
-}
-
 static struct endpoint endpoint(uint8_t net, uint8_t host, uint16_t port)
 {
     uint8_t bytes[4] = {198, net, 0, host};
     return (struct endpoint){address_from_ipv4(bytes), port};
-}
-
-static void check(bool condition)
-{
-    if (!condition)
-        abort();
 }
 
 static struct dp_config make_config(void)
