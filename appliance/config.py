@@ -211,7 +211,9 @@ class Config(Model):
         description="Worker threads; auto: one for each queue of the test port, at most one a CPU.",
     )
     cpus: tuple[Annotated[int, Field(ge=0)], ...] | Literal["auto", "none"] = Field(
-        default="auto", description="CPU of each worker; auto: the last ones; none: workers are not pinned."
+        default="auto",
+        description="CPU of each worker; auto: the last ones, of the test port's NUMA node if it has one;"
+        " none: workers are not pinned. The control process keeps to the others, if there are any.",
     )
     filter: Annotated[str, AfterValidator(_filter)] = Field(
         default="",

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import structlog
 
-from appliance import ledger, nic, plan, stats
+from appliance import ledger, nic, placement, plan, stats
 from appliance.errors import NeighbourError
 from appliance.ledger import PortAccount
 from dataplane import binding, pyxdp, steering
 from dataplane.binding import PortRole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from contextlib import AbstractContextManager
     from types import TracebackType
 
@@ -58,6 +58,7 @@ class Machine:
 
     capabilities: Callable[[str], Capabilities] = pyxdp.capabilities
     cpus: Callable[[], Iterable[int]] = field(default=lambda: os.sched_getaffinity(0))
+    kept_to: Callable[[Collection[int]], AbstractContextManager[None]] = placement.kept_to
     forwards: Callable[[str], list[str]] = nic.forwards
     silent: Callable[[str], AbstractContextManager[None]] = nic.silent
     neighbours: Callable[[str], AbstractContextManager[Resolver]] = nic.Neighbours
@@ -159,6 +160,8 @@ class Engine:
         machine = self._machine
         undo.enter_context(stats.claim(self.config.stats))
         self.plan = self._make_plan()
+        if self.plan.cpus:
+            undo.enter_context(machine.kept_to(self.plan.control_cpus))
         self._neighbours = undo.enter_context(machine.neighbours(self.config.test.device))
         self.hops = self._neighbours.resolve(self.plan.targets)
         for mirror in self.config.mirror:

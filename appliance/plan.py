@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from appliance import placement
 from appliance.config import Mode, Unwanted
 from appliance.errors import ConfigError, DeviceError
 from appliance.forecast import forecast
@@ -69,6 +70,7 @@ class Plan:
     ports: tuple[PortPlan, ...]
     workers: int
     cpus: tuple[int, ...]
+    control_cpus: tuple[int, ...]
     warnings: tuple[str, ...]
 
     @property
@@ -91,9 +93,13 @@ def make(config: Config, facts: Mapping[str, Capabilities], available: Sequence[
         _port(PortRole.TEST, config.test, facts[config.test.device], targets),
     )
     workers = _workers(config, ports[-1], available)
+    near = ports[-1].facts.near_cpus
+    cpus = placement.workers(config, workers, available, near)
+    distant = [port.settings.device for port in ports if near and port.facts.near_cpus != near]
     warnings = [warning for port in ports for warning in _warnings(port)]
+    warnings += placement.warnings(config.test.device, cpus, near, distant)
     warnings += [each.warning for each in forecast(config) if each.warning]
-    return Plan(config, ports, workers, _cpus(config, workers, available), tuple(warnings))
+    return Plan(config, ports, workers, cpus, placement.control(cpus, available), tuple(warnings))
 
 
 def dataplane(
@@ -153,19 +159,6 @@ def _workers(config: Config, test: PortPlan, available: Sequence[int]) -> int:
             f" sends on a queue of its own, so give at most {test.queues}"
         )
     return config.workers
-
-
-def _cpus(config: Config, workers: int, available: Sequence[int]) -> tuple[int, ...]:
-    """The CPU of each worker; empty: not pinned."""
-    if isinstance(config.cpus, tuple):
-        for cpu in config.cpus:
-            if cpu not in available:
-                known = ", ".join(map(str, available))
-                raise ConfigError(f"cpus: CPU {cpu} is not there for this process; it may use {known}")
-        return config.cpus[:workers]
-    if config.cpus == "none" or workers > len(available):
-        return ()
-    return tuple(sorted(available)[-workers:])
 
 
 def _warnings(port: PortPlan) -> list[str]:

@@ -60,7 +60,8 @@ def report(engine: Engine) -> list[str]:
         lines.append(f"transfer {transfer.label}: next hop {hop.address} at {hop.mac}")
     lines += [f"transfer {each.transfer.label}: {each.sentence}" for each in forecast(engine.config)]
     cpus = ", ".join(map(str, engine.plan.cpus)) or "any"
-    lines.append(f"workers: {engine.plan.workers}, on CPUs: {cpus}")
+    control = ", ".join(map(str, engine.plan.control_cpus))
+    lines.append(f"workers: {engine.plan.workers}, on CPUs: {cpus}; control process on: {control}")
     return lines
 
 

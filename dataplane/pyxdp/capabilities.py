@@ -8,6 +8,7 @@ from dataplane.pyxdp import ethtool
 from dataplane.pyxdp._pyxdp import lib
 from dataplane.pyxdp.ethtool import Queues
 from dataplane.pyxdp.netdev import XdpFeature, XdpFeatures, xdp_features
+from dataplane.pyxdp.numa import near
 
 _ONE_QUEUE = Queues(0, 1, 1, 0, 1, 1)
 
@@ -28,7 +29,8 @@ class Capabilities:
     native: the driver runs XDP programs and can redirect to sockets. zero_copy: it hands frames to sockets
     without a copy. zero_copy_segments: buffers that one zero-copy frame may have (1: jumbo frames cost it).
     native_mtu: the largest MTU, in bytes, with which a native program can be attached. socket_mtu: the
-    largest MTU whose frames a Socket can take. notes: what stands in the way, a sentence each.
+    largest MTU whose frames a Socket can take. near_cpus: those of its NUMA node; none where it has no node,
+    or does not say. notes: what stands in the way, a sentence each.
     """
 
     device: str
@@ -44,6 +46,7 @@ class Capabilities:
     zero_copy_segments: int | None
     native_mtu: int | None
     socket_mtu: int
+    near_cpus: tuple[int, ...]
     notes: tuple[str, ...]
 
 
@@ -73,6 +76,7 @@ def capabilities(device: str) -> Capabilities:
         zero_copy_segments=known.zero_copy_segments if known else None,
         native_mtu=native_mtu,
         socket_mtu=_SOCKET_MTU,
+        near_cpus=near(device),
         notes=tuple(notes),
     )
 

@@ -27,6 +27,7 @@ def capabilities(device, **changes):
         "zero_copy_segments": None,
         "native_mtu": 3506,
         "socket_mtu": 3498,
+        "near_cpus": (),
         "notes": (),
     }
     return Capabilities(device=device, **{**known, **changes})
@@ -125,12 +126,14 @@ class FakeMachine:
         self.steerings: list[FakeSteering] = []
         self.redirected: dict[str, int] = {}
         self.counters = dict(NOTHING)
+        self.kept_to: list[Any] = []
         self.steps = 0
         self.told: Any = None
         self.write_segment = lambda: None
         self.machine = Machine(
             capabilities=lambda device: self.facts.get(device) or capabilities(device),
             cpus=lambda: {0, 1},
+            kept_to=self.keep_to,
             forwards=lambda _device: self.forwarding,
             silent=self.silent,
             neighbours=self.neighbours,
@@ -150,6 +153,11 @@ class FakeMachine:
             yield
         finally:
             self.did(f"restore {device}")
+
+    @contextmanager
+    def keep_to(self, cpus):
+        self.kept_to.append(cpus)
+        yield
 
     def neighbours(self, device):
         self.did(f"neighbours of {device}")

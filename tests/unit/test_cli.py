@@ -142,7 +142,7 @@ class TestRun:
                 "transfer 80-198.19.0.2:8080: the mirrored clients' own addresses; 64,512 ports: 64,512"
                 " connections of one client at once"
             ),
-            "workers: 1, on CPUs: 1",
+            "workers: 1, on CPUs: 1; control process on: 0",
             "ready",
             "stopped: 0 sessions (none); ledger closes: yes",
         ]

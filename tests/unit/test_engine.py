@@ -242,3 +242,10 @@ def test_the_stats_folder_is_made(config, tmp_path):
     with pytest.raises(MachineError, match="no engine writes"), Engine(moved, FakeMachine().machine):
         pytest.fail("the fake dataplane writes no segment")
     assert Path(path.parent).is_dir()
+
+
+def test_the_control_process_keeps_off_the_workers_cpus(config):
+    scene = FakeMachine()
+    with Engine(config, scene.machine) as engine:
+        assert engine.plan.cpus == (1,)
+        assert scene.kept_to == [(0,)]

@@ -49,6 +49,30 @@ def test_workers_follow_queues_and_cpus(queues, settings, workers, cpus):
 
 
 @pytest.mark.parametrize(
+    ("near", "cpus", "control", "warnings"),
+    [
+        ((), (2, 3), (0, 1), 0),
+        ((0, 1), (0, 1), (2, 3), 0),
+        ((1,), (1, 3), (0, 2), 1),
+    ],
+)
+def test_workers_are_near_the_test_port_and_the_control_process_elsewhere(near, cpus, control, warnings):
+    both = {"mirror": {"near_cpus": near}, "test": {"near_cpus": near, **combined(2)}}
+    made = plan.make(config(), facts(**both), CPUS)
+    assert (made.cpus, made.control_cpus) == (cpus, control)
+    assert len(made.warnings) == warnings
+
+
+def test_ports_on_two_nodes_are_warned_about():
+    made = plan.make(config(), facts({"near_cpus": (0, 1)}, {"near_cpus": (2, 3)}), CPUS)
+    assert made.warnings == ("m0 is on another NUMA node than t0; a slot of the same node is faster",)
+
+
+def test_the_control_process_stays_where_it_is_if_every_cpu_has_a_worker():
+    assert plan.make(config(), facts(test=combined(4)), CPUS).control_cpus == (0, 1, 2, 3)
+
+
+@pytest.mark.parametrize(
     ("settings", "machine", "error", "sentence"),
     [
         ({"workers": 2}, {}, ConfigError, "workers: 2 workers for 1 queues of t0"),

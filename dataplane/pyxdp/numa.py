@@ -1,0 +1,31 @@
+"""Where a network device sits: the CPUs of its NUMA node, as sysfs tells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+NET = Path("/sys/class/net")
+
+
+def near(device: str, devices: Path = NET) -> tuple[int, ...]:
+    """The CPUs of the NUMA node that a device hangs on; empty where the device has none, or does not say.
+
+    A device of a virtual machine (virtio) has its place one step up, at the PCI device that carries it.
+    """
+    home = (devices / device / "device").resolve()
+    for place in (home, home.parent):
+        try:
+            return cpu_list((place / "local_cpulist").read_text())
+        except OSError:
+            continue
+    return ()
+
+
+def cpu_list(text: str) -> tuple[int, ...]:
+    """The CPUs of the kernel's list format, as ``0-3,8``."""
+    cpus: list[int] = []
+    for part in text.strip().split(","):
+        first, _, last = part.partition("-")
+        if first:
+            cpus += range(int(first), int(last or first) + 1)
+    return tuple(cpus)
