@@ -240,7 +240,10 @@ static void absorb(struct stream *stream, struct pool *chunks)
 static enum drop keep_waiting(struct stream *stream, struct pool *chunks, struct span *span)
 {
     struct chunk **link = &stream->waiting;
+    struct chunk *last = stream->waiting_last;
     bool kept = false;
+    if (stream->waiting && !seq_after(last->offset + last->size, span->offset))
+        link = &last->next; /* behind all of them, as nearly always: a long list is not walked */
     while (span->size) {
         while (*link && !seq_after((*link)->offset + (*link)->size, span->offset))
             link = &(*link)->next;
@@ -261,6 +264,8 @@ static enum drop keep_waiting(struct stream *stream, struct pool *chunks, struct
         chunk_fill(chunk, &part);
         chunk->next = after;
         *link = chunk;
+        if (!after)
+            stream->waiting_last = chunk;
         stream->held += chunk->size;
         span->bytes += chunk->size;
         span->offset += chunk->size;

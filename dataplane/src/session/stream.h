@@ -40,6 +40,7 @@ struct stream {
     struct chunk *head; /* in order: the oldest that a session still holds */
     struct chunk *tail;
     struct chunk *waiting; /* out of order, sorted by offset */
+    struct chunk *waiting_last;
     struct timer timer;
     uint64_t heard;  /* when the last frame came */
     uint64_t gap_at; /* since when bytes are missing */
