@@ -27,6 +27,11 @@ uint32_t afxdp_receive(struct afxdp *s, struct afxdp_frame *frames, uint32_t mos
     return count;
 }
 
+uint32_t afxdp_waiting(struct afxdp *s)
+{
+    return xsk_cons_nb_avail(&s->rx, s->rx.size);
+}
+
 void afxdp_refill(struct afxdp *s, const struct afxdp_frame *frames, uint32_t count)
 {
     uint32_t at = 0;

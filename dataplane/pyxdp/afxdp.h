@@ -75,6 +75,9 @@ void afxdp_close(struct afxdp *socket);
 /* Borrows up to most frames that have arrived; returns how many. */
 uint32_t afxdp_receive(struct afxdp *socket, struct afxdp_frame *frames, uint32_t most);
 
+/* Frames that have arrived and were not received yet. */
+uint32_t afxdp_waiting(struct afxdp *socket);
+
 /* Gives borrowed frames back to be received into. Each frame once, in any order. */
 void afxdp_refill(struct afxdp *socket, const struct afxdp_frame *frames, uint32_t count);
 

@@ -74,9 +74,19 @@ bool handoff_put(struct handoff *handoff, const struct handed *handed)
     return true;
 }
 
+uint32_t handoff_waiting(const struct handoff *handoff)
+{
+    return __atomic_load_n(&handoff->tail, __ATOMIC_ACQUIRE) - handoff->head;
+}
+
+uint32_t handoff_slots(const struct handoff *handoff)
+{
+    return handoff->mask + 1;
+}
+
 uint32_t handoff_take(const struct handoff *handoff, struct handed *handed, uint32_t most)
 {
-    uint32_t count = __atomic_load_n(&handoff->tail, __ATOMIC_ACQUIRE) - handoff->head;
+    uint32_t count = handoff_waiting(handoff);
     count = count < most ? count : most;
     for (uint32_t i = 0; i < count; i++) {
         struct slot *slot = slot_at(handoff, handoff->head + i);

@@ -30,7 +30,11 @@ bool handoff_is_full(const struct handoff *handoff);
 bool handoff_has_room(const struct handoff *handoff, uint32_t frames);
 bool handoff_put(struct handoff *handoff, const struct handed *handed);
 
-/* The consumer's side: up to most frames, borrowed; the first so many of them are given back. */
+/* The consumer's side: how many frames wait in a ring for how many. */
+uint32_t handoff_waiting(const struct handoff *handoff);
+uint32_t handoff_slots(const struct handoff *handoff);
+
+/* Up to most frames, borrowed; the first so many of them are given back. */
 uint32_t handoff_take(const struct handoff *handoff, struct handed *handed, uint32_t most);
 void handoff_done(struct handoff *handoff, uint32_t frames);
 

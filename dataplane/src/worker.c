@@ -11,8 +11,10 @@
 #include "wire/parse.h"
 
 enum {
-    SPIN_TURNS = 64,      /* idle turns before the thread sleeps */
-    MOST_SLEEP_TICKS = 8, /* so that orders and housekeeping are not late */
+    MOST_DELAY = 5 * 1000 * 1000, /* without room to send: more is overload, not a burst */
+    MOST_SENT = 256,              /* frames in one turn */
+    SPIN_TURNS = 64,              /* idle turns before the thread sleeps */
+    MOST_SLEEP_TICKS = 8,         /* so that orders and housekeeping are not late */
     HOUSEKEEPING = 50 * 1000 * 1000,
     NANOSECONDS = 1000000000,
 };
@@ -197,12 +199,37 @@ static bool take_over_from(struct worker *worker, struct handoff *handoff, uint6
     return taken;
 }
 
-/* One burst of what each other worker has handed over. */
+/* Bursts to take from a ring in this turn. Where it is filling up, all that waits there: what is taken
+ * belongs to connections and is only late, but what finds no room is lost at random. */
+static uint32_t bursts_of(struct worker *worker, uint32_t waiting, uint32_t room)
+{
+    if (waiting <= room / 2)
+        return 1;
+    worker->pressed = true;
+    return waiting / PORT_BURST;
+}
+
+static bool receive_all(struct worker *worker, uint64_t now)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < worker->inlet_count; i++) {
+        const struct port *port = worker->inlets[i].port;
+        uint32_t bursts = port->room ? bursts_of(worker, port->ops->waiting(port), port->room) : 1;
+        while (bursts-- && receive(worker, &worker->inlets[i], now))
+            any = true;
+    }
+    return any;
+}
+
+/* What other workers have handed over. */
 static bool take_over(struct worker *worker, uint64_t now)
 {
     bool any = false;
     for (uint32_t other = 0; other < worker->config->workers; other++) {
-        any |= take_over_from(worker, worker->from[other], now);
+        struct handoff *from = worker->from[other];
+        uint32_t bursts = from ? bursts_of(worker, handoff_waiting(from), handoff_slots(from)) : 0;
+        while (bursts-- && take_over_from(worker, from, now))
+            any = true;
         any |= take_over_from(worker, worker->patient_from[other], now);
     }
     return any;
@@ -235,27 +262,34 @@ static void send_segment(struct worker *worker, const struct segment *segment, s
     stats_add(&worker->stats->sent_bytes, frame->size);
 }
 
-/* As much as there is room for. A full ring delays; it loses nothing and blocks nothing. */
-static bool send_ready(struct worker *worker)
+/* As much as there is room for. A full ring delays; it loses nothing and blocks nothing. No more at a time
+ * than leaves room in the other rings for what arrives meanwhile. */
+static bool send_ready(struct worker *worker, uint64_t now)
 {
     struct port *outlet = worker->outlet;
     struct segment segment;
     struct frame frame;
-    bool any = false;
-    while (replay_next(&worker->replay, &segment)) {
+    uint32_t sent = 0;
+    bool room = true;
+    while (sent < MOST_SENT && replay_next(&worker->replay, &segment)) {
         if (!is_allowed(worker, &segment)) {
             stats_add(&worker->stats->refused_destination, 1);
             replay_sent(&worker->replay, &segment);
             continue;
         }
-        if (!outlet->ops->tx_alloc(outlet, &frame))
+        if (!outlet->ops->tx_alloc(outlet, &frame)) {
+            room = false;
             break;
+        }
         send_segment(worker, &segment, &frame);
         replay_sent(&worker->replay, &segment);
-        any = true;
+        sent++;
     }
     outlet->ops->flush(outlet);
-    return any;
+    if (room)
+        worker->had_room = now;
+    worker->pressed |= now - worker->had_room > MOST_DELAY;
+    return sent;
 }
 
 /* --- the turn ------------------------------------------------------------------------------------------- */
@@ -272,14 +306,25 @@ static void housekeeping(struct worker *worker, uint64_t now)
     }
 }
 
+/* Overload: what has been let in is served, and less is let in. Nothing is refused that can wait. */
+static void adapt(struct worker *worker, uint64_t now)
+{
+    bool pressed = worker->pressed || pool_is_short(&worker->replay.context.chunks);
+    worker->pressed = false;
+    if (worker->repeats_read)
+        return;
+    stats_add(&worker->stats->turns_pressed, pressed);
+    admission_adapt(&worker->replay.admission, pressed, now);
+}
+
 bool worker_turn(struct worker *worker, uint64_t now)
 {
     bool busy = orders_follow(worker, now);
     replay_on_time(&worker->replay, now);
-    for (uint32_t i = 0; i < worker->inlet_count; i++)
-        busy |= receive(worker, &worker->inlets[i], now);
+    busy |= receive_all(worker, now);
     busy |= take_over(worker, now);
-    busy |= send_ready(worker);
+    busy |= send_ready(worker, now);
+    adapt(worker, now);
     if (worker->repeats_read)
         repeats_turn(worker, now);
     if (worker->draining && replay_is_quiet(&worker->replay))

@@ -27,7 +27,6 @@ struct worker {
     struct inlet inlets[WORKER_QUEUES];
     uint32_t inlet_count;
     struct port *outlet; /* its queue of the test port */
-    uint8_t mac[6];      /* of the test port */
     uint32_t index;
     struct handoff *to[DP_MAX_WORKERS]; /* NULL for itself */
     struct handoff *from[DP_MAX_WORKERS];
@@ -35,6 +34,7 @@ struct worker {
     struct handoff *patient_to[DP_MAX_WORKERS];
     struct handoff *patient_from[DP_MAX_WORKERS];
     uint64_t housekeeping_at;
+    uint64_t had_room; /* when all that was ready could be sent */
     const struct orders *orders;
     uint32_t epoch; /* of the configuration in use */
     struct followed followed;
@@ -43,8 +43,10 @@ struct worker {
     uint32_t *repeats_read; /* of the capture: written by the worker that reads it */
     uint32_t repeats_cut;
     uint32_t repeats_over; /* written by this worker, read by the one that reads */
+    uint8_t mac[6];        /* of the test port */
     bool repeat_read;
     bool capture_finished;
+    bool pressed; /* in this turn: a ring was about to overflow, or has been full for long */
     bool draining;
     uint32_t drained; /* set by the worker: draining, and the last reset has left */
 } __attribute__((aligned(64)));

@@ -56,6 +56,12 @@ static void mem_rx_done(struct port *base, const struct frame *frames, uint32_t 
     mem(base)->rx.head += count;
 }
 
+static uint32_t mem_waiting(const struct port *base)
+{
+    const struct mem_port *port = mem(base);
+    return port->rx.tail - port->rx.head;
+}
+
 static bool mem_tx_alloc(struct port *base, struct frame *frame)
 {
     struct mem_port *port = mem(base);
@@ -107,6 +113,7 @@ static void mem_close(struct port *base)
 static const struct port_ops MEM_OPS = {
     .rx = mem_rx,
     .rx_done = mem_rx_done,
+    .waiting = mem_waiting,
     .tx_alloc = mem_tx_alloc,
     .tx_push = mem_tx_push,
     .flush = mem_flush,
@@ -130,7 +137,11 @@ int port_open_mem(const struct dp_port *config, struct port **out, char *error)
     struct mem_port *port = calloc(1, sizeof(*port));
     if (!port)
         return -ENOMEM;
-    port->port = (struct port){&MEM_OPS, config->role, DP_MODE_MEMORY, config->mtu, PATIENCE_NONE};
+    port->port = (struct port){.ops = &MEM_OPS,
+                               .role = config->role,
+                               .mode = DP_MODE_MEMORY,
+                               .mtu = config->mtu,
+                               .room = config->ring_size};
     port->slot_size = (config->mtu + 128 + 63) & ~63u;
     port->tx_limit = config->ring_size;
     if (ring_open(port, &port->rx, config->ring_size) || ring_open(port, &port->tx, config->ring_size)) {

@@ -22,12 +22,15 @@ struct port {
     enum dp_port_role role;
     enum dp_port_mode mode; /* the mode obtained */
     uint32_t mtu;
+    uint32_t room;          /* frames that it holds until they are received; 0: it never has to drop */
     enum patience patience; /* of its frames */
 };
 
 struct port_ops {
     /* Borrows up to most (<= PORT_BURST) frames that have arrived, or are due, by now; returns how many. */
     uint32_t (*rx)(struct port *port, uint64_t now, struct frame *frames, uint32_t most);
+    /* Frames that have arrived; the port drops what comes when there are `room`. */
+    uint32_t (*waiting)(const struct port *port);
     /* Gives back the first frames of the last rx. All of them; of a port whose frames can wait, those that
      * were dealt with: the others are borrowed again. */
     void (*rx_done)(struct port *port, const struct frame *frames, uint32_t count);

@@ -37,6 +37,11 @@ static uint32_t xsk_rx(struct port *port, uint64_t now, struct frame *frames, ui
     return count;
 }
 
+static uint32_t xsk_waiting(const struct port *port)
+{
+    return afxdp_waiting(xsk_port_const(port)->socket);
+}
+
 static void xsk_rx_done(struct port *port, const struct frame *frames, uint32_t count)
 {
     struct xsk_port *x = xsk_port(port);
@@ -97,6 +102,7 @@ static void xsk_close(struct port *port)
 static const struct port_ops xsk_ops = {
     .rx = xsk_rx,
     .rx_done = xsk_rx_done,
+    .waiting = xsk_waiting,
     .tx_alloc = xsk_tx_alloc,
     .tx_push = xsk_tx_push,
     .flush = xsk_flush,
@@ -156,6 +162,7 @@ int port_open_xsk(const struct dp_port *config, uint32_t queue, struct port **po
         .ops = &xsk_ops,
         .role = config->role,
         .mode = afxdp_mode_of(x->socket) == AFXDP_ZEROCOPY ? DP_MODE_ZEROCOPY : DP_MODE_COPY,
+        .room = config->ring_size,
         .mtu = config->mtu && config->mtu < mtu ? config->mtu : mtu,
     };
     *port = &x->port;

@@ -1,10 +1,30 @@
 #include "admit.h"
 
 static const double NANOSECONDS = 1e9;
+static const double SINKING = 31.0 / 32; /* of the share, each interval */
+static const double RISING = 1.0 / 160;
+
+enum { INTERVAL = 5 * 1000 * 1000 };
 
 void admission_open(struct admission *admission, const struct dp_config *config)
 {
-    *admission = (struct admission){.config = config};
+    *admission = (struct admission){.config = config, .share = 1};
+}
+
+void admission_adapt(struct admission *admission, bool pressed, uint64_t now)
+{
+    admission->pressed |= pressed;
+    uint64_t elapsed = now - admission->adapted_at;
+    if (elapsed < INTERVAL)
+        return;
+    if (admission->pressed)
+        admission->share *= SINKING;
+    else
+        admission->share += RISING * (double)elapsed / INTERVAL;
+    if (admission->share > 1)
+        admission->share = 1;
+    admission->adapted_at = now;
+    admission->pressed = false;
 }
 
 void admission_adopt(struct admission *admission, const struct dp_config *config)
@@ -26,12 +46,13 @@ static uint32_t sampling_hash(const struct endpoint *client)
     return (uint32_t)(hash >> 32) + client->port * 0x9e3779b9U;
 }
 
-static bool is_sampled(const struct dp_transfer *transfer, const struct endpoint *client, uint64_t elapsed)
+/* Clients whose hash is below this are in the sample. */
+static double sample_of(const struct dp_transfer *transfer, uint64_t elapsed)
 {
     double threshold = transfer->sample ? (double)transfer->sample : 0x1p32;
     if (elapsed < transfer->ramp)
         threshold *= (double)elapsed / (double)transfer->ramp;
-    return sampling_hash(client) < threshold;
+    return threshold;
 }
 
 /* Whether so many sessions may start now. A connection that wants more than a second's worth may, when the
@@ -59,8 +80,12 @@ enum drop admit(struct admission *admission, const struct dp_transfer *transfer,
         admission->transfers[index].running = true;
         admission->transfers[index].started = now;
     }
-    if (!is_sampled(transfer, client, now - admission->transfers[index].started))
+    double sample = sample_of(transfer, now - admission->transfers[index].started);
+    uint32_t hash = sampling_hash(client);
+    if (hash >= sample)
         return DROP_not_sampled;
+    if (hash >= sample * admission->share)
+        return DROP_overloaded;
     double workers = admission->config->workers;
     uint32_t sessions = transfer->multiplier ? transfer->multiplier : 1;
     if (!opens)

@@ -4,6 +4,11 @@
  * same for every transfer, worker and run, and independent of the owner's hash. The gradual start (-g) lets
  * the threshold grow. Caps on new sessions, of a transfer and of all, are buckets that hold at most one
  * second's worth.
+ *
+ * Overload. A worker that has more to do than it can lets the threshold sink, and rise again when it has not:
+ * who is refused is decided by the same hash, so it is whole connections, and the same ones for as long as it
+ * lasts. Sessions that are under way are not touched. Down by a 32nd of itself, up by a 160th of the whole,
+ * each 5 ms: slowly enough that what was let in shows its effect, and back from nothing within 0.8 s.
  */
 #ifndef XDPCOPY_ADMIT_H
 #define XDPCOPY_ADMIT_H
@@ -26,12 +31,18 @@ struct admission {
         struct bucket bucket;
     } transfers[DP_MAX_TRANSFERS];
     struct bucket bucket; /* of all transfers */
+    double share;         /* of what would be let in that is; 1 but for overload */
+    uint64_t adapted_at;  /* when the share was last looked at */
+    bool pressed;         /* at some time since then */
 };
 
 void admission_open(struct admission *admission, const struct dp_config *config);
 
 /* A live change: ramps that are new, and those of transfers that run again, begin anew. */
 void admission_adopt(struct admission *admission, const struct dp_config *config);
+
+/* Once a turn of the worker: whether it has more to do than it can. */
+void admission_adapt(struct admission *admission, bool pressed, uint64_t now);
 
 /* DROP_NONE, or why the connection is not replayed. `opens`: it would start now, so the cap counts. */
 enum drop admit(struct admission *admission, const struct dp_transfer *transfer,

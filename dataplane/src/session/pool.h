@@ -6,6 +6,7 @@
 #ifndef XDPCOPY_POOL_H
 #define XDPCOPY_POOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,12 @@ void pool_close(struct pool *pool);
 /* An object with undefined contents, or NULL when all are taken. */
 void *pool_take(struct pool *pool);
 void pool_give(struct pool *pool, void *object);
+
+/* Whether most of the objects are taken. */
+static inline bool pool_is_short(const struct pool *pool)
+{
+    return pool->live > pool->capacity / 4 * 3;
+}
 
 /* Gives the memory back to the system, if no object is taken and there is much of it. */
 void pool_release(struct pool *pool);
