@@ -3,7 +3,9 @@
  * generator.c runs this program on copies of one frame, which the kernel then really sends (live frames).
  * Frame number n follows from n alone: first a SYN of each connection, then the acknowledgement that ends its
  * handshake, then round after round a request of each and, a group later, the acknowledgement of its answer.
- * Production's answers are not mirrored, but acknowledged.
+ * Production's answers are not mirrored, but acknowledged. Or, where connections make visits, each of them
+ * says SYN, its requests and acknowledgements, and FIN, and is followed by a new one; at any time some are at
+ * every stage.
  *
  * The frame that comes in is Ethernet, IPv4, TCP without options, and a request. Copies are used again and
  * again, so everything that differs from one frame to the next is written each time.
@@ -23,6 +25,7 @@
 #define FIRST_CLIENT 0xc6124000
 #define HEADERS (sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct tcphdr))
 
+#define FLAG_FIN 0x0001
 #define FLAG_SYN 0x0002
 #define FLAG_PSH 0x0008
 #define FLAG_ACK 0x0010
@@ -36,6 +39,7 @@ struct plan {
     __u32 request;     /* bytes of payload in the frame that comes in */
     __u32 answer;      /* bytes of production's answers */
     __u32 payload_sum; /* one's complement sum over the payload, in the machine's order */
+    __u32 visit;       /* requests that a connection makes before it goes; 0: it stays */
 };
 
 struct {
@@ -52,7 +56,32 @@ struct said {
     __u32 round; /* requests of the connection before */
     __u32 flags;
     __u32 heard; /* answers that the client has received */
+    __u32 left;  /* FINs, of either side, that come before */
 };
+
+/* Stages of a visit: SYN, its acknowledgement, each request and the acknowledgement of its answer, FIN, the
+ * acknowledgement of the server's. */
+static __always_inline void choose_visit(const struct plan *plan, __u32 number, struct said *said)
+{
+    __u32 stages = 4 + 2 * plan->visit;
+    __u32 place = number % plan->connections;
+    __u32 at = number / plan->connections + place % stages;
+    __u32 stage = at % stages;
+    *said = (struct said){.connection = at / stages * plan->connections + place, .flags = FLAG_ACK};
+    if (stage == 0)
+        said->flags = FLAG_SYN;
+    if (stage < 2)
+        return;
+    said->round = (stage - 1) / 2;
+    said->heard = said->round;
+    if (stage == stages - 2)
+        said->flags |= FLAG_FIN;
+    else if (stage < stages - 2 && stage % 2 == 0)
+        said->flags |= FLAG_PSH;
+    said->left = stage == stages - 1;
+    said->round -= said->left;
+    said->heard -= said->left;
+}
 
 static __always_inline void choose(const struct plan *plan, __u32 number, struct said *said)
 {
@@ -104,8 +133,8 @@ static __always_inline void write_tcp(struct tcphdr *tcp, const struct iphdr *ip
     __u32 start = plan->isn + said->connection * 0x10001;
     __be16 *words = (__be16 *)tcp;
     tcp->source = bpf_htons(FIRST_PORT + said->connection / CLIENTS);
-    tcp->seq = bpf_htonl(start + !syn + said->round * plan->request);
-    tcp->ack_seq = syn ? 0 : bpf_htonl(~start + 1 + said->heard * plan->answer);
+    tcp->seq = bpf_htonl(start + !syn + said->round * plan->request + said->left);
+    tcp->ack_seq = syn ? 0 : bpf_htonl(~start + 1 + said->heard * plan->answer + said->left);
     words[6] = bpf_htons(0x5000 | said->flags);
     tcp->check = 0;
     __u32 sum = sum32(ip->saddr) + sum32(ip->daddr) + bpf_htons(IPPROTO_TCP) +
@@ -125,7 +154,10 @@ int generate(struct xdp_md *ctx)
     if (plan->next >= *(volatile __u32 *)&plan->end)
         return XDP_DROP; /* not yet: the kernel asks again at once */
     struct said said;
-    choose(plan, plan->next, &said);
+    if (plan->visit)
+        choose_visit(plan, plan->next, &said);
+    else
+        choose(plan, plan->next, &said);
     __u32 payload = said.flags & FLAG_PSH ? plan->request : 0;
     if (!payload && bpf_xdp_adjust_tail(ctx, -(int)plan->request))
         return XDP_ABORTED;

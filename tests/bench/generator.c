@@ -1,13 +1,14 @@
 /* generator.c: sends what generate.bpf.c makes: mirrored traffic of connections that stay open.
  *
- *   generator OBJECT DEVICE OWN-STATS RECEIVER-STATS --connections=512 --window=1024 --rate=0 --seconds=5
+ *   generator OBJECT DEVICE OWN-STATS RECEIVER-STATS --connections=512 --window=1024 --rate=0 --visit=0 ...
  *
  * The kernel sends live frames (BPF_PROG_RUN, Linux 5.18): no skb, no copy, so one core offers more than any
  * receiver on another takes. One thread is inside the kernel all the time; the other wakes now and then and
  * says how far it may go. With a window, no more frames are under way than that: the receiver's counter
  * mirror_frames is read from its stats segment, and the receiver is never idle and never overrun. Without
- * one (0) it is --rate frames a second, or (0) as many as the core can send. Its own count is sent_frames of
- * a stats segment. Ends after --seconds, or at SIGTERM; prints JSON.
+ * one (0) it is --rate frames a second, or (0) as many as the core can send. Connections stay, or make
+ * --visit requests each, go, and are followed by others. Its own count is sent_frames of a stats segment.
+ * Ends after --seconds, or at SIGTERM; prints JSON.
  */
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -43,6 +44,7 @@ struct plan {
     uint32_t request;
     uint32_t answer;
     uint32_t payload_sum;
+    uint32_t visit;
 };
 
 struct generator {
@@ -101,9 +103,8 @@ static struct plan *map_plan(const struct program *program)
     return memory;
 }
 
-static void load(struct generator *generator, const char *object, const char *device, uint32_t connections)
+static void load(struct generator *generator, const char *object, const char *device, struct plan plan)
 {
-    struct plan plan = {.connections = connections, .isn = (uint32_t)bench_clock()};
     struct program *program = file_program(object, "generate");
     plan.device = if_nametoindex(device);
     if (!plan.device)
@@ -221,7 +222,7 @@ int main(int argc, char **argv)
     pthread_t sender;
     if (argc < 5)
         bench_fail("usage: generator OBJECT DEVICE OWN-STATS RECEIVER-STATS [--connections=512] "
-                   "[--window=1024] [--rate=0] [--seconds=5]");
+                   "[--window=1024] [--rate=0] [--visit=0] [--seconds=5]");
     uint32_t connections = (uint32_t)bench_option(argc, argv, "connections", 512) / BATCH * BATCH;
     generator.window = bench_option(argc, argv, "window", 1024);
     generator.rate = bench_option(argc, argv, "rate", 0);
@@ -229,7 +230,10 @@ int main(int argc, char **argv)
     if (stats_open(&generator.own, argv[3], 1))
         bench_fail("cannot write %s", argv[3]);
     watch_signals();
-    load(&generator, argv[1], argv[2], connections);
+    load(&generator, argv[1], argv[2],
+         (struct plan){.connections = connections,
+                       .isn = (uint32_t)bench_clock(),
+                       .visit = (uint32_t)bench_option(argc, argv, "visit", 0)});
     if (pthread_create(&sender, NULL, send_all, &generator))
         bench_fail("cannot start a thread");
     go_first();

@@ -21,13 +21,14 @@ import statistics
 import tempfile
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.lab import Lab
 from tests.bench import native, programs
 from tests.bench.native import BenchError
+from tests.bench.programs import Load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from tests.bench.programs import Kind, Program, Receiver, Result
 
 PREFIX = "xb"
-WINDOW = 1024  # frames under way; the sockets' rings hold 2048
-UNLIMITED = 0
+WINDOW = Load(window=1024)  # the sockets' rings hold 2048
+UNLIMITED = Load()
 TICKS = os.sysconf("SC_CLK_TCK")
 KINDS: tuple[Kind, ...] = ("forwarder", "answered", "engine")
 
@@ -52,7 +53,7 @@ def measure(*, quick: bool) -> Result:
         overrun = [] if quick else [run(lab, kind, UNLIMITED, seconds) for kind in ("forwarder", "engine")]
     return {
         "connections": programs.CONNECTIONS,
-        "window": WINDOW,
+        "window": WINDOW.window,
         "seconds_each": seconds,
         "runs": [result for each in done for result in each.values()],
         "overrun": overrun,
@@ -75,25 +76,28 @@ def ratio(done: Sequence[dict[Kind, Result]], kind: Kind) -> Result:
     }
 
 
-def run(lab: Lab, kind: Kind, window: int, seconds: float) -> Result:
+def run(lab: Lab, kind: Kind, load: Load, seconds: float) -> Result:
     """One receiver, from its start to its end."""
     with tempfile.TemporaryDirectory(prefix="xdpcopy-bench-") as name, ExitStack() as stack:
         folder = Path(name)
         answers = "swallow" if kind == "forwarder" else "answer"
         target = stack.enter_context(programs.running_target(lab, answers))
         receiver = stack.enter_context(programs.RECEIVERS[kind](lab, folder))
-        generator = stack.enter_context(programs.running_generator(lab, folder, receiver.stats, window))
+        programs.prefer(receiver.process)
+        generator = stack.enter_context(programs.running_generator(lab, folder, receiver.stats, load))
         before = sample(receiver, generator)
         time.sleep(seconds)
         after = sample(receiver, generator)
         made = generator.finish()
+        programs.wait_until_taken(receiver)
         ended = receiver.finish()
         counted = target.finish()
-    if window and (made["lost"] or ended.get("lost_at_sockets") or any(ended.get("drops", {}).values())):
+    dropped = not load.visit and any(ended.get("drops", {}).values())
+    if load.window and (made["lost"] or ended.get("lost_at_sockets") or dropped):
         raise BenchError(f"frames were lost or dropped though no more were sent than taken: {made} {ended}")
     return {
         "kind": kind,
-        "window": window,
+        "load": asdict(load),
         **rates(before, after),
         "generated": made["frames"],
         "lost_on_the_way": made["lost"],

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,10 +35,22 @@ SPAN = "span0"
 TARGET_DEVICE = "target0"
 SOURCE, TARGET = "198.18.0.2:80", "198.19.0.2:8080"
 CONNECTIONS = 512
+MOST_CONNECTIONS, LINGER_S = 1 << 20, 0.2  # those that come and go are remembered, too
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 10.0
 WARM_UP_S = 0.3
+QUIET_S = 0.1
 MOST_SECONDS = 60  # after which each program ends by itself
+
+
+@dataclass(frozen=True)
+class Load:
+    """What the generator sends."""
+
+    window: int = 0  # most frames under way; 0: as many as it sends
+    rate: int = 0  # frames a second; 0: as many as it can
+    connections: int = CONNECTIONS  # at a time
+    visit: int = 0  # requests that each makes before it goes and another comes; 0: it stays
 
 
 class Program:
@@ -161,6 +174,8 @@ def running_engine(lab: Lab, folder: Path) -> Iterator[Engine]:
         "test": {"device": lab.test_device},
         "transfers": [{"source": SOURCE, "target": TARGET}],
         "cpus": [native.last_cpu()],
+        "limits": {"connections": MOST_CONNECTIONS, "sessions": MOST_CONNECTIONS},
+        "timing": {"linger_s": LINGER_S},
     }
     path = folder / "xdpcopy.yaml"
     path.write_text(yaml.safe_dump(configuration))
@@ -183,22 +198,37 @@ RECEIVERS: dict[Kind, Callable[[Lab, Path], AbstractContextManager[Receiver]]] =
 
 
 @contextmanager
-def running_generator(lab: Lab, folder: Path, receiver: Path, window: int) -> Iterator[Program]:
-    """The generator on another CPU, its handshakes done and its requests flowing."""
+def running_generator(lab: Lab, folder: Path, receiver: Path, load: Load) -> Iterator[Program]:
+    """The generator on another CPU, its first handshakes done and its requests flowing."""
     stats = folder / "generator"
     argv: list[str | Path] = [
         *on_cpu(max(os.sched_getaffinity(0) - {native.last_cpu()})),
         *(BUILD / "generator", BUILD / "generate.bpf.o", SPAN, stats, receiver),
-        *(f"--connections={CONNECTIONS}", f"--window={window}", f"--seconds={MOST_SECONDS}"),
+        *(f"--connections={load.connections}", f"--window={load.window}", f"--rate={load.rate}"),
+        *(f"--visit={load.visit}", f"--seconds={MOST_SECONDS}"),
     ]
     with running(lab, "switch", argv, stats) as generator:
         deadline = time.monotonic() + START_TIMEOUT_S
-        while not stats.exists() or counters(stats)["sent_frames"] <= 2 * CONNECTIONS:
+        while not stats.exists() or counters(stats)["sent_frames"] <= 2 * load.connections:
             if generator.process.poll() is not None or time.monotonic() > deadline:
                 raise generator.failure()
             time.sleep(0.02)
         time.sleep(WARM_UP_S)
         yield generator
+
+
+def prefer(process: subprocess.Popen[Any]) -> None:
+    """Let all threads of a process go before this machine's other programs: its CPU is to be its own."""
+    for thread in Path(f"/proc/{process.pid}/task").iterdir():
+        os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(1))
+
+
+def wait_until_taken(receiver: Receiver) -> None:
+    """What is still on its way to the receiver arrives before it ends."""
+    before = -1
+    while (now := counters(receiver.stats)["mirror_frames"]) != before:
+        before = now
+        time.sleep(QUIET_S)
 
 
 def on_cpu(number: int) -> tuple[str, ...]:

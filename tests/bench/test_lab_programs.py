@@ -110,16 +110,16 @@ def generate():
     payload_sum = sum(struct.unpack("=150H", payload))
     with load("generate", "generate") as program:
 
-        def frame(number, end=1 << 31):
-            plan = struct.pack("=8I", number, end, CONNECTIONS, 1, ISN, REQUEST, ANSWER, payload_sum)
+        def frame(number, end=1 << 31, visit=0):
+            plan = struct.pack("=9I", number, end, CONNECTIONS, 1, ISN, REQUEST, ANSWER, payload_sum, visit)
             program.maps["plan_map"].update(0, plan)
             return program.test_run(template)
 
         yield frame
 
 
-def said(generate, number):
-    run = generate(number)
+def said(generate, number, **options):
+    run = generate(number, **options)
     assert run.verdict is Verdict.REDIRECT
     assert_sound(run.frame)
     frame = Ether(run.frame)
@@ -145,3 +145,29 @@ def test_then_each_group_asks_and_acknowledges(generate):
 
 def test_nothing_is_said_beyond_the_end(generate):
     assert generate(10, end=10).verdict is Verdict.DROP
+
+
+def test_a_visit_is_a_whole_connection(generate):
+    stages = 4 + 2 * 2
+    heard = [said(generate, stage * CONNECTIONS, visit=2) for stage in range(stages)]
+    requests, answers = 2 * REQUEST, 2 * ANSWER
+    assert heard[0][:3] == (0, "S", 0)
+    assert heard[1:] == [
+        (0, "A", 1, 1, 0),
+        (0, "PA", 1, 1, REQUEST),
+        (0, "A", 1 + REQUEST, 1 + ANSWER, 0),
+        (0, "PA", 1 + REQUEST, 1 + ANSWER, REQUEST),
+        (0, "A", 1 + requests, 1 + answers, 0),
+        (0, "FA", 1 + requests, 1 + answers, 0),
+        (0, "A", 2 + requests, 2 + answers, 0),
+    ]
+
+
+def test_visits_are_at_every_stage_at_once_and_followed_by_others(generate):
+    stages = 4 + 2 * 2
+    first = said(generate, 0, visit=2)
+    assert first[:2] == (0, "S")
+    assert [said(generate, place, visit=2)[1] for place in range(1, stages)] == [
+        *("A", "PA", "A", "PA", "A", "FA", "A")
+    ]
+    assert said(generate, stages * CONNECTIONS, visit=2)[:3] == (CONNECTIONS, "S", 0)
