@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from appliance import lab, letters, replay_command
+from appliance import engine_command, lab, letters, replay_command
 from appliance.config import DEFAULT_STATS, Config
 from appliance.errors import ApplianceError, ConfigError
 from appliance.loading import build, load
@@ -39,6 +39,7 @@ config_app = typer.Typer(help="Configuration files.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(lab.app, name="lab")
 app.command()(replay_command.replay)
+app.command()(engine_command.engine)
 
 
 @app.callback(invoke_without_command=True)

@@ -14,6 +14,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 from pydantic import model_validator as model_check
 
+from appliance.paths import AbsolutePath, Control
 from appliance.pool import ClientRange  # noqa: TC001 - pydantic reads the annotations at run time
 from appliance.safety import check_targets
 from appliance.transfers import Model, Transfer
@@ -24,7 +25,6 @@ MAX_TRANSFERS = 64
 MAX_RANGES = 1024
 MAX_WORKERS = 64
 MAX_U32 = (1 << 32) - 1
-MAX_PATH = 255
 MAX_SECONDS = 1_000_000.0
 DEFAULT_STATS = Path("/run/xdpcopy/stats")
 
@@ -51,12 +51,6 @@ def _power_of_two(value: int) -> int:
     return value
 
 
-def _path(value: Path) -> Path:
-    if not value.is_absolute() or len(str(value).encode()) > MAX_PATH:
-        raise ValueError(f"'{value}' cannot be used; give an absolute path of at most {MAX_PATH} bytes")
-    return value
-
-
 def _network(value: object) -> IPv4Network | IPv6Network:
     try:
         return ip_network(str(value))
@@ -76,7 +70,6 @@ Device = Annotated[str, Field(min_length=1, max_length=15, pattern=r"^[^\s/:]+$"
 Network = Annotated[
     IPv4Network | IPv6Network, BeforeValidator(_network, json_schema_input_type=str), PlainSerializer(str)
 ]
-AbsolutePath = Annotated[Path, AfterValidator(_path)]
 Auto = Literal["auto"]
 
 
@@ -187,8 +180,8 @@ class Safety(Model):
 
     allowed_targets: tuple[Network, ...] | None = Field(
         default=None,
-        description="Networks that targets must lie in. Left out: exactly the targets of the transfers."
-        " Fixed here, a transfer that is added or changed later cannot leave them.",
+        description="Networks that targets must lie in. Left out: exactly the targets of the transfers in"
+        " this file. A transfer that is added or changed later cannot leave them.",
     )
     production_networks: tuple[Network, ...] = Field(
         default=(), description="Networks in which no target may lie, whatever allowed_targets says."
@@ -202,9 +195,10 @@ class Config(Model):
         description="The mirror ports."
     )
     test: TargetPort = Field(description="The test port: towards the targets.")
-    transfers: Annotated[tuple[Transfer, ...], Field(min_length=1, max_length=MAX_TRANSFERS)] = Field(
+    transfers: Annotated[tuple[Transfer, ...], Field(max_length=MAX_TRANSFERS)] = Field(
+        default=(),
         description="What is replayed where. A connection belongs to the transfer that names its server's"
-        " address, else to the one that names its port alone."
+        " address, else to the one that names its port alone.",
     )
     workers: Annotated[int, Field(ge=1, le=MAX_WORKERS)] | Auto = Field(
         default="auto",
@@ -224,6 +218,7 @@ class Config(Model):
     limits: Limits = Field(default=Limits(), description="Hard bounds on memory.")
     timing: Timing = Field(default=Timing(), description="Times and counts of the session simulation.")
     safety: Safety = Field(default=Safety(), description="What must never receive replayed traffic.")
+    control: Control = Field(default=Control(), description="The control socket of xdpcopy engine.")
     stats: AbsolutePath = Field(
         default=DEFAULT_STATS,
         description="File of the counters that other processes read while the engine runs.",

@@ -8,6 +8,7 @@ with Engine(config) as engine:     # frames can flow
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from contextlib import ExitStack
@@ -17,13 +18,13 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import structlog
 
 from appliance import ledger, nic, placement, plan, stats
-from appliance.errors import NeighbourError
+from appliance.errors import MachineError, NeighbourError
 from appliance.ledger import PortAccount
 from dataplane import binding, pyxdp, steering
-from dataplane.binding import PortRole
+from dataplane.binding import PortRole, TransferState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
 
@@ -40,6 +41,8 @@ log = structlog.get_logger()
 STOP_TIMEOUT_S = 1.0
 SETTLE_TIMEOUT_S = 0.2
 SETTLE_STEP_S = 0.005
+CHANGE_TIMEOUT_S = 1.0
+CHANGE_STEP_S = 0.0005
 
 
 class Resolver(Protocol):
@@ -123,9 +126,39 @@ class Engine:
         if age > stats.STALE_S:
             log.error("a worker gives no sign of life", seconds=round(age, 1))
 
+    def change(self, transfers: Sequence[binding.Transfer], sessions_per_second: int) -> None:
+        """All workers have these transfers, by index (see ``dp_change``), when this returns.
+
+        Raises MachineError if a worker does not follow within CHANGE_TIMEOUT_S.
+        """
+        deadline = time.monotonic() + CHANGE_TIMEOUT_S
+        mirror, test = self._endpoints_of(transfers)
+        self._steerings[-1].replace_endpoints(test)
+        while not self._told(transfers, sessions_per_second, deadline):
+            time.sleep(CHANGE_STEP_S)
+        for attached in self._mirror_steerings():
+            attached.replace_endpoints(mirror)
+        while not self._dataplane.is_changed():
+            if time.monotonic() > deadline:
+                raise MachineError("a worker does not take up the change; xdpcopy status shows which hangs")
+            time.sleep(CHANGE_STEP_S)
+
+    @property
+    def neighbours(self) -> Resolver:
+        """Next hops on the test port."""
+        return self._neighbours
+
+    def set_neighbour(self, transfer: int, mac: str) -> None:
+        """The next hop of this transfer's target, by index, has moved."""
+        self._dataplane.set_neighbour(transfer, mac)
+
     def counters(self) -> dict[str, int]:
         """Every counter, summed over all workers."""
         return self._dataplane.counters()
+
+    def account(self) -> dict[str, Any]:
+        """The ledger so far."""
+        return ledger.make(self.counters(), self.accounts(), time.monotonic() - self._started)
 
     def reports(self) -> list[PortReport]:
         """What each port obtained: driver, XDP mode, and the mode of each queue's socket."""
@@ -153,6 +186,32 @@ class Engine:
                 sockets=[self._dataplane.port_statistics(index, queue) for queue in range(port.queues)],
             )
             for index, (port, attached) in enumerate(zip(self.plan.ports, self._steerings, strict=True))
+        ]
+
+    def _told(self, transfers: Sequence[binding.Transfer], cap: int, deadline: float) -> bool:
+        """False: the dataplane is busy with the change before."""
+        try:
+            self._dataplane.change(transfers, cap)
+        except binding.DataplaneError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            if time.monotonic() > deadline:
+                raise MachineError(f"no change is possible: {error.strerror}") from error
+            return False
+        return True
+
+    @staticmethod
+    def _endpoints_of(transfers: Sequence[binding.Transfer]) -> tuple[list[Any], list[Any]]:
+        """Of mirror ports and of the test port, where late answers of removed targets must still end here."""
+        live = [one for one in transfers if one.state is not TransferState.REMOVED]
+        mirror = [(one.source_ip, one.source_port, one.transport) for one in live]
+        return mirror, [(one.target_ip, one.target_port, one.transport) for one in transfers]
+
+    def _mirror_steerings(self) -> list[Steering]:
+        return [
+            attached
+            for port, attached in zip(self.plan.ports, self._steerings, strict=True)
+            if port.role is PortRole.MIRROR
         ]
 
     def _start(self, undo: ExitStack) -> None:
@@ -213,9 +272,8 @@ class Engine:
 
     def _close_mirrors(self) -> None:
         """From now on nothing is wanted on mirror ports; the test port stays a black hole to the end."""
-        for port, attached in zip(self.plan.ports, self._steerings, strict=True):
-            if port.role is PortRole.MIRROR:
-                attached.replace_endpoints(())
+        for attached in self._mirror_steerings():
+            attached.replace_endpoints(())
 
     def _settled_ledger(self) -> dict[str, Any]:
         """The ledger after the frames that XDP gave to sockets before the stop have been read.
@@ -225,7 +283,7 @@ class Engine:
         deadline = time.monotonic() + SETTLE_TIMEOUT_S
         while True:
             self._dataplane.step(time.monotonic_ns())
-            made = ledger.make(self.counters(), self.accounts(), time.monotonic() - self._started)
+            made = self.account()
             if made["closes"] or time.monotonic() > deadline:
                 return made
             time.sleep(SETTLE_STEP_S)

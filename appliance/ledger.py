@@ -38,7 +38,12 @@ class PortAccount:
         rx_dropped: no free buffer, or too large a frame; rx_ring_full: no room in the ring. The kernel counts
         such a frame under one of the two. rx_fill_ring_empty_descs counts attempts, not frames.
         """
-        return sum(socket.rx_dropped + socket.rx_ring_full for socket in self.sockets)
+        return sum(lost(socket) for socket in self.sockets)
+
+
+def lost(socket: PortStatistics) -> int:
+    """Frames that one socket did not take."""
+    return socket.rx_dropped + socket.rx_ring_full
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def _sentences(errors: Iterable[ErrorDetails]) -> list[str]:
         path = _path(error["loc"])
         if error["type"] == "too_short" and any(other.startswith(path) for other in fields):
             continue  # a list counts as empty because its entries are unusable, which is said already
-        fields.setdefault(path, (error, []))[1].append(_message(error))
+        fields.setdefault(path, (error, []))[1].append(message(error))
     return [_sentence(path, error, messages) for path, (error, messages) in fields.items()]
 
 
@@ -116,7 +116,7 @@ def _sentence(path: str, error: ErrorDetails, messages: list[str]) -> str:
     return f"{path}: {error['input']!r} cannot be used; it {' or '.join(dict.fromkeys(messages))}{about}"
 
 
-def _message(error: ErrorDetails) -> str:
+def message(error: ErrorDetails) -> str:
     """Pydantic's words as the end of a sentence."""
     if error["type"] == "value_error":
         return str(error.get("ctx", {}).get("error", error["msg"]))

@@ -81,7 +81,7 @@ class Plan:
     @property
     def targets(self) -> tuple[Address, ...]:
         """The target's address of each transfer."""
-        return tuple(_address(transfer.target) for transfer in self.config.transfers)
+        return tuple(address(transfer.target) for transfer in self.config.transfers)
 
 
 def make(config: Config, facts: Mapping[str, Capabilities], available: Sequence[int]) -> Plan:
@@ -110,8 +110,8 @@ def dataplane(
     return binding.Config(
         ports=tuple(_binding_port(port, fd) for port, fd in zip(plan.ports, maps, strict=True)),
         transfers=tuple(
-            _binding_transfer(config, transfer, address, hops[address].mac)
-            for transfer, address in zip(config.transfers, plan.targets, strict=True)
+            binding_transfer(config, transfer, target, hops[target].mac)
+            for transfer, target in zip(config.transfers, plan.targets, strict=True)
         ),
         workers=plan.workers,
         cpus=plan.cpus,
@@ -183,7 +183,8 @@ def _binding_port(port: PortPlan, sockets_map: int) -> binding.Port:
     )
 
 
-def _binding_transfer(config: Config, transfer: Transfer, target: Address, mac: str) -> binding.Transfer:
+def binding_transfer(config: Config, transfer: Transfer, target: Address, mac: str) -> binding.Transfer:
+    """What the dataplane is told of one transfer of the configuration."""
     whole = transfer.sample_percent == 100  # noqa: PLR2004 - per cent
     return binding.Transfer(
         source_ip=transfer.source.address,
@@ -230,7 +231,8 @@ def _timing(timing: Timing) -> binding.Timing:
     )
 
 
-def _address(endpoint: Endpoint) -> Address:
+def address(endpoint: Endpoint) -> Address:
+    """A target's address."""
     if endpoint.address is None:  # the configuration's parser lets no such target through
         raise ConfigError(f"target: '{endpoint}' has no address")
     return endpoint.address

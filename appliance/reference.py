@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from appliance.config import Config
-from dataplane.binding import COUNTERS, CounterKind
+from dataplane.binding import COUNTERS, TRANSFER_COUNTERS, CounterKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +36,13 @@ Read them with `xdpcopy counters`. Each is declared once, in `dataplane/src/obse
 must add up to what is in `appliance/ledger.py`.
 
 *This page is written by `make docs`.*
+"""
+
+PER_TRANSFER = """\
+Declared in `dataplane/src/observe/transfer.def`. The `end_…` counters are there for each transfer too, and
+two histograms of the time from the last byte of a request to the first of its answer: the target's, and
+production's where both directions are mirrored. Their buckets are an eighth of their time wide at most.
+
 """
 
 COUNTER_SECTIONS = (
@@ -70,6 +77,10 @@ def counters() -> str:
     for title, kind in COUNTER_SECTIONS:
         rows = [(f"`{c.name}`", c.unit, c.help) for c in COUNTERS if c.kind is kind]
         parts.append(f"## {title}\n\n" + _table(("counter", "unit", "meaning"), rows))
+    rows = [
+        (f"`{c.name}`", c.unit, c.help) for c in TRANSFER_COUNTERS if c.kind is not CounterKind.SESSION_END
+    ]
+    parts.append("## For each transfer\n\n" + PER_TRANSFER + _table(("counter", "unit", "meaning"), rows))
     return "\n".join(parts)
 
 

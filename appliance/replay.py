@@ -20,7 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from appliance.config import Config, MirrorPort
 from appliance.engine import Engine, Machine
 from appliance.errors import ConfigError
-from appliance.run import STOP_SIGNALS, check_ledger_path, held_signals, report, write_ledger
+from appliance.run import STOP_SIGNALS, check_ledger_path, check_transfers, held_signals, report, write_ledger
 from dataplane.binding import Port, PortKind, PortRole
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ def without_mirrors(config: Config) -> OfflineConfig:
 def run(config: OfflineConfig, capture: Capture, machine: Machine | None = None) -> Outcome:
     """Replays to the end, or to a signal. Raises ApplianceError or OSError if it cannot."""
     check_ledger_path(config.ledger)
+    check_transfers(config)
     machine = machine or Machine()
     player = Player(capture, machine.dataplane)
     with ExitStack() as stack:

@@ -32,6 +32,7 @@ TICK_S = 1.0
 def run(config: Config, *, live: bool = False, engine: Callable[[Config], Engine] = Engine) -> None:
     """Replays until SIGTERM, SIGINT or SIGHUP. Raises ApplianceError or OSError if it cannot."""
     check_ledger_path(config.ledger)
+    check_transfers(config)
     with ExitStack() as stack:
         stack.enter_context(held_signals(STOP_SIGNALS))
         running = stack.enter_context(engine(config))
@@ -42,7 +43,7 @@ def run(config: Config, *, live: bool = False, engine: Callable[[Config], Engine
         ledger = running.stop()
     if config.ledger is not None:
         write_ledger(config.ledger, ledger)
-    _conclude(ledger)
+    conclude(ledger)
 
 
 def report(engine: Engine) -> list[str]:
@@ -114,6 +115,14 @@ def _status_line(engine: Engine) -> Iterator[Callable[[], None]]:
         yield show
 
 
+def check_transfers(config: Config) -> None:
+    """Raises ConfigError where there is nothing to do, and nobody who could change that."""
+    if not config.transfers:
+        raise ConfigError(
+            "transfers: there are none; add one, or run xdpcopy engine, which is told later"
+        )
+
+
 def check_ledger_path(path: Path | None) -> None:
     """Before the start: a run whose account cannot be written is for nothing. Raises ConfigError."""
     if path is not None and not path.parent.is_dir():
@@ -127,7 +136,8 @@ def write_ledger(path: Path, ledger: dict[str, Any]) -> None:
     new.replace(path)
 
 
-def _conclude(ledger: dict[str, Any]) -> None:
+def conclude(ledger: dict[str, Any]) -> None:
+    """The last word of a run."""
     if not ledger["closes"]:
         broken = {name: each for name, each in ledger["equations"].items() if not each["closes"]}
         log.error("the ledger does not close", equations=broken)

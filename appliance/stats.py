@@ -7,16 +7,22 @@ import mmap
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from pydantic import BaseModel, ConfigDict
+
 from appliance.errors import MachineError
-from dataplane.binding import Segment
+from dataplane.binding import BOUNDS, Segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from dataplane.binding import Histogram, Side
+
 STALE_S = 3.0
+NANOSECONDS_PER_S = 1e9
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,47 @@ class Reading:
     def stale(self) -> bool:
         """A worker hangs, or the engine was killed."""
         return self.age_s > STALE_S
+
+
+class Distribution(BaseModel):
+    """Times: ``buckets`` are (upper bound in seconds, how many above the bound before), no empty ones."""
+
+    model_config = ConfigDict(frozen=True)
+
+    count: int
+    sum_s: float
+    p50_s: float
+    p90_s: float
+    p99_s: float
+    p999_s: float
+    max_s: float
+    buckets: tuple[tuple[float, int], ...]
+
+
+def distribution(found: Histogram) -> Distribution:
+    """Percentiles are upper bounds of buckets: at most an eighth too high, and never above the maximum."""
+    count = sum(found.buckets)
+    reached = list(accumulate(found.buckets))
+    most = found.most / NANOSECONDS_PER_S
+
+    def percentile(share: float) -> float:
+        if not count:
+            return 0.0
+        index = next(at for at, below in enumerate(reached) if below >= share * count)
+        return min(most, BOUNDS[index] / NANOSECONDS_PER_S)
+
+    return Distribution(
+        count=count,
+        sum_s=found.sum / NANOSECONDS_PER_S,
+        p50_s=percentile(0.5),
+        p90_s=percentile(0.9),
+        p99_s=percentile(0.99),
+        p999_s=percentile(0.999),
+        max_s=most,
+        buckets=tuple(
+            (bound / NANOSECONDS_PER_S, n) for bound, n in zip(BOUNDS, found.buckets, strict=True) if n
+        ),
+    )
 
 
 class StatsFile:
@@ -49,8 +96,25 @@ class StatsFile:
 
     def read(self) -> Reading:
         """The counters now."""
-        beats = [self._segment.heartbeat(worker) for worker in range(self._segment.workers)]
-        return Reading(self._segment.counters(), (time.monotonic_ns() - min(beats)) / 1e9)
+        return Reading(self._segment.counters(), max(self.ages()))
+
+    def ages(self) -> tuple[float, ...]:
+        """Seconds since each worker last gave a sign of life."""
+        now = time.monotonic_ns()
+        beats = (self._segment.heartbeat(worker) for worker in range(self._segment.workers))
+        return tuple((now - beat) / 1e9 for beat in beats)
+
+    def by_worker(self) -> tuple[dict[str, int], ...]:
+        """The counters of each worker."""
+        return tuple(self._segment.counters(worker) for worker in range(self._segment.workers))
+
+    def transfer(self, slot: int) -> dict[str, int]:
+        """What is counted for the transfer of this slot (``TransferStatus.slot``)."""
+        return self._segment.transfer(slot)
+
+    def answer_times(self, slot: int, side: Side) -> Distribution:
+        """How long the target of the transfer, or production, took to answer."""
+        return distribution(self._segment.answer_times(slot, side))
 
 
 @contextmanager

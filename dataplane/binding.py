@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from dataplane._dataplane import ffi, lib
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
 NO_CPU: int = lib.DP_NO_CPU
@@ -201,6 +201,22 @@ class Counter:
     kind: CounterKind
 
 
+class Side(IntEnum):
+    """Whose answer times."""
+
+    TARGET = lib.DP_SIDE_TARGET
+    PRODUCTION = lib.DP_SIDE_PRODUCTION
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Times in nanoseconds: ``buckets[i]`` were below ``BOUNDS[i]``, and not below the bound before."""
+
+    sum: int
+    most: int
+    buckets: tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class CaptureProgress:
     """How far the replay of capture files has got (``struct dp_capture_progress``)."""
@@ -250,16 +266,19 @@ def steer_object() -> bytes:
     return bytes(ffi.buffer(data, size[0]))
 
 
-def _counters() -> tuple[Counter, ...]:
+def _counters(count: int, describe: Callable[[int], Any]) -> tuple[Counter, ...]:
     def one(index: int) -> Counter:
-        info = lib.dp_counter_info(index)
+        info = describe(index)
         name, unit, text = (ffi.string(s).decode() for s in (info.name, info.unit, info.help))
         return Counter(index, name, unit, text, CounterKind(info.kind))
 
-    return tuple(one(index) for index in range(lib.dp_counter_count()))
+    return tuple(one(index) for index in range(count))
 
 
-COUNTERS = _counters()
+COUNTERS = _counters(lib.dp_counter_count(), lib.dp_counter_info)
+TRANSFER_COUNTERS = _counters(lib.dp_transfer_counter_count(), lib.dp_transfer_counter_info)
+SCHEMA = f"{lib.dp_schema():016x}"
+BOUNDS = tuple(int(lib.dp_bucket_bound(bucket)) for bucket in range(lib.DP_BUCKETS))
 
 
 def _port(port: Port) -> dict[str, Any]:
@@ -415,6 +434,12 @@ class Dataplane:
         value = lib.dp_counter_value
         return {c.name: sum(value(self._engine, w, c.index) for w in workers) for c in COUNTERS}
 
+    def segment(self) -> Segment:
+        """Its stats segment, as other processes see it; valid until ``close``."""
+        size = ffi.new("size_t *")
+        memory = lib.dp_segment(self._engine, size)
+        return Segment(ffi.buffer(memory, size[0]))
+
     def modes(self) -> list[list[PortMode]]:
         """The mode obtained: for each port, for each queue."""
         return [
@@ -470,7 +495,7 @@ class Dataplane:
 class Segment:
     """The stats segment of an engine in another process, read from a mapping of its file."""
 
-    def __init__(self, memory: bytes | memoryview) -> None:
+    def __init__(self, memory: Any) -> None:  # noqa: ANN401 - whatever has a buffer
         """Raises DataplaneError if the memory was not written by this version."""
         self._memory = ffi.from_buffer(memory)
         workers = ffi.new("uint32_t *")
@@ -484,6 +509,23 @@ class Segment:
         workers = range(self.workers) if worker is None else (worker,)
         value = lib.dp_segment_value
         return {c.name: sum(value(self._memory, w, c.index) for w in workers) for c in COUNTERS}
+
+    def transfer(self, transfer: int) -> dict[str, int]:
+        """What is counted for the transfer at this index, summed over all workers."""
+        value, workers = lib.dp_segment_transfer_value, range(self.workers)
+        return {
+            c.name: sum(value(self._memory, w, transfer, c.index) for w in workers) for c in TRANSFER_COUNTERS
+        }
+
+    def answer_times(self, transfer: int, side: Side) -> Histogram:
+        """From the last byte of a request to the first of its answer, all workers together."""
+        total, most, buckets = 0, 0, [0] * len(BOUNDS)
+        one = ffi.new("struct dp_histogram *")
+        for worker in range(self.workers):
+            lib.dp_segment_answer_time(self._memory, worker, transfer, side, one)
+            total, most = total + one.sum, max(most, one.most)
+            buckets = [a + b for a, b in zip(buckets, one.buckets, strict=True)]
+        return Histogram(total, most, tuple(buckets))
 
     def heartbeat(self, worker: int) -> int:
         """The worker's clock (nanoseconds, CLOCK_MONOTONIC) at its last housekeeping."""

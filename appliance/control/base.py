@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from appliance.errors import MachineError
+
 
 class Answer(BaseModel):
     """What the engine says; a newer engine may say more."""
@@ -52,3 +54,19 @@ class Failure(Answer):
     kind: ErrorKind
     message: str
     problems: tuple[Problem, ...] = ()
+
+
+class ControlError(MachineError):
+    """The engine refuses: ``kind`` says in what way, ``problems`` has a sentence for each field."""
+
+    def __init__(self, failure: Failure) -> None:
+        """What the engine answers."""
+        super().__init__(failure.message)
+        self.failure = failure
+        self.kind = failure.kind
+        self.problems = failure.problems
+
+
+def refused(kind: ErrorKind, message: str, *problems: Problem) -> ControlError:
+    """To be raised by the engine."""
+    return ControlError(Failure(kind=kind, message=message, problems=problems))

@@ -14,9 +14,8 @@ import json
 import socket
 from typing import TYPE_CHECKING, Any, cast
 
-from appliance.control.base import Answer, ErrorKind, Failure, Problem, Request
+from appliance.control.base import Answer, ControlError, ErrorKind, Failure, Request
 from appliance.control.protocol import SOCKET
-from appliance.errors import MachineError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,16 +24,6 @@ if TYPE_CHECKING:
     A = TypeVar("A", bound=Answer)
 
 TIMEOUT_S = 10.0
-
-
-class ControlError(MachineError):
-    """The engine refused: ``kind`` says in what way, ``problems`` has a sentence for each field."""
-
-    def __init__(self, failure: Failure) -> None:
-        """What the engine answered."""
-        super().__init__(failure.message)
-        self.kind = failure.kind
-        self.problems: tuple[Problem, ...] = failure.problems
 
 
 class EngineDownError(ControlError):

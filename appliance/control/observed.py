@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from appliance.control.base import Answer, Request
+from appliance.stats import Distribution  # noqa: TC001 - as below
 from appliance.transfers import Id  # noqa: TC001 - pydantic reads the annotations at run time
 
 MAX_SESSIONS = 1000
@@ -50,19 +51,6 @@ class GetLedger(Request[Ledger]):
 
     call: ClassVar[str] = "ledger"
     answer: ClassVar[type[Answer]] = Ledger
-
-
-class Distribution(Answer):
-    """Times: ``buckets`` are (upper bound in seconds, how many above the bound before), no empty ones."""
-
-    count: int
-    sum_s: float
-    p50_s: float
-    p90_s: float
-    p99_s: float
-    p999_s: float
-    max_s: float
-    buckets: tuple[tuple[float, int], ...]
 
 
 class Latency(Answer):

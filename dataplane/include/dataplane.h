@@ -179,6 +179,18 @@ struct dp_port_statistics {
     uint64_t tx_ring_empty_descs;
 };
 
+/* Times of one kind: from the last byte of a request to the first of its answer. Bucket i holds how many were
+ * below dp_bucket_bound(i), and not below that of the bucket before. */
+#define DP_BUCKETS 208
+
+struct dp_histogram {
+    uint64_t sum; /* nanoseconds */
+    uint64_t most;
+    uint64_t buckets[DP_BUCKETS];
+};
+
+enum dp_side { DP_SIDE_TARGET, DP_SIDE_PRODUCTION };
+
 struct dp_engine;
 
 /* Compiles a filter in the language of pcap-filter(7). On failure error holds libpcap's sentence. */
@@ -222,6 +234,19 @@ uint64_t dp_counter_value(const struct dp_engine *engine, uint32_t worker, uint3
 int dp_segment_check(const void *segment, size_t size, uint32_t *workers);
 uint64_t dp_segment_value(const void *segment, uint32_t worker, uint32_t counter);
 uint64_t dp_segment_heartbeat(const void *segment, uint32_t worker);
+
+/* What is counted for each transfer: descriptors; the value of one worker for the transfer at an index; and
+ * the answer times, of the target or of production. In the segment of another process, or in this one's. */
+uint32_t dp_transfer_counter_count(void);
+const struct dp_counter *dp_transfer_counter_info(uint32_t counter);
+uint64_t dp_segment_transfer_value(const void *segment, uint32_t worker, uint32_t transfer, uint32_t counter);
+int dp_segment_answer_time(const void *segment, uint32_t worker, uint32_t transfer, uint32_t side,
+                           struct dp_histogram *histogram);
+uint64_t dp_bucket_bound(uint32_t bucket);
+const void *dp_segment(const struct dp_engine *engine, size_t *size);
+
+/* Differs where a segment's layout does. */
+uint64_t dp_schema(void);
 
 /* The mode obtained, and the kernel's statistics, of one queue. */
 int dp_port_mode(const struct dp_engine *engine, uint32_t port, uint32_t queue);

@@ -134,6 +134,7 @@ static int open_workers(struct dp_engine *engine)
                                "no memory for limits: connections %u, sessions %u, buffer_bytes %llu",
                                engine->config->limits.connections, engine->config->limits.sessions,
                                (unsigned long long)engine->config->limits.buffer_bytes);
+        worker->replay.context.transfers = stats_transfers(engine->segment, i);
     }
     return 0;
 }
@@ -277,6 +278,12 @@ void dp_step(struct dp_engine *engine, uint64_t now)
 void dp_drain(struct dp_engine *engine)
 {
     __atomic_fetch_or(&engine->orders.bits, ORDER_DRAIN, __ATOMIC_RELEASE);
+}
+
+const void *dp_segment(const struct dp_engine *engine, size_t *size)
+{
+    *size = stats_size(engine->segment);
+    return engine->segment;
 }
 
 uint64_t dp_counter_value(const struct dp_engine *engine, uint32_t worker, uint32_t counter)

@@ -56,6 +56,9 @@ int dp_change(struct dp_engine *engine, const struct dp_config *config)
     int code = check_change(engine, config);
     if (code)
         return code;
+    for (uint32_t i = 0; i < engine->config->transfer_count; i++)
+        if (engine->config->transfers[i].state == DP_REMOVED && config->transfers[i].state != DP_REMOVED)
+            stats_clear_transfer(engine->segment, i);
     struct dp_config *next = &engine->configs[engine->config == &engine->configs[0]];
     next->transfer_count = config->transfer_count;
     memcpy(next->transfers, config->transfers, sizeof(next->transfers));

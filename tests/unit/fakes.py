@@ -5,6 +5,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from appliance.engine import Machine
+from appliance.errors import NeighbourError
 from appliance.nic import Hop
 from dataplane.binding import COUNTERS, PortMode, PortStatistics
 from dataplane.pyxdp import AttachMode, Capabilities, Queues
@@ -103,7 +104,11 @@ class FakeNeighbours:
         self.scene.did(f"forget neighbours of {self.device}")
 
     def resolve(self, targets):
-        return self.lookup(targets)
+        found = self.lookup(targets)
+        for target in targets:
+            if target not in found:
+                raise NeighbourError(f"target {target} does not answer")
+        return found
 
     def lookup(self, targets):
         if self.scene.route_error:

@@ -215,7 +215,7 @@ class TestOthers:
         path.write_text("mirror: 3\ntest: {device: t0, queues: 0}\n")
         assert status_of("config", "check", str(path)) == 2
         lines = capsys.readouterr().err.splitlines()
-        assert [line.split(": ")[2] for line in lines] == ["mirror", "test.queues", "transfers"]
+        assert [line.split(": ")[2] for line in lines] == ["mirror", "test.queues"]
 
     @pytest.mark.parametrize("arguments", [["version"], ["-v"], ["--version"]])
     def test_the_version_is_that_of_the_project(self, arguments, capsys):

@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from appliance.control import protocol
-from appliance.control.base import Answer, ErrorKind
-from appliance.control.client import Client, ControlError, EngineDownError
+from appliance.control.base import Answer, ControlError, ErrorKind
+from appliance.control.client import Client, EngineDownError
 from appliance.control.observed import GetProtocols, ListSessions
 from appliance.control.protocol import REQUESTS, CreateTransfer
 from appliance.transfers import Transfer

@@ -3,8 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "histogram.h"
 
 #define AT(field) offsetof(struct stats, field)
 
@@ -29,6 +32,24 @@ static const struct row ROWS[] = {
 
 #define ROW_COUNT (sizeof(ROWS) / sizeof(ROWS[0]))
 
+static const struct row TRANSFER_ROWS[] = {
+#define TRANSFER(name, unit, kind, help) {{#name, unit, help, kind}, offsetof(struct transfer_stats, name)},
+#include "transfer.def"
+#undef TRANSFER
+#define COUNTER(name, unit, help)
+#define GAUGE(name, unit, help)
+#define DROP(name, help)
+#define END(name, help)                                                                                      \
+    {{"end_" #name, "sessions", help, DP_SESSION_END}, offsetof(struct transfer_stats, end[END_##name])},
+#include "stats.def"
+#undef COUNTER
+#undef GAUGE
+#undef DROP
+#undef END
+};
+
+#define TRANSFER_ROW_COUNT (sizeof(TRANSFER_ROWS) / sizeof(TRANSFER_ROWS[0]))
+
 uint32_t dp_counter_count(void)
 {
     return ROW_COUNT;
@@ -39,19 +60,40 @@ const struct dp_counter *dp_counter_info(uint32_t counter)
     return counter < ROW_COUNT ? &ROWS[counter].counter : NULL;
 }
 
-/* FNV-1a over all names: a change of stats.def changes it. */
-static uint64_t schema_hash(void)
+uint32_t dp_transfer_counter_count(void)
 {
-    uint64_t hash = 0xcbf29ce484222325;
-    for (size_t i = 0; i < ROW_COUNT; i++)
-        for (const char *c = ROWS[i].counter.name; *c; c++)
+    return TRANSFER_ROW_COUNT;
+}
+
+const struct dp_counter *dp_transfer_counter_info(uint32_t counter)
+{
+    return counter < TRANSFER_ROW_COUNT ? &TRANSFER_ROWS[counter].counter : NULL;
+}
+
+static uint64_t hash_names(uint64_t hash, const struct row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        for (const char *c = rows[i].counter.name; *c; c++)
             hash = (hash ^ (uint8_t)*c) * 0x100000001b3;
-    return hash ^ sizeof(struct stats);
+    return hash;
+}
+
+/* FNV-1a over all names: a change of stats.def or transfer.def changes it. */
+uint64_t dp_schema(void)
+{
+    uint64_t hash = hash_names(0xcbf29ce484222325, ROWS, ROW_COUNT);
+    hash = hash_names(hash, TRANSFER_ROWS, TRANSFER_ROW_COUNT);
+    return hash ^ sizeof(struct stats) ^ sizeof(struct transfer_stats) << 32;
+}
+
+static size_t transfers_at(uint32_t workers)
+{
+    return sizeof(struct stats_segment) + workers * sizeof(struct stats);
 }
 
 static size_t segment_size(uint32_t workers)
 {
-    return sizeof(struct stats_segment) + workers * sizeof(struct stats);
+    return transfers_at(workers) + (size_t)workers * DP_MAX_TRANSFERS * sizeof(struct transfer_stats);
 }
 
 /* A new file under a temporary name, renamed into place: readers never see a half-made one, and an older
@@ -90,7 +132,7 @@ int stats_open(struct stats_segment **segment, const char *path, uint32_t worker
         return code;
     *segment = memory;
     (*segment)->workers = workers;
-    (*segment)->schema = schema_hash();
+    (*segment)->schema = dp_schema();
     __atomic_store_n(&(*segment)->magic, STATS_MAGIC, __ATOMIC_RELEASE);
     return 0;
 }
@@ -104,10 +146,22 @@ void stats_close(struct stats_segment *segment, const char *path)
     munmap(segment, segment_size(segment->workers));
 }
 
+struct transfer_stats *stats_transfers(struct stats_segment *segment, uint32_t worker)
+{
+    uint8_t *base = (uint8_t *)segment + transfers_at(segment->workers);
+    return (struct transfer_stats *)(void *)base + (size_t)worker * DP_MAX_TRANSFERS;
+}
+
+void stats_clear_transfer(struct stats_segment *segment, uint32_t transfer)
+{
+    for (uint32_t worker = 0; worker < segment->workers; worker++)
+        memset(&stats_transfers(segment, worker)[transfer], 0, sizeof(struct transfer_stats));
+}
+
 int dp_segment_check(const void *memory, size_t size, uint32_t *workers)
 {
     const struct stats_segment *segment = memory;
-    if (size < sizeof(*segment) || segment->magic != STATS_MAGIC || segment->schema != schema_hash())
+    if (size < sizeof(*segment) || segment->magic != STATS_MAGIC || segment->schema != dp_schema())
         return -EPROTO;
     if (segment->workers > DP_MAX_WORKERS || size < segment_size(segment->workers))
         return -EPROTO;
@@ -128,4 +182,44 @@ uint64_t dp_segment_heartbeat(const void *memory, uint32_t worker)
 {
     const struct stats_segment *segment = memory;
     return worker < segment->workers ? stats_get(&segment->stats[worker].heartbeat) : 0;
+}
+
+static const struct transfer_stats *transfer_at(const void *memory, uint32_t worker, uint32_t transfer)
+{
+    const struct stats_segment *segment = memory;
+    if (worker >= segment->workers || transfer >= DP_MAX_TRANSFERS)
+        return NULL;
+    return &stats_transfers((struct stats_segment *)(uintptr_t)memory, worker)[transfer];
+}
+
+uint64_t dp_segment_transfer_value(const void *memory, uint32_t worker, uint32_t transfer, uint32_t counter)
+{
+    const struct transfer_stats *stats = transfer_at(memory, worker, transfer);
+    if (!stats || counter >= TRANSFER_ROW_COUNT)
+        return 0;
+    return stats_get((const uint64_t *)(const void *)((const uint8_t *)stats + TRANSFER_ROWS[counter].at));
+}
+
+int dp_segment_answer_time(const void *memory, uint32_t worker, uint32_t transfer, uint32_t side,
+                           struct dp_histogram *histogram)
+{
+    const struct transfer_stats *stats = transfer_at(memory, worker, transfer);
+    if (!stats || side > DP_SIDE_PRODUCTION)
+        return -EINVAL;
+    const struct dp_histogram *from = &stats->answer_time[side];
+    histogram->sum = stats_get(&from->sum);
+    histogram->most = stats_get(&from->most);
+    for (uint32_t i = 0; i < DP_BUCKETS; i++)
+        histogram->buckets[i] = stats_get(&from->buckets[i]);
+    return 0;
+}
+
+uint64_t dp_bucket_bound(uint32_t bucket)
+{
+    return histogram_bound(bucket);
+}
+
+size_t stats_size(const struct stats_segment *segment)
+{
+    return segment_size(segment->workers);
 }

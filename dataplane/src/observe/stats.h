@@ -1,8 +1,9 @@
 /* stats.h: the counters of one worker, in a segment that other processes can map.
  *
- * The segment is a header and then one struct stats for each worker. A worker is the only writer of its
- * struct (relaxed stores, no locked instructions); readers copy and then compute. Each value is
- * consistent, values are not consistent with each other. Made of stats.def.
+ * The segment is a header, one struct stats for each worker, and then, for each worker, a struct
+ * transfer_stats for each transfer. A worker is the only writer of its struct (relaxed stores, no locked
+ * instructions); readers copy and then compute. Each value is consistent, values are not consistent with each
+ * other. Made of stats.def and transfer.def.
  */
 #ifndef XDPCOPY_STATS_H
 #define XDPCOPY_STATS_H
@@ -12,6 +13,7 @@
 
 #include "../reason.h"
 #include "dataplane.h"
+#include "stats_value.h"
 
 #define STATS_MAGIC 0x78647063 /* "xdpc" */
 
@@ -30,36 +32,32 @@ struct stats {
     uint64_t end[END_COUNT];
 } __attribute__((aligned(64)));
 
+/* The same for one transfer of one worker. */
+struct transfer_stats {
+#define TRANSFER(name, unit, kind, help) uint64_t name;
+#include "transfer.def"
+#undef TRANSFER
+    uint64_t end[END_COUNT];
+    struct dp_histogram answer_time[2]; /* by enum dp_side */
+} __attribute__((aligned(64)));
+
 struct stats_segment {
     uint32_t magic;
     uint32_t workers;
-    uint64_t schema; /* hash of all names: differs when the layout does */
-    struct stats stats[];
+    uint64_t schema;      /* hash of all names: differs when the layout does */
+    struct stats stats[]; /* of each worker; then DP_MAX_TRANSFERS struct transfer_stats of each worker */
 };
-
-static inline void stats_add(uint64_t *counter, uint64_t n)
-{
-    __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
-}
-
-static inline void stats_sub(uint64_t *counter, uint64_t n)
-{
-    stats_add(counter, 0 - n);
-}
-
-static inline void stats_set(uint64_t *counter, uint64_t value)
-{
-    __atomic_store_n(counter, value, __ATOMIC_RELAXED);
-}
-
-static inline uint64_t stats_get(const uint64_t *counter)
-{
-    return __atomic_load_n(counter, __ATOMIC_RELAXED);
-}
 
 /* Maps a segment for so many workers: the file at path (made anew), or private memory if path is empty.
  * Returns 0 or a negative errno. */
 int stats_open(struct stats_segment **segment, const char *path, uint32_t workers);
+/* Those of one worker, by the transfer's index. */
+struct transfer_stats *stats_transfers(struct stats_segment *segment, uint32_t worker);
+
+/* A new transfer takes the place of another: nobody else writes now. */
+void stats_clear_transfer(struct stats_segment *segment, uint32_t transfer);
+
+size_t stats_size(const struct stats_segment *segment);
 void stats_close(struct stats_segment *segment, const char *path);
 
 #endif

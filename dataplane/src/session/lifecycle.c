@@ -173,6 +173,7 @@ static void keep_stream(struct replay *replay, struct stream *stream, const stru
     table_insert(&replay->mirrored, stream);
     replay->phases[stream->phase]++;
     connection_watch(replay, stream);
+    stats_add(&replay->context.transfers[stream->transfer].connections_opened, 1);
     stats_add(&replay->context.stats->connections_opened, 1);
     stats_add(&replay->context.stats->connections_live, 1);
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "../observe/histogram.h"
 #include "../protocol/detect.h"
 #include "lifecycle.h"
 
@@ -97,6 +98,7 @@ static enum drop append(struct replay *replay, struct stream *stream, const stru
     uint32_t next = stream->next;
     enum drop drop = stream_append(stream, &context->chunks, packet, context->now);
     uint64_t taken = (uint64_t)(stream->next - next) * stream->session_count;
+    stream->asked_at = taken ? context->now : stream->asked_at;
     stats_add(&context->stats->request_bytes_taken, taken);
     stats_add(&context->stats->request_bytes_pending, taken);
     if (!detect(replay, stream)) {
@@ -153,6 +155,7 @@ static enum drop on_datagram(struct replay *replay, struct stream *stream, const
     if (!chunk)
         return DROP_buffers_full;
     uint64_t taken = (uint64_t)packet->size * stream->session_count;
+    stream->asked_at = context->now;
     stats_add(&context->stats->request_bytes_taken, taken);
     stats_add(&context->stats->request_bytes_pending, taken);
     for (struct session *session = stream->sessions; session; session = session->sibling) {
@@ -194,10 +197,20 @@ static enum drop on_client(struct replay *replay, struct stream *stream, const s
     return said_before && !drop ? DROP_duplicate : drop;
 }
 
+static void time_production(struct replay *replay, struct stream *stream, const struct packet *packet)
+{
+    struct transfer_stats *stats = &replay->context.transfers[stream->transfer];
+    if (!packet->size || !stream->asked_at)
+        return;
+    histogram_add(&stats->answer_time[DP_SIDE_PRODUCTION], replay->context.now - stream->asked_at);
+    stream->asked_at = 0;
+}
+
 static enum drop on_server(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
     bool was_reset = stream->reset;
     stats_add(&replay->context.stats->mirror_server_frames, 1);
+    time_production(replay, stream, packet);
     stream->heard = replay->context.now;
     stream_on_server(stream, packet);
     if (stream->reset && !was_reset)
@@ -380,6 +393,8 @@ static void count_sent(struct stats *stats, const struct segment *segment)
 void replay_sent(struct replay *replay, const struct segment *segment)
 {
     count_sent(replay->context.stats, segment);
+    stats_add(&replay->context.transfers[segment->transfer].sent_frames, 1);
+    stats_add(&replay->context.transfers[segment->transfer].retransmits, segment->again);
     if (replay->stray_count) {
         replay->stray_count--;
         return;

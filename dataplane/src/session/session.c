@@ -1,5 +1,6 @@
 #include "session.h"
 
+#include "../observe/histogram.h"
 #include "turns.h"
 
 enum {
@@ -71,6 +72,8 @@ void session_open(struct session *session, struct session_context *context, cons
     stream->session_count++;
     stats_add(&context->stats->sessions_opened, 1);
     stats_add(&context->stats->sessions_live, 1);
+    stats_add(&session_stats(session, context)->sessions_opened, 1);
+    stats_add(&session_stats(session, context)->sessions_live, 1);
 }
 
 void session_on_stream(struct session *session, struct session_context *context, struct chunk *first)
@@ -91,6 +94,7 @@ static void account_delivered(struct session *session, struct session_context *c
     if (fresh)
         session->delivered_at = context->now;
     stats_add(&context->stats->request_bytes_acked, fresh);
+    stats_add(&session_stats(session, context)->request_bytes_acked, fresh);
     stats_sub(&context->stats->request_bytes_pending, fresh);
     while (session->chunk && !seq_after(session->chunk->offset + session->chunk->size, acked)) {
         if (session->gate_chunk == session->chunk)
@@ -116,6 +120,8 @@ void session_end(struct session *session, struct session_context *context, enum 
     session->gate_chunk = session->send_chunk = NULL;
     stats_add(&context->stats->end[end], 1);
     stats_sub(&context->stats->sessions_live, 1);
+    stats_add(&session_stats(session, context)->end[end], 1);
+    stats_sub(&session_stats(session, context)->sessions_live, 1);
 }
 
 static void end_if_done(struct session *session, struct session_context *context)
@@ -130,6 +136,7 @@ static enum drop take_event(struct session *session, struct session_context *con
     switch (event) {
     case TCP_OPENED:
         stats_add(&context->stats->sessions_established, 1);
+        stats_add(&session_stats(session, context)->sessions_established, 1);
         session->turn_at = session->answered_at = context->now;
         return DROP_NONE;
     case TCP_REFUSED:
@@ -149,11 +156,21 @@ static enum drop take_event(struct session *session, struct session_context *con
     return DROP_NONE;
 }
 
+static void count_answer(struct session *session, struct session_context *context, uint32_t bytes)
+{
+    struct transfer_stats *stats = session_stats(session, context);
+    stats_add(&context->stats->answer_bytes, bytes);
+    stats_add(&stats->answer_bytes, bytes);
+    if (session->asked_at)
+        histogram_add(&stats->answer_time[DP_SIDE_TARGET], context->now - session->asked_at);
+    session->asked_at = 0;
+}
+
 enum drop session_on_answer(struct session *session, struct session_context *context,
                             const struct packet *packet)
 {
     if (is_udp(session)) {
-        stats_add(&context->stats->answer_bytes, packet->size);
+        count_answer(session, context, packet->size);
         return DROP_NONE;
     }
     uint32_t before = tcp_received(&session->tcp);
@@ -166,7 +183,7 @@ enum drop session_on_answer(struct session *session, struct session_context *con
     uint32_t fresh = tcp_received(&session->tcp) - before;
     if (fresh) {
         session->answered_at = context->now;
-        stats_add(&context->stats->answer_bytes, fresh);
+        count_answer(session, context, fresh);
     }
     account_delivered(session, context);
     turns_open(session, context);
@@ -272,6 +289,8 @@ static void datagram_sent(struct session *session, struct session_context *conte
     session->delivered += size;
     stats_add(&context->stats->datagrams_sent, 1);
     stats_add(&context->stats->request_bytes_acked, size);
+    stats_add(&session_stats(session, context)->request_bytes_acked, size);
+    session->asked_at = context->now;
     stats_sub(&context->stats->request_bytes_pending, size);
     session->chunk = stream_release(session->stream, &context->chunks, session->chunk);
 }
@@ -306,5 +325,7 @@ void session_sent(struct session *session, struct session_context *context, cons
         return;
     }
     tcp_sent(&session->tcp, segment, context->now);
+    if (segment->size && !segment->again)
+        session->asked_at = context->now;
     end_if_done(session, context);
 }

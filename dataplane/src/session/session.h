@@ -32,6 +32,7 @@ struct session {
     uint64_t turn_at;      /* when the present turn began */
     uint64_t delivered_at; /* when the target last acknowledged something new */
     uint64_t answered_at;  /* when the target last said something new */
+    uint64_t asked_at;     /* when bytes last left that the target has said nothing since; 0: it has */
     uint32_t gate;         /* bytes up to this offset may be sent */
     uint32_t turn;         /* the present turn: production's answers up to it had been seen by the client */
     uint32_t answer_mark;  /* how much the target had answered when the present turn began */
@@ -52,11 +53,18 @@ struct session {
 struct session_context {
     const struct dp_timing *timing;
     struct stats *stats;
+    struct transfer_stats *transfers; /* by index */
     struct pool chunks;
     uint64_t now;
     uint64_t clock_offset; /* added to now: a clock that goes on over restarts */
     uint32_t mtu;
 };
+
+static inline struct transfer_stats *session_stats(const struct session *session,
+                                                   const struct session_context *context)
+{
+    return &context->transfers[session->transfer];
+}
 
 /* Begins a session on a stream that has just been opened; the memory is undefined before. */
 void session_open(struct session *session, struct session_context *context, const struct flow *flow,

@@ -42,7 +42,9 @@ struct stream {
     struct chunk *waiting; /* out of order, sorted by offset */
     struct chunk *waiting_last;
     struct timer timer;
-    uint64_t heard;  /* when the last frame came */
+    uint64_t heard; /* when the last frame came */
+    uint64_t
+        asked_at; /* when the client last said something that the server has said nothing since; 0: it has */
     uint64_t gap_at; /* since when bytes are missing */
     uint32_t first;  /* sequence number of the client's first byte */
     uint32_t next;   /* offset of the next byte in order */

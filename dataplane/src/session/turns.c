@@ -150,6 +150,7 @@ void turns_open(struct session *session, struct session_context *context)
         if (next_turn) {
             begin(session, context, chunk->turn);
             session->begun = true;
+            stats_add(&session_stats(session, context)->turns_sent, 1);
             stats_add(&context->stats->turns_sent, 1);
         }
         session->gate = chunk->offset + chunk->size;
