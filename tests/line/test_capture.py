@@ -316,24 +316,29 @@ def test_fast_takes_no_longer_than_the_target(make, tmp_path):
     assert playback.responder.most <= 70
 
 
-def test_fast_lets_a_connection_finish_before_its_port_is_used_again(make, tmp_path):
+HASTE = pytest.mark.parametrize("how", [{"fast": True}, {"speed": 1e6}], ids=["fast", "speed"])
+
+
+@HASTE
+def test_haste_lets_a_connection_finish_before_its_port_is_used_again(make, tmp_path, how):
     tape = Tape()
     for number in range(50):
         tape.conversation(isn=5000 * number).whole(2)
         tape.wait(60)
-    playback = make(tape.write(tmp_path / "a.pcap"), target=Responder(delay=5), fast=True)
+    playback = make(tape.write(tmp_path / "a.pcap"), target=Responder(delay=5), **how)
     playback.play(seconds=20)
     assert playback.ended() == {"complete": 50}
     assert playback.responder.requests() == 100
 
 
-def test_fast_supersedes_what_the_capture_leaves_open_once_it_is_delivered(make, tmp_path):
+@HASTE
+def test_haste_supersedes_what_the_capture_leaves_open_once_it_is_delivered(make, tmp_path, how):
     tape = Tape()
     for number in range(5):
         talk = tape.conversation(isn=5000 * number)
         talk.client.connect()
         talk.ask()
-    playback = make(tape.write(tmp_path / "a.pcap"), fast=True)
+    playback = make(tape.write(tmp_path / "a.pcap"), **how)
     playback.play(seconds=20)
     assert playback.ended() == {"superseded": 4, "capture_ended": 1}
     assert playback.responder.requests() == 5

@@ -35,17 +35,16 @@ static bool has_endpoint(struct replay *replay, const struct dp_transfer *transf
     return endpoints_forge(&replay->endpoints, index, &syn->source, 0, &forged);
 }
 
-/* In a fast replay the connection before it on the same key is let finish; one that the capture does not end
- * is superseded when all its bytes have been delivered. */
+/* The connection before it on the same key is let finish; one that the capture does not end is superseded
+ * when all its bytes have been delivered. */
 static bool predecessor_is_busy(const struct stream *stream)
 {
     return stream && (stream->phase == PHASE_CLOSING || (stream->session_count && stream->head));
 }
 
-static bool is_too_early(const struct replay *replay, const struct stream *stream)
+static bool is_too_early(const struct replay *replay)
 {
-    return replay->phases[PHASE_CLOSING] >= FAST_CLOSING || replay->context.chunks.live >= FAST_CHUNKS ||
-           predecessor_is_busy(stream);
+    return replay->phases[PHASE_CLOSING] >= FAST_CLOSING || replay->context.chunks.live >= FAST_CHUNKS;
 }
 
 static bool syn_should_wait(struct replay *replay, const struct stream *stream, const struct packet *syn,
@@ -56,7 +55,7 @@ static bool syn_should_wait(struct replay *replay, const struct stream *stream, 
     bool duplicate = stream && !stream->joining && syn->seq + 1 == stream->first;
     if (!transfer || duplicate)
         return false;
-    if (patience == PATIENCE_FAST && is_too_early(replay, stream))
+    if (predecessor_is_busy(stream) || (patience == PATIENCE_FAST && is_too_early(replay)))
         return true;
     if (!some_will_go(replay))
         return false;
