@@ -31,16 +31,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package", autouse=True)
 def _alone() -> Iterator[None]:
-    """Wait until no other run of these tests uses the same namespaces."""
+    """Wait until no other run of these tests, of any checkout, uses the same namespaces and the machine."""
     STATE_DIRECTORY.mkdir(parents=True, exist_ok=True)
     with (STATE_DIRECTORY / "e2e.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _clean(_alone: None) -> Iterator[None]:
     """Remove what an interrupted run left, and what this one leaves."""
     Lab(PREFIX).down()

@@ -21,7 +21,6 @@ from appliance.lab import Lab
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.usefixtures("_alone")
 
 PREFIX = "xd"
 ARGV = (sys.executable, "-m", "appliance.demo", "--prefix", PREFIX)

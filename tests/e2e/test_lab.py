@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.usefixtures("_alone")
 
 PREFIX = "xl"
 # One TCP connection from ADDRESS to a listener that is there for it alone.
