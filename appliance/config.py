@@ -157,6 +157,12 @@ class Timing(Model):
         le=MAX_SECONDS,
         description="A mirrored connection without frames for so long is forgotten.",
     )
+    datagram_timeout_s: float = Field(
+        default=30.0,
+        gt=0,
+        le=MAX_SECONDS,
+        description="UDP: a client that is silent for so long has ended its conversation.",
+    )
     gap_timeout_s: float = Field(
         default=1.0,
         gt=0,

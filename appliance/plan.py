@@ -224,6 +224,7 @@ def _timing(timing: Timing) -> binding.Timing:
         settle=round(timing.settle_ms * NANOSECONDS_PER_MS),
         response_timeout=round(timing.response_timeout_s * NANOSECONDS_PER_S),
         idle_timeout=round(timing.idle_timeout_s * NANOSECONDS_PER_S),
+        datagram_timeout=round(timing.datagram_timeout_s * NANOSECONDS_PER_S),
         gap_timeout=round(timing.gap_timeout_s * NANOSECONDS_PER_S),
         linger=round(timing.linger_s * NANOSECONDS_PER_S),
         tries=timing.tries,

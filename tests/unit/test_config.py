@@ -67,7 +67,7 @@ def test_the_full_file_names_every_setting_with_its_default():
 def test_defaults_are_those_of_the_dataplane():
     timing, limits = binding.Timing(), binding.Limits()
     assert Timing().settle_ms * 1e6 == timing.settle
-    for name in ("response_timeout", "idle_timeout", "gap_timeout", "linger"):
+    for name in ("response_timeout", "idle_timeout", "datagram_timeout", "gap_timeout", "linger"):
         assert getattr(Timing(), f"{name}_s") * 1e9 == getattr(timing, name)
     assert (Timing().tries, Timing().syn_tries) == (timing.tries, timing.syn_tries)
     assert Limits().model_dump() == {name: getattr(limits, name) for name in Limits.model_fields}

@@ -123,7 +123,12 @@ def test_only_mirror_ports_pass_unwanted_frames_on_request():
 
 
 def test_times_become_nanoseconds():
-    made = plan.make(config(timing={"settle_ms": 2.5, "gap_timeout_s": 0.5, "tries": 3}), facts(), CPUS)
+    made = plan.make(
+        config(timing={"settle_ms": 2.5, "gap_timeout_s": 0.5, "datagram_timeout_s": 7, "tries": 3}),
+        facts(),
+        CPUS,
+    )
     hops = {target: Hop(target, "02:00:00:00:00:02") for target in made.targets}
     timing = plan.dataplane(made, [10, 11], hops, 0).timing
     assert (timing.settle, timing.gap_timeout, timing.tries) == (2_500_000, 500_000_000, 3)
+    assert timing.datagram_timeout == 7_000_000_000
