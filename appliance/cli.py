@@ -18,6 +18,7 @@ from rich.table import Table
 
 from appliance import engine_command, lab, letters, replay_command
 from appliance.config import DEFAULT_STATS, Config
+from appliance.doctor.command import doctor
 from appliance.errors import ApplianceError, ConfigError
 from appliance.loading import build, load
 from appliance.process_files import log_to, process_files
@@ -40,6 +41,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(lab.app, name="lab")
 app.command()(replay_command.replay)
 app.command()(engine_command.engine)
+app.command()(doctor)
 
 
 @app.callback(invoke_without_command=True)
@@ -147,8 +149,8 @@ def _with_files(config: Config, ledger: Path | None, stats: Path | None) -> Conf
 
 
 def _prepared(arguments: list[str]) -> list[str]:
-    """Letters are tcpcopy's only after run and replay."""
-    taken = {"run": (), "replay": replay_command.OWN_LETTERS}
+    """Letters are tcpcopy's only after run, replay and doctor."""
+    taken = {"run": (), "doctor": (), "replay": replay_command.OWN_LETTERS}
     command = arguments[0] if arguments else ""
     if command not in taken:
         return arguments

@@ -1,0 +1,245 @@
+"""What the mirror shows: counted by listening, or from the counters of an engine that holds the ports."""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import time
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from appliance.doctor.finding import Finding, fault, ok, warning
+from appliance.doctor.frames import SYN, Address, Segment, read
+from appliance.transfers import Tls
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from appliance.config import Config
+
+ETHERTYPES = {0x0800, 0x86DD}
+VLAN_TAGS = {0x8100, 0x88A8}
+ETHERNET_HEADER, VLAN_TAG = 14, 4
+MOST_FRAMES = 200_000
+MOST_SIZE = 65_535
+REPEAT_S = 0.05  # a copy of a copy comes at once; a retransmission later
+DUPLICATES_SHARE = 0.01
+TLS_HANDSHAKE = b"\x16\x03"  # RFC 8446 5.1
+
+# linux/if_packet.h
+ETH_P_ALL = 3
+SOL_PACKET, PACKET_AUXDATA = 263, 8
+TP_STATUS_VLAN_VALID = 1 << 4
+AUXDATA = struct.Struct("IIIHHHH")
+SO_TIMESTAMPNS, TIMESPEC = 35, struct.Struct("qq")  # asm-generic/socket.h
+BESIDE = socket.CMSG_SPACE(AUXDATA.size) + socket.CMSG_SPACE(TIMESPEC.size)
+
+
+@dataclass
+class Traffic:
+    """Counts of one look at the mirror."""
+
+    seconds: float
+    frames: int = 0
+    client: int = 0
+    server: int = 0
+    duplicates: int = 0
+    truncated: int = 0
+    vlan: int = 0
+    connections: int = 0  # whose first bytes were seen
+    tls: int = 0
+    tunnels: Counter[str] = field(default_factory=Counter)
+    services: Counter[str] = field(default_factory=Counter)  # where SYNs went that no transfer names
+    clients: list[tuple[Address, int]] = field(default_factory=list)  # some client of each service port
+
+
+class Listener:
+    """Sorts frames into Traffic."""
+
+    def __init__(self, config: Config, seconds: float) -> None:
+        """For the transfers of this configuration."""
+        self.traffic = Traffic(seconds)
+        self._services = {(each.source.address, each.source.port) for each in config.transfers}
+        self._seen: dict[int, float] = {}
+        self._spoken: set[tuple[object, object]] = set()
+
+    def take(self, packet: bytes, *, tagged: bool, now: float) -> None:
+        """One packet without its link header."""
+        traffic = self.traffic
+        traffic.frames += 1
+        traffic.vlan += tagged
+        key = hash(packet)
+        traffic.duplicates += now - self._seen.get(key, -REPEAT_S) < REPEAT_S
+        self._seen[key] = now
+        segment = read(packet)
+        if segment is None:
+            return
+        traffic.truncated += segment.truncated
+        if segment.tunnel:
+            traffic.tunnels[segment.tunnel] += 1
+        elif self._is_service(segment.destination):
+            self._from_client(segment)
+        elif self._is_service(segment.source):
+            traffic.server += 1
+        elif segment.flags & SYN:
+            traffic.services["{}:{}".format(*segment.destination)] += 1
+
+    def _is_service(self, end: tuple[Address, int]) -> bool:
+        return end in self._services or (None, end[1]) in self._services
+
+    def _from_client(self, segment: Segment) -> None:
+        self.traffic.client += 1
+        connection = (segment.source, segment.destination)
+        if not segment.payload or connection in self._spoken:
+            return
+        self._spoken.add(connection)
+        self.traffic.connections += 1
+        self.traffic.tls += segment.payload.startswith(TLS_HANDSHAKE)
+        self.traffic.clients.append((segment.source[0], segment.destination[1]))
+
+
+def listen(config: Config, seconds: float) -> Traffic:
+    """Looks at the mirror ports for so long, or MOST_FRAMES. Raises OSError."""
+    listener = Listener(config, seconds)
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(_tap(port.device)) for port in config.mirror]
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and listener.traffic.frames < MOST_FRAMES:
+            for each in select.select(sockets, [], [], left)[0]:
+                _take_frame(each, listener)
+    return listener.traffic
+
+
+def _tap(device: str) -> socket.socket:
+    tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    tap.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+    tap.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+    tap.bind((device, ETH_P_ALL))
+    return tap
+
+
+def _take_frame(tap: socket.socket, listener: Listener) -> None:
+    """The kernel takes the outer VLAN tag off and tells of it, and of the time, beside the frame."""
+    frame, beside, _, (_, _, kind, *_) = tap.recvmsg(MOST_SIZE, BESIDE)
+    if kind == socket.PACKET_OUTGOING:
+        return
+    told = {(level, what): data for level, what, data in beside}
+    tagged = bool(AUXDATA.unpack(told[SOL_PACKET, PACKET_AUXDATA])[0] & TP_STATUS_VLAN_VALID)
+    seconds, nanoseconds = TIMESPEC.unpack(told[socket.SOL_SOCKET, SO_TIMESTAMPNS])
+    at = ETHERNET_HEADER - 2
+    while (ethertype := int.from_bytes(frame[at : at + 2])) in VLAN_TAGS:
+        tagged = True
+        at += VLAN_TAG
+    if ethertype in ETHERTYPES:
+        listener.take(frame[at + 2 :], tagged=tagged, now=seconds + nanoseconds / 1e9)
+
+
+def counted(before: Mapping[str, int], after: Mapping[str, int], seconds: float) -> Traffic:
+    """What an engine has counted meanwhile. It knows no tunnels, tags and services."""
+    since = {name: after[name] - before[name] for name in after}
+    return Traffic(
+        seconds,
+        frames=since["mirror_frames"],
+        client=since["mirror_client_frames"],
+        server=since["mirror_server_frames"],
+        duplicates=since["drop_mirror_duplicate"],
+        truncated=since["drop_mirror_truncated"],
+        connections=sum(count for name, count in since.items() if name.startswith("protocol_")),
+        tls=since["protocol_tls"],
+    )
+
+
+def examine_traffic(config: Config, traffic: Traffic) -> Iterator[Finding]:
+    """Says what the counts mean."""
+    devices = ", ".join(port.device for port in config.mirror)
+    if not traffic.frames:
+        yield fault(
+            "mirror",
+            f"{devices}: no frame in {traffic.seconds:g} s",
+            "the switch mirrors nothing to this port, or production is silent",
+            "check the mirror session's destination port and the cable; send a request meanwhile",
+        )
+        return
+    yield ok("mirror", f"{devices}: {traffic.frames:,} frames in {traffic.seconds:g} s")
+    yield from _frames(traffic)
+    yield _directions(config, traffic)
+    yield from _protocols(config, traffic)
+
+
+def _frames(traffic: Traffic) -> Iterator[Finding]:
+    if traffic.tunnels:
+        names = ", ".join(f"{count:,} of {name}" for name, count in traffic.tunnels.most_common())
+        yield fault(
+            "tunnel",
+            f"frames inside of others: {names}",
+            "the switch or cloud sends its mirror through a tunnel",
+            "mirror to a local port, or end the tunnel before the mirror port",
+        )
+    if traffic.vlan:
+        yield ok("vlan", f"{traffic.vlan:,} frames have a VLAN tag; up to two are read")
+    if traffic.truncated:
+        yield fault(
+            "truncated",
+            f"{traffic.truncated:,} frames end before their payload does",
+            "the mirror session cuts frames",
+            "turn its truncation off, and raise the MTU on the way",
+        )
+    share = traffic.duplicates / traffic.frames
+    if share > DUPLICATES_SHARE:
+        yield warning(
+            "duplicates",
+            f"{share:.0%} of the frames were seen twice",
+            "the mirror session copies a frame where it enters the switch and where it leaves",
+            "mirror one direction of each port, or the server's port alone",
+        )
+
+
+def _directions(config: Config, traffic: Traffic) -> Finding:
+    services = ", ".join(str(transfer.source) for transfer in config.transfers)
+    if not traffic.client and not traffic.server:
+        seen = (
+            ", ".join(f"{name} ({count})" for name, count in traffic.services.most_common(3))
+            or "no connection"
+        )
+        return fault(
+            "service",
+            f"no frame to or from {services}; opened meanwhile: {seen}",
+            "another port is mirrored, or source names another service",
+            "set transfers[].source to the address and port that clients connect to",
+        )
+    if not traffic.client:
+        return fault(
+            "direction",
+            f"{traffic.server:,} frames from {services}, none to it",
+            "only what the server sends is mirrored",
+            "mirror the other direction, or both",
+        )
+    if not traffic.server:
+        return warning(
+            "direction",
+            f"{traffic.client:,} frames to {services}, none from it",
+            "only what clients send is mirrored; holes in it are then seen later",
+            "mirror both directions if the port can carry them",
+        )
+    return ok("direction", f"{traffic.client:,} frames to {services}, {traffic.server:,} from it")
+
+
+def _protocols(config: Config, traffic: Traffic) -> Iterator[Finding]:
+    refused = any(transfer.tls is Tls.REFUSE for transfer in config.transfers)
+    if traffic.tls and refused:
+        yield warning(
+            "tls",
+            f"{traffic.tls / traffic.connections:.0%} of {traffic.connections:,} connections speak TLS",
+            "their bytes are bound to production's keys, so they are not replayed",
+            "mirror behind the point where TLS ends",
+        )
+
+
+def some_client(traffic: Traffic | None, port: int, version: int) -> Address | None:
+    """A client that was seen to speak to this service port."""
+    found: Sequence[tuple[Address, int]] = traffic.clients if traffic else ()
+    return next((address for address, to in found if to == port and address.version == version), None)
