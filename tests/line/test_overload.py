@@ -202,3 +202,14 @@ def test_a_burst_is_no_overload(town: Town) -> None:
     town.goes_on(50, 0)
     assert town.dataplane.counters()["turns_pressed"] == 0
     assert town.finish().ends == {"complete": town.clients}
+
+
+def test_a_worker_that_was_kept_waiting_once_lets_everybody_in(town: Town) -> None:
+    town.dataplane.limit(TEST, 0, RING)
+    for _ in range(RING - 100):  # as many frames as the ring holds, and so in one turn
+        town.comes()
+    town.goes_on(30, 1)
+    counters = town.dataplane.counters()
+    assert counters["turns_pressed"] > 0
+    assert counters["drop_mirror_overloaded"] == 0
+    assert town.finish().ends == {"complete": town.clients}

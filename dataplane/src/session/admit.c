@@ -4,7 +4,10 @@ static const double NANOSECONDS = 1e9;
 static const double SINKING = 31.0 / 32; /* of the share, each interval */
 static const double RISING = 1.0 / 160;
 
-enum { INTERVAL = 5 * 1000 * 1000 };
+enum {
+    INTERVAL = 5 * 1000 * 1000,
+    BURST = 3, /* intervals: what is over sooner was a burst, or a pause of the worker's, and is only late */
+};
 
 void admission_open(struct admission *admission, const struct dp_config *config)
 {
@@ -17,9 +20,10 @@ void admission_adapt(struct admission *admission, bool pressed, uint64_t now)
     uint64_t elapsed = now - admission->adapted_at;
     if (elapsed < INTERVAL)
         return;
-    if (admission->pressed)
+    admission->pressing = admission->pressed ? admission->pressing + 1 : 0;
+    if (admission->pressing > BURST)
         admission->share *= SINKING;
-    else
+    else if (!admission->pressed)
         admission->share += RISING * (double)elapsed / INTERVAL;
     if (admission->share > 1)
         admission->share = 1;

@@ -5,10 +5,11 @@
  * the threshold grow. Caps on new sessions, of a transfer and of all, are buckets that hold at most one
  * second's worth.
  *
- * Overload. A worker that has more to do than it can lets the threshold sink, and rise again when it has not:
- * who is refused is decided by the same hash, so it is whole connections, and the same ones for as long as it
- * lasts. Sessions that are under way are not touched. Down by a 32nd of itself, up by a 160th of the whole,
- * each 5 ms: slowly enough that what was let in shows its effect, and back from nothing within 0.8 s.
+ * Overload. A worker that for some intervals in a row has more to do than it can lets the threshold sink, and
+ * rise again when it has not: who is refused is decided by the same hash, so it is whole connections, and the
+ * same ones for as long as it lasts. Sessions that are under way are not touched. Down by a 32nd of itself,
+ * up by a 160th of the whole, each 5 ms: slowly enough that what was let in shows its effect, and back from
+ * nothing within 0.8 s.
  */
 #ifndef XDPCOPY_ADMIT_H
 #define XDPCOPY_ADMIT_H
@@ -33,6 +34,7 @@ struct admission {
     struct bucket bucket; /* of all transfers */
     double share;         /* of what would be let in that is; 1 but for overload */
     uint64_t adapted_at;  /* when the share was last looked at */
+    uint32_t pressing;    /* intervals in a row in which there was too much to do */
     bool pressed;         /* at some time since then */
 };
 
