@@ -2,12 +2,13 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup build test test-zerocopy lint fmt fuzz e2e bench demo docs clean \
+.PHONY: help setup build test test-zerocopy lint fmt fuzz e2e bench soak demo docs clean \
         packages lint-python lint-types lint-format lint-tidy lint-size test-c
 
 PYTHON := .venv/bin/python
 STAMPS := build/stamps
 SECONDS_EACH ?= 30
+MINUTES ?= 20
 
 # Under sudo the checkout's files stay its owner's: only what needs root runs as root.
 OWNER := $(shell stat -c %U .)
@@ -53,6 +54,10 @@ test-zerocopy: build ## the engine in a virtual machine with zero-copy on every 
 
 bench: build ## ns/frame and frames/s of the stages and of the line
 	@$(PYTHON) -m tests.bench
+
+soak: build ## half the load that the engine takes, MINUTES=20: does memory grow, does an account not close (root)
+	@[ "$$(id -u)" = 0 ] || { echo "make soak needs root: network namespaces and AF_XDP. Run sudo make soak"; exit 1; }
+	@$(PYTHON) -m tests.bench.soak --minutes $(MINUTES)
 
 demo: build ## the whole line on this machine, with a verdict (root); KEEP=1 leaves it running
 	@[ "$$(id -u)" = 0 ] || { echo "make demo needs root: network namespaces and AF_XDP. Run sudo make demo"; exit 1; }

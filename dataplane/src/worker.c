@@ -12,6 +12,7 @@
 
 enum {
     MOST_DELAY = 5 * 1000 * 1000, /* without room to send: more is overload, not a burst */
+    MOST_BURSTS = 4,              /* from one ring in one turn, unless it is filling up */
     MOST_SENT = 256,              /* frames in one turn */
     SPIN_TURNS = 64,              /* idle turns before the thread sleeps */
     MOST_SLEEP_TICKS = 8,         /* so that orders and housekeeping are not late */
@@ -203,10 +204,11 @@ static bool take_over_from(struct worker *worker, struct handoff *handoff, uint6
  * belongs to connections and is only late, but what finds no room is lost at random. */
 static uint32_t bursts_of(struct worker *worker, uint32_t waiting, uint32_t room)
 {
+    uint32_t bursts = waiting / PORT_BURST + 1;
     if (waiting <= room / 2)
-        return 1;
+        return bursts < MOST_BURSTS ? bursts : MOST_BURSTS;
     worker->pressed = true;
-    return waiting / PORT_BURST;
+    return bursts;
 }
 
 static bool receive_all(struct worker *worker, uint64_t now)

@@ -17,10 +17,11 @@ from rich.console import Console
 from rich.table import Table
 
 from appliance.errors import MachineError
-from tests.bench import lab, native, parts, report
+from tests.bench import lab, load, native, parts, report
 from tests.bench.native import BenchError
 
-PARTS = ("parse", "line", "lab")
+PARTS = ("parse", "line", "lab", "latency", "overload")
+IN_LAB = PARTS[2:]
 OUTPUT = native.BUILD.parent / "bench.json"
 SCHEMA = 1
 WIDTH = 130  # of tables that go into a file
@@ -32,6 +33,8 @@ MEASURE: dict[str, tuple[Measure, Draw]] = {
     "parse": (parts.parse, report.parse),
     "line": (parts.line, report.line),
     "lab": (lab.measure, report.lab),
+    "latency": (load.latency, report.latency),
+    "overload": (load.overload, report.overload),
 }
 
 
@@ -64,7 +67,7 @@ def main() -> int:
 
 
 def read_arguments() -> argparse.Namespace:
-    """What is asked for; the lab part needs root and is left out without it, unless it is named."""
+    """What is asked for; what needs the lab needs root and is left out without it, unless it is named."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="about 20 seconds, less exact, no 1 M sessions")
     parser.add_argument("--json", action="store_true", help="print the JSON on stdout, the tables on stderr")
@@ -75,8 +78,8 @@ def read_arguments() -> argparse.Namespace:
     if arguments.only is None:
         arguments.only = PARTS
         if os.geteuid():
-            arguments.only = PARTS[:-1]
-            print("not root: the part in the lab is left out; sudo make bench runs it too", file=sys.stderr)
+            arguments.only = tuple(name for name in PARTS if name not in IN_LAB)
+            print("not root: what needs the lab is left out; sudo make bench runs it too", file=sys.stderr)
     return arguments
 
 

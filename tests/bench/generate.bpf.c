@@ -7,6 +7,9 @@
  * says SYN, its requests and acknowledgements, and FIN, and is followed by a new one; at any time some are at
  * every stage.
  *
+ * A request begins with the time at which it was made (target.bpf.c looks at it): eight bytes that are zero
+ * in the frame that comes in.
+ *
  * The frame that comes in is Ethernet, IPv4, TCP without options, and a request. Copies are used again and
  * again, so everything that differs from one frame to the next is written each time.
  */
@@ -126,8 +129,17 @@ static __always_inline void write_ip(struct iphdr *ip, __u32 connection, __u32 s
     ip->check = fold(sum);
 }
 
+/* Returns the sum over it. */
+static __always_inline __u32 write_stamp(__u16 *words)
+{
+    __u64 now = bpf_ktime_get_ns();
+    __builtin_memcpy(words, &now, sizeof(now));
+    return (now & 0xffff) + (now >> 16 & 0xffff) + (now >> 32 & 0xffff) + (now >> 48);
+}
+
+/* payload_sum: over all of the payload. */
 static __always_inline void write_tcp(struct tcphdr *tcp, const struct iphdr *ip, const struct plan *plan,
-                                      const struct said *said, __u32 payload)
+                                      const struct said *said, __u32 payload, __u32 payload_sum)
 {
     __u32 syn = said->flags == FLAG_SYN;
     __u32 start = plan->isn + said->connection * 0x10001;
@@ -138,7 +150,7 @@ static __always_inline void write_tcp(struct tcphdr *tcp, const struct iphdr *ip
     words[6] = bpf_htons(0x5000 | said->flags);
     tcp->check = 0;
     __u32 sum = sum32(ip->saddr) + sum32(ip->daddr) + bpf_htons(IPPROTO_TCP) +
-                bpf_htons(sizeof(*tcp) + payload) + (payload ? plan->payload_sum : 0);
+                bpf_htons(sizeof(*tcp) + payload) + payload_sum;
     for (int i = 0; i < 10; i++)
         sum += words[i];
     tcp->check = fold(sum);
@@ -162,12 +174,13 @@ int generate(struct xdp_md *ctx)
     if (!payload && bpf_xdp_adjust_tail(ctx, -(int)plan->request))
         return XDP_ABORTED;
     __u8 *data = (__u8 *)(long)ctx->data;
-    if (data + HEADERS > (__u8 *)(long)ctx->data_end)
+    if (data + HEADERS + (payload ? sizeof(__u64) : 0) > (__u8 *)(long)ctx->data_end)
         return XDP_ABORTED;
     struct iphdr *ip = (struct iphdr *)(data + sizeof(struct ethhdr));
     struct tcphdr *tcp = (struct tcphdr *)(ip + 1);
     write_ip(ip, said.connection, sizeof(*ip) + sizeof(*tcp) + payload);
-    write_tcp(tcp, ip, plan, &said, payload);
+    __u32 payload_sum = payload ? plan->payload_sum + write_stamp((__u16 *)(tcp + 1)) : 0;
+    write_tcp(tcp, ip, plan, &said, payload, payload_sum);
     plan->next++;
     return (int)bpf_redirect(plan->device, 0);
 }

@@ -83,6 +83,7 @@ static void make_frame(struct generator *generator, struct plan *plan)
     segment.options.has_timestamp = false;
     rewrite_segment(&segment, &LINK, &frame);
     generator->size = frame.size;
+    memset(generator->frame + frame.size - TALK_REQUEST, 0, sizeof(uint64_t)); /* the time will be here */
     plan->request = TALK_REQUEST;
     plan->answer = ANSWER;
     for (uint32_t at = frame.size - TALK_REQUEST; at < frame.size; at += 2) {

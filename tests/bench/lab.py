@@ -37,26 +37,24 @@ if TYPE_CHECKING:
 
 PREFIX = "xb"
 WINDOW = Load(window=1024)  # the sockets' rings hold 2048
-UNLIMITED = Load()
+PERCENTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
 TICKS = os.sysconf("SC_CLK_TCK")
 KINDS: tuple[Kind, ...] = ("forwarder", "answered", "engine")
 
 
 def measure(*, quick: bool) -> Result:
-    """Each receiver by turns, as fast as it can without losing a frame; then overrun, once."""
+    """Each receiver by turns, as fast as it can without losing a frame."""
     if len(os.sched_getaffinity(0)) < 2:
         raise BenchError("the lab needs two CPUs: one for the generator, one for what is measured")
     native.build("lab")
     rounds, seconds = (2, 1.0) if quick else (5, 3.0)
     with Lab(PREFIX, direction="client") as lab:
         done = [run_round(lab, number, seconds) for number in range(rounds)]
-        overrun = [] if quick else [run(lab, kind, UNLIMITED, seconds) for kind in ("forwarder", "engine")]
     return {
         "connections": programs.CONNECTIONS,
         "window": WINDOW.window,
         "seconds_each": seconds,
         "runs": [result for each in done for result in each.values()],
-        "overrun": overrun,
         "summary": {kind: summary([each[kind] for each in done]) for kind in KINDS},
         "ratio": {kind: ratio(done, kind) for kind in KINDS if kind != "engine"},
     }
@@ -95,15 +93,30 @@ def run(lab: Lab, kind: Kind, load: Load, seconds: float) -> Result:
     dropped = not load.visit and any(ended.get("drops", {}).values())
     if load.window and (made["lost"] or ended.get("lost_at_sockets") or dropped):
         raise BenchError(f"frames were lost or dropped though no more were sent than taken: {made} {ended}")
+    delays = {int(delay): count for delay, count in counted.pop("delays").items()}
     return {
         "kind": kind,
         "load": asdict(load),
+        "latency": percentiles(delays),
         **rates(before, after),
         "generated": made["frames"],
         "lost_on_the_way": made["lost"],
         "at_target": programs.nonzero(counted),
         **ended,
     }
+
+
+def percentiles(delays: dict[int, int]) -> dict[str, int]:
+    """Of requests at the target, by nanoseconds since they were made: how many of them took no longer."""
+    total = sum(delays.values())
+    found: dict[str, int] = {}
+    seen = 0
+    for delay, count in sorted(delays.items()):
+        seen += count
+        for name, part in PERCENTILES.items():
+            if name not in found and seen >= part * total:
+                found[name] = delay
+    return found
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ class Load:
     rate: int = 0  # frames a second; 0: as many as it can
     connections: int = CONNECTIONS  # at a time
     visit: int = 0  # requests that each makes before it goes and another comes; 0: it stays
+    seconds: int = 60  # after which it ends by itself
 
 
 class Program:
@@ -102,8 +103,9 @@ class Target(Program):
 class Engine:
     """``xdpcopy run``."""
 
-    def __init__(self, replay: Replay) -> None:
+    def __init__(self, replay: Replay, start_seconds: float) -> None:
         """It runs already."""
+        self.start_seconds = start_seconds
         self.replay = replay
         self.stats = replay.stats_path
         assert replay.process
@@ -122,6 +124,7 @@ class Engine:
             "ends": nonzero(ledger["ends"]),
             "lost_at_sockets": sum(port["lost"] for port in ledger["ports"]),
             "retransmits": ledger["counters"]["retransmits"],
+            "start_seconds": round(self.start_seconds, 3),
         }
 
 
@@ -167,7 +170,7 @@ def running_forwarder(lab: Lab, folder: Path, *, answers: bool = False) -> Itera
 
 
 @contextmanager
-def running_engine(lab: Lab, folder: Path) -> Iterator[Engine]:
+def running_engine(lab: Lab, folder: Path, **timing: float) -> Iterator[Engine]:
     """The engine, its worker on the last CPU."""
     configuration = {
         "mirror": [{"device": lab.mirror_device}],
@@ -175,17 +178,18 @@ def running_engine(lab: Lab, folder: Path) -> Iterator[Engine]:
         "transfers": [{"source": SOURCE, "target": TARGET}],
         "cpus": [native.last_cpu()],
         "limits": {"connections": MOST_CONNECTIONS, "sessions": MOST_CONNECTIONS},
-        "timing": {"linger_s": LINGER_S},
+        "timing": {"linger_s": LINGER_S, **timing},
     }
     path = folder / "xdpcopy.yaml"
     path.write_text(yaml.safe_dump(configuration))
     replay = Replay(lab, folder / "engine", ("--config", str(path)))
+    start = time.monotonic()
     try:
         replay.start()
     except RuntimeError as error:
         raise BenchError(str(error)) from None
     try:
-        yield Engine(replay)
+        yield Engine(replay, time.monotonic() - start)
     finally:
         replay.stop()
 
@@ -205,7 +209,7 @@ def running_generator(lab: Lab, folder: Path, receiver: Path, load: Load) -> Ite
         *on_cpu(max(os.sched_getaffinity(0) - {native.last_cpu()})),
         *(BUILD / "generator", BUILD / "generate.bpf.o", SPAN, stats, receiver),
         *(f"--connections={load.connections}", f"--window={load.window}", f"--rate={load.rate}"),
-        *(f"--visit={load.visit}", f"--seconds={MOST_SECONDS}"),
+        *(f"--visit={load.visit}", f"--seconds={load.seconds}"),
     ]
     with running(lab, "switch", argv, stats) as generator:
         deadline = time.monotonic() + START_TIMEOUT_S

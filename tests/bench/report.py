@@ -101,7 +101,6 @@ LAB_RATIOS = (
     ("engine / this: frames sent /s", "sent_per_second"),
     ("engine / this: frames sent per CPU second", "sent_per_cpu_second"),
 )
-LAB_OVERRUN = ("offered_per_second", "received_per_second", "sent_per_second", "requests_per_second")
 
 
 def lab(result: Result) -> Table:
@@ -116,13 +115,41 @@ def lab(result: Result) -> Table:
     table.add_section()
     for words, name in LAB_RATIOS:
         table.add_row(words, *(middle(result["ratio"].get(kind, {}).get(name)) for kind in kinds))
-    overrun = {run["kind"]: run for run in result["overrun"]}
-    if overrun:
-        table.add_section()
-    for words, name in LAB_ROWS:
-        if overrun and name in LAB_OVERRUN:
-            cells = (amount(overrun[kind][name]) if kind in overrun else "" for kind in kinds)
-            table.add_row(f"overrun: {words}", *cells)
+    return table
+
+
+def latency(result: Result) -> Table:
+    """How long requests were under way, by rate."""
+    table = new_table(
+        f"from the mirror to the target, µs; all: {amount(result['best']['offered_per_second'])} frames/s",
+        *("receiver", "frames/s", "of all", "p50", "p99", "p99.9", "lost"),
+    )
+    for run in result["runs"]:
+        table.add_row(
+            run["kind"],
+            amount(run["offered_per_second"]),
+            f"{run['part']:.0%}",
+            *(three_digits(run["latency"][name] / 1000) for name in ("p50", "p99", "p99.9")),
+            str(run.get("lost_at_sockets", run.get("ring_full", ""))),
+        )
+    return table
+
+
+def overload(result: Result) -> Table:
+    """The curve of what is replayed against what is offered."""
+    table = new_table(
+        "overload: connections that come, make eight requests and go",
+        *("offered", "frames/s", "requests/s", "of most", "complete", "kept out", "lost at the ring"),
+        *("share of its CPU",),
+    )
+    for run in result["runs"]:
+        table.add_row(
+            f"{run['factor']:g}",
+            *(amount(run["offered_per_second"]), amount(run["requests_per_second"])),
+            *(f"{run['of_most']:.0%}", f"{run['complete']:.1%}"),
+            amount(run["drops"]["mirror"].get("overloaded", 0)),
+            *(amount(run["lost_at_sockets"]), f"{run['share_of_cpu']:.2f}"),
+        )
     return table
 
 

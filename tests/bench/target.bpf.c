@@ -41,6 +41,17 @@ struct {
     __type(value, struct target_counts);
 } counts SEC(".maps");
 
+/* Requests by the nanoseconds since they were made, which they begin with: eight buckets for each power of
+ * two. */
+#define DELAY_BUCKETS 512
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, DELAY_BUCKETS);
+    __type(key, __u32);
+    __type(value, __u64);
+} delays SEC(".maps");
+
 /* The headers of a frame that is for the target. */
 struct headers {
     struct ethhdr *link;
@@ -132,6 +143,21 @@ static __always_inline int write_tcp(struct xdp_md *ctx, const struct headers *h
     return 0;
 }
 
+static __always_inline void count_delay(struct xdp_md *ctx)
+{
+    __u64 made;
+    if (bpf_xdp_load_bytes(ctx, HEADERS, &made, sizeof(made)))
+        return;
+    __u64 delay = bpf_ktime_get_ns() - made;
+    __u32 power = 3;
+    for (__u64 rest = delay >> 4; rest && power < 63; rest >>= 1)
+        power++;
+    __u32 bucket = (power * 8 + (delay >> (power - 3) & 7)) % DELAY_BUCKETS;
+    __u64 *count = bpf_map_lookup_elem(&delays, &bucket);
+    if (count)
+        ++*count;
+}
+
 /* What the segment deserves. */
 static __always_inline int choose(const struct headers *headers, struct target_counts *count,
                                   struct reply *reply)
@@ -164,7 +190,7 @@ static __always_inline int choose(const struct headers *headers, struct target_c
 static __always_inline int send(struct xdp_md *ctx, const struct reply *reply)
 {
     struct headers headers;
-    int size = (int)(ctx->data_end - ctx->data);
+    int size = (int)bpf_xdp_get_buff_len(ctx);
     if (bpf_xdp_adjust_tail(ctx, (int)(HEADERS + reply->payload) - size) || find(ctx, &headers))
         return -1;
     turn_around(&headers);
@@ -183,6 +209,8 @@ int answer(struct xdp_md *ctx)
         return XDP_PASS;
     if (choose(&headers, count, &reply))
         return XDP_DROP;
+    if (reply.payload)
+        count_delay(ctx);
     if (send(ctx, &reply)) {
         count->failed++;
         return XDP_DROP;

@@ -20,7 +20,19 @@ def main() -> None:
         with program.attach(device, AttachMode.NATIVE):
             print("ready", flush=True)
             sys.stdin.read()
-        print(json.dumps(program.maps["counts"].read(ONLY)), flush=True)
+        print(json.dumps({**program.maps["counts"].read(ONLY), "delays": delays(program)}), flush=True)
+
+
+def delays(program: Program) -> dict[int, int]:
+    """How many requests were under way for about so many nanoseconds (the upper end of a bucket)."""
+    counts = program.maps["delays"]
+    found: dict[int, int] = {}
+    for bucket in range(counts.entries):
+        count = sum(int.from_bytes(value, sys.byteorder) for value in counts.lookup_each(bucket))
+        if count:
+            power, eighth = divmod(bucket, 8)
+            found[(9 + eighth) << (power - 3)] = count
+    return found
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench import native, parts
+from tests.bench import lab, native, parts, soak
 
 SMALL = {"slices": 3, "slice_frames": 1}
 
@@ -47,3 +47,15 @@ def test_a_further_session_is_counted_without_the_ports():
     parts.add_bytes_per_session(results)
     assert results[1]["bytes_per_session"] == 500
     assert "bytes_per_session" not in results[0]
+
+
+def test_percentiles_are_of_all_requests():
+    delays = {3000: 1, 1000: 600, 2000: 399}
+    assert lab.percentiles(delays) == {"p50": 1000, "p99": 2000, "p99.9": 2000}
+
+
+def test_memory_that_grows_fails_the_soak():
+    flat = [soak.Moment(minute, 1000, {}) for minute in range(10)]
+    soak.check_memory(flat)
+    with pytest.raises(native.BenchError, match="grown"):
+        soak.check_memory([*flat, soak.Moment(10, 1200, {})])

@@ -1,6 +1,8 @@
 """The XDP programs of the lab's benchmark: the frames that they make are right."""
 
 import struct
+import sys
+import time
 
 import pytest
 from scapy.layers.inet import IP, TCP
@@ -8,6 +10,7 @@ from scapy.layers.l2 import Ether
 
 from dataplane.pyxdp import Program, Verdict
 from tests.bench import native
+from tests.bench.target import delays
 
 pytestmark = pytest.mark.e2e
 
@@ -100,7 +103,7 @@ def test_without_answers_all_tcp_ends():
 
 @pytest.fixture
 def generate():
-    payload = bytes(range(100)) * 3
+    payload = bytes(8) + bytes(range(146)) * 2
     template = bytes(
         Ether(dst="02:00:00:00:00:02", src="02:00:00:00:00:01")
         / IP(src="198.18.64.0", dst="198.18.0.2", flags="DF", id=0)
@@ -141,6 +144,22 @@ def test_then_each_group_asks_and_acknowledges(generate):
     assert said(generate, first + 2 * GROUP + 3) == (GROUP + 3, "PA", 1, 1, REQUEST)
     second = first + 2 * CONNECTIONS
     assert said(generate, second + 3) == (3, "PA", 1 + REQUEST, 1 + ANSWER, REQUEST)
+
+
+def test_requests_say_when_they_were_made(generate):
+    before = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+    made = int.from_bytes(bytes(Ether(generate(2 * CONNECTIONS).frame)[TCP].payload)[:8], sys.byteorder)
+    assert before < made < time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+
+
+@pytest.mark.parametrize("age", [0, 1000, 50_000, 1_000_000, 10**9])
+def test_the_target_counts_how_long_requests_were_under_way(target, age):
+    made = time.clock_gettime_ns(time.CLOCK_MONOTONIC) - age
+    target.test_run(segment("PA", made.to_bytes(8, sys.byteorder)))
+    most = time.clock_gettime_ns(time.CLOCK_MONOTONIC) - made
+    ((delay, count),) = delays(target).items()
+    assert count == 1
+    assert age <= delay <= most * 9 / 8 + 16
 
 
 def test_nothing_is_said_beyond_the_end(generate):
