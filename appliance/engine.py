@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from appliance.nic import Hop
     from appliance.plan import Plan
     from appliance.transfer import Address
-    from dataplane.binding import Dataplane, PortMode
+    from dataplane.binding import Dataplane, PortMode, Session
     from dataplane.pyxdp import AttachMode, Capabilities
     from dataplane.steering import Steering
 
@@ -151,6 +151,19 @@ class Engine:
     def set_neighbour(self, transfer: int, mac: str) -> None:
         """The next hop of this transfer's target, by index, has moved."""
         self._dataplane.set_neighbour(transfer, mac)
+
+    def sessions(self, limit: int, **wanted: Any) -> tuple[list[Session], bool]:  # noqa: ANN401 - ask_sessions has them
+        """Those that fit what ``Dataplane.ask_sessions`` takes, and whether there are more than ``limit``.
+
+        Raises MachineError if a worker does not answer within CHANGE_TIMEOUT_S. One thread at a time.
+        """
+        deadline = time.monotonic() + CHANGE_TIMEOUT_S
+        self._dataplane.ask_sessions(limit=limit, **wanted)
+        while (found := self._dataplane.take_sessions(limit)) is None:
+            if time.monotonic() > deadline:
+                raise MachineError("a worker does not answer; xdpcopy status shows which hangs")
+            time.sleep(CHANGE_STEP_S)
+        return found
 
     def counters(self) -> dict[str, int]:
         """Every counter, summed over all workers."""

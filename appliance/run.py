@@ -118,9 +118,7 @@ def _status_line(engine: Engine) -> Iterator[Callable[[], None]]:
 def check_transfers(config: Config) -> None:
     """Raises ConfigError where there is nothing to do, and nobody who could change that."""
     if not config.transfers:
-        raise ConfigError(
-            "transfers: there are none; add one, or run xdpcopy engine, which is told later"
-        )
+        raise ConfigError("transfers: there are none; add one, or run xdpcopy engine, which is told later")
 
 
 def check_ledger_path(path: Path | None) -> None:

@@ -13,7 +13,14 @@ import structlog
 from appliance.control import privileges
 from appliance.control.answers import Answers
 from appliance.control.live import Live
-from appliance.control.observed import GetCounters, GetLatency, GetLedger, GetProtocols
+from appliance.control.observed import (
+    GetCounters,
+    GetLatency,
+    GetLedger,
+    GetProtocols,
+    GetSession,
+    ListSessions,
+)
 from appliance.control.protocol import (
     Arm,
     CreateTransfer,
@@ -82,6 +89,8 @@ def handlers(live: Live, answers: Answers) -> dict[type[Request[Any]], Callable[
         GetLedger: lambda _: answers.ledger(),
         GetLatency: lambda _: answers.latency(),
         GetProtocols: lambda _: answers.protocols(),
+        ListSessions: answers.sessions,
+        GetSession: answers.session,
         ListTransfers: lambda _: live.transfers(),
         GetTransfer: lambda request: live.transfer(request.transfer),
         CreateTransfer: live.create,

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 NO_CPU: int = lib.DP_NO_CPU
 MAX_FRAME = 65536
+MAX_ROWS: int = lib.DP_MAX_ROWS
+ANY: int = lib.DP_ANY
 SECOND = 1_000_000_000
 
 
@@ -201,6 +203,59 @@ class Counter:
     kind: CounterKind
 
 
+class SessionState(IntEnum):
+    """The state of a session's connection to the target."""
+
+    SYN_SENT = lib.DP_SESSION_SYN_SENT
+    ESTABLISHED = lib.DP_SESSION_ESTABLISHED
+    FIN_WAIT = lib.DP_SESSION_FIN_WAIT
+    CLOSE_WAIT = lib.DP_SESSION_CLOSE_WAIT
+    CLOSING = lib.DP_SESSION_CLOSING
+    DATAGRAMS = lib.DP_SESSION_DATAGRAMS
+
+
+class Waits(IntEnum):
+    """What a session waits for before it sends more."""
+
+    PRODUCTION = lib.DP_WAITS_PRODUCTION
+    MIRROR_GAP = lib.DP_WAITS_GAP
+    HANDSHAKE = lib.DP_WAITS_HANDSHAKE
+    ANSWER = lib.DP_WAITS_ANSWER
+    ACKNOWLEDGEMENT = lib.DP_WAITS_ACKNOWLEDGEMENT
+    WINDOW = lib.DP_WAITS_WINDOW
+    NOTHING = lib.DP_WAITS_NOTHING
+
+
+Address = IPv4Address | IPv6Address
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session at one moment (``struct dp_session_row``); times in nanoseconds, rtt in microseconds.
+
+    Endpoints are address and port. Worker, place and opened_at together name it as long as it lives.
+    """
+
+    worker: int
+    place: int
+    opened_at: int
+    transfer: int
+    state: SessionState
+    waits: Waits
+    client: tuple[Address, int]
+    server: tuple[Address, int]
+    forged: tuple[Address, int]
+    target: tuple[Address, int]
+    age: int
+    idle: int
+    turns: int
+    request_bytes: int
+    pending_bytes: int
+    answer_bytes: int
+    retransmits: int
+    rtt: int
+
+
 class Side(IntEnum):
     """Whose answer times."""
 
@@ -252,6 +307,29 @@ def address_bytes(address: IPv4Address | IPv6Address | None) -> bytes:
     if isinstance(address, IPv4Address):
         return bytes(10) + b"\xff\xff" + address.packed
     return address.packed
+
+
+def address_of(data: bytes) -> Address:
+    """The inverse of address_bytes."""
+    address = IPv6Address(data)
+    return address.ipv4_mapped or address
+
+
+def _session(row: Any) -> Session:  # noqa: ANN401 - a cffi struct has no Python type
+    def endpoint(side: str) -> tuple[Address, int]:
+        return address_of(bytes(getattr(row, f"{side}_ip"))), getattr(row, f"{side}_port")
+
+    numbers = ("worker", "place", "opened_at", "transfer", "age", "idle", "turns", "request_bytes")
+    more = ("pending_bytes", "answer_bytes", "retransmits", "rtt")
+    return Session(
+        state=SessionState(row.state),
+        waits=Waits(row.waits),
+        client=endpoint("client"),
+        server=endpoint("server"),
+        forged=endpoint("forged"),
+        target=endpoint("target"),
+        **{name: getattr(row, name) for name in (*numbers, *more)},
+    )
 
 
 def mac_bytes(mac: str) -> bytes:
@@ -423,6 +501,36 @@ class Dataplane:
     def is_changed(self) -> bool:
         """Every worker has taken up the last change, and ended the sessions that it ends."""
         return bool(lib.dp_change_taken(self._engine))
+
+    def ask_sessions(
+        self,
+        *,
+        transfer: int | None = None,
+        state: SessionState | None = None,
+        place: int | None = None,
+        client: Address | None = None,
+        limit: int = MAX_ROWS,
+    ) -> None:
+        """Asks every worker for those of its sessions that fit. Raises DataplaneError."""
+        query = ffi.new(
+            "struct dp_session_query *",
+            {
+                "transfer": lib.DP_ANY if transfer is None else transfer,
+                "state": lib.DP_ANY if state is None else state,
+                "place": lib.DP_ANY if place is None else place,
+                "client_ip": address_bytes(client),
+                "limit": limit,
+            },
+        )
+        self._check(lib.dp_sessions_ask(self._engine, query))
+
+    def take_sessions(self, limit: int = MAX_ROWS) -> tuple[list[Session], bool] | None:
+        """The answer: sessions, and whether there are more; None: a worker has not answered yet."""
+        rows, more = ffi.new("struct dp_session_row[]", limit), ffi.new("uint32_t *")
+        count = lib.dp_sessions_take(self._engine, rows, limit, more)
+        if count == -errno.EAGAIN:
+            return None
+        return [_session(rows[index]) for index in range(self._check(count))], bool(more[0])
 
     def set_neighbour(self, transfer: int, mac: str) -> None:
         """The next hop of the transfer's target has a new link-layer address."""

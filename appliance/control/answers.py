@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from importlib.metadata import version
+from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from appliance import ledger
-from appliance.control.observed import Counters, Latency, Ledger, Protocols
+from appliance.control.base import ErrorKind, Problem, refused
+from appliance.control.observed import (
+    Counters,
+    Latency,
+    Ledger,
+    Protocols,
+    Sessions,
+    SessionState,
+    SessionStatus,
+    Waits,
+)
 from appliance.control.protocol import PortStatus, QueueStatus, Status, Workers, WorkerStatus
-from appliance.stats import STALE_S, StatsFile
+from appliance.stats import NANOSECONDS_PER_S, STALE_S, StatsFile
+from appliance.transfer import Endpoint
+from dataplane import binding
 from dataplane.binding import SCHEMA, Side
 
 if TYPE_CHECKING:
     from appliance.control.live import Live
+    from appliance.control.observed import GetSession, ListSessions
     from appliance.engine import Engine
+    from appliance.transfer import Address
 
 TASKS = Path("/proc/self/task")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -32,6 +48,7 @@ class Answers:
         self._live = live
         self._stats = StatsFile(engine.config.stats)
         self._began = time.monotonic()
+        self._asking = threading.Lock()
 
     def status(self) -> Status:
         """What the appliance is."""
@@ -98,6 +115,39 @@ class Answers:
             production={name: times for name, times in production.items() if times.count},
         )
 
+    def sessions(self, request: ListSessions) -> Sessions:
+        """Those that fit."""
+        try:
+            client = ip_address(request.client) if request.client else None
+        except ValueError:
+            problem = f"'{request.client}' is no address; write one like 198.18.0.10"
+            raise refused(ErrorKind.INVALID, problem, Problem(field="client", message=problem)) from None
+        state = None if request.state is None else binding.SessionState[request.state.name]
+        places = self._live.places()
+        if request.transfer is not None and request.transfer not in places:
+            raise refused(ErrorKind.NOT_FOUND, f"there is no transfer '{request.transfer}'")
+        transfer = None if request.transfer is None else places[request.transfer]
+        found, more = self._ask(request.limit, client=client, state=state, transfer=transfer)
+        return Sessions(items=tuple(found), truncated=more)
+
+    def session(self, request: GetSession) -> SessionStatus:
+        """One, by its id."""
+        place = request.session.split(".")[1:2]
+        if place and place[0].isdecimal() and int(place[0]) < binding.ANY:
+            found, _ = self._ask(binding.MAX_ROWS, place=int(place[0]))
+            for one in found:
+                if one.id == request.session:
+                    return one
+        raise refused(
+            ErrorKind.NOT_FOUND, f"there is no session '{request.session}'; it has ended, or never was"
+        )
+
+    def _ask(self, limit: int, **wanted: Any) -> tuple[list[SessionStatus], bool]:  # noqa: ANN401 - as in engine
+        names = {slot: name for name, slot in self._live.places().items()}
+        with self._asking:
+            found, more = self._engine.sessions(limit, **wanted)
+        return [_session(one, names[one.transfer]) for one in found if one.transfer in names], more
+
     def _ports(self) -> list[PortStatus]:
         workers = self._engine.plan.workers
         found = []
@@ -126,6 +176,31 @@ class Answers:
                 )
             )
         return found
+
+
+def _session(one: binding.Session, transfer: str) -> SessionStatus:
+    def endpoint(end: tuple[Address, int]) -> str:
+        return str(Endpoint(*end))
+
+    return SessionStatus(
+        id=f"{one.worker}.{one.place}.{one.opened_at:x}",
+        transfer=transfer,
+        worker=one.worker,
+        state=SessionState[one.state.name],
+        waits=Waits[one.waits.name],
+        client=endpoint(one.client),
+        server=endpoint(one.server),
+        forged=endpoint(one.forged),
+        target=endpoint(one.target),
+        age_s=one.age / NANOSECONDS_PER_S,
+        idle_s=one.idle / NANOSECONDS_PER_S,
+        turns=one.turns,
+        request_bytes=one.request_bytes,
+        pending_bytes=one.pending_bytes,
+        answer_bytes=one.answer_bytes,
+        retransmits=one.retransmits,
+        rtt_ms=one.rtt / 1000,
+    )
 
 
 def _cpu_seconds() -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""``xdpcopy run`` as a process in the lab's appliance namespace."""
+"""``xdpcopy run``, or ``engine``, as a process in the lab's appliance namespace."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class Replay:
         self.lab = lab
         self.directory = directory
         self.arguments = tuple(arguments)
+        self.command = "run"
         self.process: subprocess.Popen[bytes] | None = None
         self.stop_seconds = 0.0
         self._segment: Segment | None = None
@@ -72,7 +73,7 @@ class Replay:
         """Start it and wait for ``ready``."""
         self.directory.mkdir(parents=True, exist_ok=True)
         files = ("--ledger", str(self.ledger_path), "--stats", str(self.stats_path))
-        argv = (*PROGRAM, "run", *self.arguments, *files)
+        argv = (*PROGRAM, self.command, *self.arguments, *files)
         with self.log_path.open("ab") as log, self.output_path.open("wb") as output:
             self.process = self.lab.exec("appliance", argv, stdout=output, stderr=log)
         try:

@@ -248,6 +248,71 @@ const void *dp_segment(const struct dp_engine *engine, size_t *size);
 /* Differs where a segment's layout does. */
 uint64_t dp_schema(void);
 
+/* Which sessions are asked for; DP_ANY and :: where it does not matter. */
+#define DP_ANY 0xffffffff
+#define DP_MAX_ROWS 1000
+
+enum dp_session_state {
+    DP_SESSION_SYN_SENT,
+    DP_SESSION_ESTABLISHED,
+    DP_SESSION_FIN_WAIT,
+    DP_SESSION_CLOSE_WAIT,
+    DP_SESSION_CLOSING,
+    DP_SESSION_DATAGRAMS,
+};
+
+/* What a session waits for before it sends more: more from the mirror; missing mirrored bytes; the handshake;
+ * the end of the target's answer; an acknowledgement; a window; nothing. */
+enum dp_session_waits {
+    DP_WAITS_PRODUCTION,
+    DP_WAITS_GAP,
+    DP_WAITS_HANDSHAKE,
+    DP_WAITS_ANSWER,
+    DP_WAITS_ACKNOWLEDGEMENT,
+    DP_WAITS_WINDOW,
+    DP_WAITS_NOTHING,
+};
+
+struct dp_session_query {
+    uint32_t transfer;
+    uint32_t state;
+    uint32_t place; /* as in dp_session_row */
+    uint32_t limit; /* rows from each worker; at most DP_MAX_ROWS */
+    uint8_t client_ip[16];
+};
+
+/* A session. Worker, place and opened_at together name it as long as it lives. */
+struct dp_session_row {
+    uint32_t worker;
+    uint32_t place;
+    uint32_t transfer;
+    uint32_t state;
+    uint32_t waits;
+    uint32_t turns;
+    uint32_t request_bytes; /* mirrored, in order; these three modulo 2^32 */
+    uint32_t pending_bytes; /* of those, not acknowledged by the target */
+    uint32_t answer_bytes;
+    uint32_t retransmits;
+    uint32_t rtt; /* microseconds, smoothed; 0: not measured */
+    uint16_t client_port;
+    uint16_t server_port;
+    uint16_t forged_port;
+    uint16_t target_port;
+    uint8_t client_ip[16];
+    uint8_t server_ip[16];
+    uint8_t forged_ip[16];
+    uint8_t target_ip[16];
+    uint64_t opened_at; /* by the worker's clock */
+    uint64_t age;
+    uint64_t idle; /* since either side said something */
+};
+
+/* Asks every worker; -EBUSY while it answers the question before. dp_sessions_take: -EAGAIN until all have
+ * answered, then how many rows there are, at most size; *more is set to 1 if there are other sessions that
+ * fit. */
+int dp_sessions_ask(struct dp_engine *engine, const struct dp_session_query *query);
+int dp_sessions_take(struct dp_engine *engine, struct dp_session_row *rows, uint32_t size, uint32_t *more);
+
 /* The mode obtained, and the kernel's statistics, of one queue. */
 int dp_port_mode(const struct dp_engine *engine, uint32_t port, uint32_t queue);
 int dp_port_statistics(const struct dp_engine *engine, uint32_t port, uint32_t queue,

@@ -151,6 +151,9 @@ static int open_engine(struct dp_engine *engine)
     if (!engine->workers)
         return engine_fail(engine, -ENOMEM, "no memory for %u workers", engine->config->workers);
     memset(engine->workers, 0, sizeof(struct worker) * engine->config->workers);
+    engine->rows = calloc(engine->config->workers, DP_MAX_ROWS * sizeof(struct dp_session_row));
+    if (!engine->rows)
+        return engine_fail(engine, -ENOMEM, "no memory for %u workers", engine->config->workers);
     code = stats_open(&engine->segment, engine->config->stats_path, engine->config->workers);
     if (code)
         return engine_fail(engine, code, "cannot make the stats segment %s: %s", engine->config->stats_path,
@@ -261,6 +264,7 @@ void dp_close(struct dp_engine *engine)
                 engine->ports[port].queues[queue]->ops->close(engine->ports[port].queues[queue]);
     stats_close(engine->segment, engine->config->stats_path);
     free(engine->workers);
+    free(engine->rows);
     free(engine);
 }
 

@@ -84,3 +84,41 @@ int dp_set_neighbour(struct dp_engine *engine, uint32_t transfer, const uint8_t 
     __atomic_store_n(&engine->next_hops[transfer], mac_pack(mac), __ATOMIC_RELAXED);
     return 0;
 }
+
+static bool all_have_told(const struct dp_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->config->workers; i++)
+        if (__atomic_load_n(&engine->workers[i].followed.told, __ATOMIC_ACQUIRE) != engine->orders.asked)
+            return false;
+    return true;
+}
+
+int dp_sessions_ask(struct dp_engine *engine, const struct dp_session_query *query)
+{
+    if (query->limit > DP_MAX_ROWS)
+        return engine_fail(engine, -EINVAL, "limit is %u; give at most %d", query->limit, DP_MAX_ROWS);
+    if (!all_have_told(engine))
+        return engine_fail(engine, -EBUSY, "a worker has not answered the question before");
+    for (uint32_t i = 0; i < engine->config->workers; i++)
+        engine->workers[i].listing =
+            (struct listing){.query = *query, .rows = engine->rows + (size_t)i * DP_MAX_ROWS};
+    __atomic_store_n(&engine->orders.asked, engine->orders.asked + 1, __ATOMIC_RELEASE);
+    return 0;
+}
+
+int dp_sessions_take(struct dp_engine *engine, struct dp_session_row *rows, uint32_t size, uint32_t *more)
+{
+    if (!all_have_told(engine))
+        return -EAGAIN;
+    uint32_t count = 0;
+    *more = 0;
+    for (uint32_t i = 0; i < engine->config->workers; i++) {
+        const struct listing *listing = &engine->workers[i].listing;
+        *more |= listing->more || listing->count > size - count;
+        for (uint32_t row = 0; row < listing->count && count < size; row++) {
+            rows[count] = listing->rows[row];
+            rows[count++].worker = i;
+        }
+    }
+    return (int)count;
+}

@@ -29,6 +29,18 @@ static bool follow_change(struct worker *worker)
     return false;
 }
 
+/* One step of an answer about sessions. Most often nobody has asked. */
+static bool tell_sessions(struct worker *worker)
+{
+    uint32_t asked = __atomic_load_n(&worker->orders->asked, __ATOMIC_ACQUIRE);
+    if (worker->followed.told == asked)
+        return false;
+    if (listing_turn(&worker->replay, &worker->listing))
+        return true;
+    __atomic_store_n(&worker->followed.told, asked, __ATOMIC_RELEASE);
+    return false;
+}
+
 bool orders_follow(struct worker *worker, uint64_t now)
 {
     uint32_t bits = __atomic_load_n(&worker->orders->bits, __ATOMIC_ACQUIRE);
@@ -36,5 +48,6 @@ bool orders_follow(struct worker *worker, uint64_t now)
         worker->replay.paused_until = now;
     if ((bits & ORDER_DRAIN) && !worker->draining)
         drain(worker);
-    return follow_change(worker);
+    bool busy = follow_change(worker);
+    return tell_sessions(worker) || busy;
 }

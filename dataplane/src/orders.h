@@ -6,9 +6,9 @@
 #ifndef XDPCOPY_ORDERS_H
 #define XDPCOPY_ORDERS_H
 
-#include "dataplane.h"
-
 #include <stdbool.h>
+
+#include "dataplane.h"
 
 enum order { ORDER_DRAIN = 1, ORDER_STOP = 2, ORDER_PAUSE = 4 };
 
@@ -16,12 +16,14 @@ struct orders {
     uint32_t bits;  /* enum order */
     uint32_t epoch; /* grows with each change of the configuration */
     const struct dp_config *config;
+    uint32_t asked; /* grows with each question about sessions; the worker's listing holds it */
 };
 
 /* How far a worker has followed; written by it, read by the control thread. */
 struct followed {
     uint32_t epoch; /* taken up, and the sessions of what does not run have ended */
     uint32_t clean; /* and all their resets have left */
+    uint32_t told;  /* questions answered */
 };
 
 struct worker;

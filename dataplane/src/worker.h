@@ -9,6 +9,7 @@
 #include "handoff.h"
 #include "orders.h"
 #include "port/port.h"
+#include "session/listing.h"
 #include "session/replay.h"
 
 #define WORKER_QUEUES 64
@@ -38,6 +39,7 @@ struct worker {
     const struct orders *orders;
     uint32_t epoch; /* of the configuration in use */
     struct followed followed;
+    struct listing listing;
     struct worker *all;     /* of the engine */
     struct port *capture;   /* the capture port, if this worker reads it */
     uint32_t *repeats_read; /* of the capture: written by the worker that reads it */

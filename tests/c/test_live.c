@@ -77,6 +77,19 @@ static void change(struct dp_engine *engine, const struct dp_config *config)
         sched_yield();
 }
 
+static uint32_t listed(struct dp_engine *engine, uint32_t transfer)
+{
+    static struct dp_session_row rows[WORKERS * DP_MAX_ROWS];
+    struct dp_session_query query = {
+        .transfer = transfer, .state = DP_ANY, .place = DP_ANY, .limit = DP_MAX_ROWS};
+    uint32_t more;
+    int count;
+    CHECK(dp_sessions_ask(engine, &query) == 0);
+    while ((count = dp_sessions_take(engine, rows, WORKERS * DP_MAX_ROWS, &more)) == -EAGAIN)
+        sched_yield();
+    return (uint32_t)count + more;
+}
+
 static void test_workers_follow_changes_while_they_run(void)
 {
     static struct dp_config config;
@@ -97,6 +110,8 @@ static void test_workers_follow_changes_while_they_run(void)
     change(engine, &config);
     CHECK(count(engine, "end_transfer_removed") == WORKERS * EACH);
     CHECK(count(engine, "sessions_live") == WORKERS * EACH);
+    CHECK(listed(engine, 0) == 0);
+    CHECK(listed(engine, 1) >= DP_MAX_ROWS);
     config.transfers[0].state = DP_RUNNING;
     config.transfers[0].source_port = 82;
     change(engine, &config);

@@ -9,7 +9,15 @@ import pytest
 
 from appliance.control.base import ControlError, ErrorKind
 from appliance.control.client import EngineDownError
-from appliance.control.observed import GetCounters, GetLatency, GetLedger, GetProtocols
+from appliance.control.observed import (
+    GetCounters,
+    GetLatency,
+    GetLedger,
+    GetProtocols,
+    GetSession,
+    ListSessions,
+    SessionState,
+)
 from appliance.control.protocol import (
     MAX_LINE,
     Arm,
@@ -259,6 +267,26 @@ def test_the_socket_is_for_owner_and_group(bed):
     assert bed.config.control.socket.stat().st_mode & 0o777 == 0o660
     bed.end()
     assert not bed.config.control.socket.exists()
+
+
+def test_sessions_are_told_and_looked_for(bed):
+    create(bed, "shop")
+    assert (
+        bed.client.call(
+            ListSessions(transfer="shop", client="198.18.0.1", state=SessionState.ESTABLISHED)
+        ).items
+        == ()
+    )
+    for request, kind in (
+        (ListSessions(transfer="no"), "not_found"),
+        (ListSessions(client="nobody"), "invalid"),
+        (GetSession(session="0.0.0"), "not_found"),
+        (GetSession(session="x"), "not_found"),
+        (GetSession(session="0.4294967295.0"), "not_found"),
+    ):
+        with pytest.raises(ControlError) as caught:
+            bed.client.call(request)
+        assert caught.value.kind == kind
 
 
 def test_many_ask_while_others_change(bed):

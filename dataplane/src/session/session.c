@@ -60,6 +60,7 @@ void session_open(struct session *session, struct session_context *context, cons
         .stream = stream,
         .sibling = stream->sessions,
         .timer.kind = TIMER_SESSION,
+        .opened_at = context->now,
         .turn_at = context->now,
         .answered_at = context->now,
         .transfer = stream->transfer,
@@ -325,6 +326,7 @@ void session_sent(struct session *session, struct session_context *context, cons
         return;
     }
     tcp_sent(&session->tcp, segment, context->now);
+    session->retransmits += segment->again;
     if (segment->size && !segment->again)
         session->asked_at = context->now;
     end_if_done(session, context);

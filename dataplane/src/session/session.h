@@ -29,6 +29,7 @@ struct session {
     struct chunk *send_chunk;   /* where the last sent bytes were found, if it is still held */
     struct timer timer;
     struct tcp tcp;
+    uint64_t opened_at;
     uint64_t turn_at;      /* when the present turn began */
     uint64_t delivered_at; /* when the target last acknowledged something new */
     uint64_t answered_at;  /* when the target last said something new */
@@ -38,6 +39,8 @@ struct session {
     uint32_t answer_mark;  /* how much the target had answered when the present turn began */
     uint32_t credit;       /* what the target had said by then beyond production's answers */
     uint32_t delivered;    /* bytes up to this offset have been accounted as acknowledged */
+    uint32_t turns;        /* begun */
+    uint32_t retransmits;
     uint16_t transfer;
     uint16_t most_mss; /* that the SYN announces (-D); 0: what the test port carries */
     uint8_t end;       /* enum end; END_NONE while it lives */

@@ -150,6 +150,7 @@ void turns_open(struct session *session, struct session_context *context)
         if (next_turn) {
             begin(session, context, chunk->turn);
             session->begun = true;
+            session->turns++;
             stats_add(&session_stats(session, context)->turns_sent, 1);
             stats_add(&context->stats->turns_sent, 1);
         }
@@ -174,8 +175,7 @@ static bool next_turn(const struct session *session, uint32_t *turn)
     return true;
 }
 
-/* Something of the client's waits for the target to speak, or to close. */
-static bool waits_for_target(const struct session *session)
+bool turns_wait_for_target(const struct session *session)
 {
     uint32_t turn;
     return session->fin_open || next_turn(session, &turn);
@@ -193,13 +193,13 @@ static uint64_t silent_at(const struct session *session, const struct session_co
 
 bool turns_target_is_silent(const struct session *session, const struct session_context *context)
 {
-    return session->tcp.state != SYN_SENT && waits_for_target(session) &&
+    return session->tcp.state != SYN_SENT && turns_wait_for_target(session) &&
            context->now >= silent_at(session, context);
 }
 
 uint64_t turns_deadline(const struct session *session, const struct session_context *context)
 {
-    if (session->tcp.state == SYN_SENT || !waits_for_target(session))
+    if (session->tcp.state == SYN_SENT || !turns_wait_for_target(session))
         return TIMER_NEVER;
     uint64_t deadline = silent_at(session, context);
     uint64_t cut = quiet_since(session) + CUT_QUIET;

@@ -19,4 +19,7 @@ uint64_t turns_deadline(const struct session *session, const struct session_cont
 /* Something waits for the target, and response_timeout has passed. */
 bool turns_target_is_silent(const struct session *session, const struct session_context *context);
 
+/* Something of the client's waits for the target to speak, or to close. */
+bool turns_wait_for_target(const struct session *session);
+
 #endif
