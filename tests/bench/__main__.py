@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from appliance.errors import MachineError
-from tests.bench import lab, load, native, parts, report
+from tests.bench import lab, load, native, parts, plot, report
 from tests.bench.native import BenchError
 
 PARTS = ("parse", "line", "lab", "latency", "overload")
@@ -113,6 +113,8 @@ def write(results: dict[str, Any], console: Console, *, to_stdout: bool) -> None
     text = json.dumps(results, indent=2)
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
     OUTPUT.write_text(text + "\n", encoding="utf-8")
+    if "line" in results:
+        OUTPUT.with_suffix(".svg").write_text(plot.sessions(results["line"]), encoding="utf-8")
     if to_stdout:
         print(text)
     else:

@@ -1,4 +1,4 @@
-/* bench_line.c: the whole line over memory ports, one worker: nanoseconds for each frame that it receives.
+/* bench_line.c: the whole line over memory ports: nanoseconds for each frame that it receives.
  *
  * Only dp_step is timed. Frames are made before it and taken out, checked, after it. In each step up to 64
  * frames arrive on either port; an answer comes --latency steps after what it answers. Connections are
@@ -9,15 +9,19 @@
  *   bench_line --sessions=10000           requests on connections that stay open
  *   bench_line --churn=1 --sessions=50000 connections that come, make one request and go; so many at a time
  *
- * --mirrored: what the mirror shows, enum mirrored of script.h.
+ * --mirrored: what the mirror shows, enum mirrored of script.h. --workers: one after the other in this
+ * thread; with
+ * --foreign=1 each frame arrives at a queue of another worker than its owner, and is handed off.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bench.h"
+#include "counters.h"
 #include "dataplane.h"
 #include "script.h"
+#include "session/flow.h"
 
 enum {
     MIRROR = 0,
@@ -37,6 +41,8 @@ struct options {
     uint64_t slice_frames;
     uint64_t seconds;
     uint64_t linger;
+    uint32_t workers;
+    bool foreign;
     bool churn;
     bool verify;
 };
@@ -68,10 +74,11 @@ static uint32_t connections_held(const struct options *options)
 
 static struct dp_config make_config(const struct options *options)
 {
-    uint32_t connections = connections_held(options);
+    /* Of several workers each owns about its part. */
+    uint32_t connections = connections_held(options) * (options->workers > 1 ? 2 : 1);
     struct dp_config config = {
-        .workers = 1,
-        .cpus = {DP_NO_CPU},
+        .workers = options->workers,
+        .cpus = {DP_NO_CPU, DP_NO_CPU},
         .port_count = 2,
         .transfer_count = 1,
         .limits = {.connections = connections,
@@ -87,7 +94,7 @@ static struct dp_config make_config(const struct options *options)
                    .syn_tries = 6},
     };
     struct dp_port port = {.kind = DP_PORT_MEMORY,
-                           .queues = 1,
+                           .queues = options->workers,
                            .ring_size = RING,
                            .verify_checksums = options->verify,
                            .mtu = 1500};
@@ -105,27 +112,20 @@ static struct dp_config make_config(const struct options *options)
 
 static uint64_t sum_of(const struct bench *bench, const char *prefix)
 {
-    uint64_t total = 0;
-    for (uint32_t i = 0; i < dp_counter_count(); i++)
-        if (strncmp(dp_counter_info(i)->name, prefix, strlen(prefix)) == 0)
-            total += dp_counter_value(bench->engine, 0, i);
-    return total;
+    return counters_sum(bench->engine, bench->options.workers, prefix);
 }
 
 static uint64_t value_of(const struct bench *bench, const char *name)
 {
-    for (uint32_t i = 0; i < dp_counter_count(); i++)
-        if (strcmp(dp_counter_info(i)->name, name) == 0)
-            return dp_counter_value(bench->engine, 0, i);
-    bench_fail("there is no counter %s", name);
+    return counters_value(bench->engine, bench->options.workers, name);
 }
 
 /* --- a step --------------------------------------------------------------------------------------------- */
 
-static void collect(struct bench *bench)
+static void collect_queue(struct bench *bench, uint32_t queue)
 {
     uint8_t frame[TALK_FRAME];
-    for (int size; (size = dp_mem_receive(bench->engine, TEST, 0, frame, sizeof(frame)));) {
+    for (int size; (size = dp_mem_receive(bench->engine, TEST, queue, frame, sizeof(frame)));) {
         struct replayed replayed;
         const char *wrong = size < 0 ? "a frame that is too long"
                                      : talk_hear(&bench->talks, frame, (uint32_t)size, &replayed);
@@ -133,6 +133,12 @@ static void collect(struct bench *bench)
             bench_fail("the line sent %s", wrong);
         bench->heard += replayed.request;
     }
+}
+
+static void collect(struct bench *bench)
+{
+    for (uint32_t queue = 0; queue < bench->options.workers; queue++)
+        collect_queue(bench, queue);
 }
 
 static void step(struct bench *bench)
@@ -146,16 +152,23 @@ static void step(struct bench *bench)
 
 /* --- saying --------------------------------------------------------------------------------------------- */
 
+static uint32_t queue_of(const struct options *options, uint32_t number)
+{
+    struct endpoint client = talk_client(number);
+    return (flow_owner(&client, options->workers) + options->foreign) % options->workers;
+}
+
 static void say(struct bench *bench, const struct stage *stage, uint32_t place)
 {
     uint8_t frame[TALK_FRAME];
+    uint32_t queue = queue_of(&bench->options, bench->talks.first + place);
     for (uint32_t i = 0; i < STAGE_LINES; i++) {
         enum line line = stage->lines[i];
         uint32_t port = line_is_of_target(line) ? TEST : MIRROR;
         uint32_t size = talk_say(&bench->talks.each[place], bench->talks.first + place, line, frame);
         if (port == MIRROR && !stage_shows(stage, line, bench->options.mirrored))
             continue;
-        if (dp_mem_send(bench->engine, port, 0, frame, size))
+        if (dp_mem_send(bench->engine, port, queue, frame, size))
             bench_fail("a memory port is full: %s", dp_error(bench->engine));
         bench->injected[port]++;
         bench->said += line == CLIENT_REQUEST;
@@ -169,7 +182,8 @@ static void perform(struct bench *bench, const struct script *script)
     uint32_t size = script_cohort(script, bench->options.mirrored);
     uint32_t cohorts = (count + size - 1) / size;
     uint32_t latency = bench->options.latency;
-    uint32_t steps = cohorts + (script->count - 1) * latency;
+    uint32_t steps =
+        cohorts + (script->count - 1) * latency + bench->options.foreign; /* what is handed back */
     bench_shuffle(bench->order, count, &bench->random);
     for (uint32_t at = 0; at < steps; at++) {
         for (uint32_t stage = 0; stage < script->count && stage * latency <= at; stage++) {
@@ -251,6 +265,9 @@ static void check_replay(const struct bench *bench)
     require(bench, "mirror_accepted", bench->injected[MIRROR]);
     require(bench, "test_frames", bench->injected[TEST]);
     require(bench, "test_accepted", bench->injected[TEST]);
+    uint64_t handed = bench->options.foreign ? bench->injected[MIRROR] + bench->injected[TEST] : 0;
+    require_sum("frames handed off",
+                value_of(bench, "mirror_handed_off") + value_of(bench, "test_handed_off"), handed);
     require(bench, "connections_opened", bench->opened);
     require(bench, "sessions_established", bench->opened);
     require(bench, "turns_sent", bench->said);
@@ -305,12 +322,16 @@ static struct options read_options(int argc, char **argv)
         .slice_frames = bench_option(argc, argv, "slice-frames", 400000),
         .seconds = bench_option(argc, argv, "seconds", 20),
         .linger = bench_option(argc, argv, "linger-ms", 500) * MILLISECOND,
+        .workers = (uint32_t)bench_option(argc, argv, "workers", 1),
+        .foreign = bench_option(argc, argv, "foreign", 0),
         .churn = bench_option(argc, argv, "churn", 0),
         .verify = bench_option(argc, argv, "verify", 1),
     };
     if (!options.sessions || options.sessions > TALK_MOST || !options.latency ||
-        options.mirrored > MIRRORED_BOTH || options.slices > BENCH_SLICES)
-        bench_fail("usage: bench_line --sessions=N --latency=STEPS --mirrored=0|1|2 --slices=3..%d",
+        options.mirrored > MIRRORED_BOTH || options.slices > BENCH_SLICES || !options.workers ||
+        options.workers > 2 || options.foreign >= options.workers)
+        bench_fail("usage: bench_line --sessions=N --latency=STEPS --mirrored=0|1|2 --slices=3..%d "
+                   "--workers=1|2 [--foreign=1, with two workers]",
                    BENCH_SLICES);
     return options;
 }
@@ -333,14 +354,10 @@ static void open_bench(struct bench *bench)
 
 static void print_options(const struct options *options)
 {
-    printf("{\"sessions\": %u, \"churn\": %s, \"mirrored\": %u, \"verify_checksums\": %s, \"latency\": %u",
+    printf("{\"workers\": %u, \"foreign\": %s, ", options->workers, options->foreign ? "true" : "false");
+    printf("\"sessions\": %u, \"churn\": %s, \"mirrored\": %u, \"verify_checksums\": %s, \"latency\": %u",
            options->sessions, options->churn ? "true" : "false", options->mirrored,
            options->verify ? "true" : "false", options->latency);
-}
-
-static void print_number(const char *name, uint64_t value)
-{
-    printf(", \"%s\": %llu", name, (unsigned long long)value);
 }
 
 int main(int argc, char **argv)
@@ -358,14 +375,14 @@ int main(int argc, char **argv)
     print_options(&bench.options);
     printf(", ");
     slices_print(&slices);
-    print_number("requests", bench.said);
-    print_number("frames_per_request", (frames_in(&bench) - frames) / (bench.said - requests));
-    print_number("frames", frames_in(&bench));
-    print_number("sent_frames", value_of(&bench, "sent_frames"));
-    print_number("connections_live", value_of(&bench, "connections_live"));
-    print_number("resident_bytes", resident);
-    print_number("first_pass_ns", opening);
-    print_number("longest_drain_turn_ns", drain(&bench));
+    counters_print("requests", bench.said);
+    counters_print("frames_per_request", (frames_in(&bench) - frames) / (bench.said - requests));
+    counters_print("frames", frames_in(&bench));
+    counters_print("sent_frames", value_of(&bench, "sent_frames"));
+    counters_print("connections_live", value_of(&bench, "connections_live"));
+    counters_print("resident_bytes", resident);
+    counters_print("first_pass_ns", opening);
+    counters_print("longest_drain_turn_ns", drain(&bench));
     printf("}\n");
     check_ledger(&bench);
     dp_close(bench.engine);

@@ -38,6 +38,7 @@ def line(*, quick: bool) -> list[Result]:
         results += [keepalive(sessions, "client", quick=quick) for sessions in sizes]
         results.append(keepalive(KEEPALIVE_SESSIONS[1], "both", quick=quick))
     results.append(churn(quick=quick))
+    results += [two_workers(foreign=foreign, quick=quick) for foreign in (False, True)]
     add_bytes_per_session(results)
     return results
 
@@ -48,6 +49,14 @@ def keepalive(sessions: int, mirrored: str, *, quick: bool = False) -> Result:
     return named(
         native.run("bench_line", sessions=sessions, mirrored=MIRRORED.index(mirrored), **bounds), "keep-alive"
     )
+
+
+def two_workers(*, foreign: bool, quick: bool = False) -> Result:
+    """One after the other in one thread; ``foreign``: every frame arrives at the one that does not own it."""
+    bounds = {"slices": 5, "slice_frames": 100_000, "seconds": 2} if quick else {"seconds": 8}
+    sessions = KEEPALIVE_SESSIONS[1]
+    result = native.run("bench_line", sessions=sessions, mirrored=0, workers=2, foreign=foreign, **bounds)
+    return named(result, "2 workers, all handed off" if foreign else "2 workers")
 
 
 def churn(*, quick: bool = False) -> Result:

@@ -1,8 +1,10 @@
 """The benchmark measures what it says: its line part runs, and its counters are right. No times."""
 
+from xml.etree import ElementTree as ET
+
 import pytest
 
-from tests.bench import lab, native, parts, soak
+from tests.bench import lab, native, parts, plot, soak
 
 SMALL = {"slices": 3, "slice_frames": 1}
 
@@ -26,6 +28,13 @@ def test_connections_that_come_and_go_are_replayed_whole():
     result = native.run("bench_line", sessions=300, churn=1, linger_ms=1, **SMALL)
     assert result["frames_per_request"] == 9
     assert result["sent_frames"] == 6 * result["requests"]
+
+
+def test_with_two_workers_every_frame_can_be_made_to_arrive_at_the_wrong_one():
+    for foreign in (0, 1):
+        result = native.run("bench_line", sessions=700, mirrored=0, workers=2, foreign=foreign, **SMALL)
+        assert result["foreign"] is bool(foreign)
+        assert result["requests"] == 700 * (result["slices"] + 1)
 
 
 def test_a_case_that_makes_no_sense_is_refused():
@@ -59,3 +68,17 @@ def test_memory_that_grows_fails_the_soak():
     soak.check_memory(flat)
     with pytest.raises(native.BenchError, match="grown"):
         soak.check_memory([*flat, soak.Moment(10, 1200, {})])
+
+
+def test_the_plot_has_a_line_for_each_kind_and_a_dot_for_each_case():
+    results = [
+        {"case": "keep-alive", "mirrored": mirrored, "sessions": sessions, "ns_per_frame": cost}
+        for mirrored, sessions, cost in (
+            ("requests", 1000, 100),
+            ("requests", 10000, 200),
+            ("client", 1000, 90),
+        )
+    ]
+    picture = ET.fromstring(plot.sessions(results))  # noqa: S314 - it was made here
+    tags = [element.tag.rpartition("}")[2] for element in picture]
+    assert (tags.count("polyline"), tags.count("circle")) == (2, 3)
