@@ -54,8 +54,8 @@ def keepalive(sessions: int, mirrored: str, *, quick: bool = False) -> Result:
 def two_workers(*, foreign: bool, quick: bool = False) -> Result:
     """One after the other in one thread; ``foreign``: every frame arrives at the one that does not own it."""
     bounds = {"slices": 5, "slice_frames": 100_000, "seconds": 2} if quick else {"seconds": 8}
-    sessions = KEEPALIVE_SESSIONS[1]
-    result = native.run("bench_line", sessions=sessions, mirrored=0, workers=2, foreign=foreign, **bounds)
+    bounds |= {"sessions": KEEPALIVE_SESSIONS[1], "mirrored": 0, "workers": 2, "foreign": int(foreign)}
+    result = native.run("bench_line", **bounds)
     return named(result, "2 workers, all handed off" if foreign else "2 workers")
 
 

@@ -146,8 +146,8 @@ def town() -> Town:
     return town
 
 
-# What a connection that was not let in goes on to say, also when it would be let in now, and the last words of
-# one that has ended.
+# What a connection that was not let in goes on to say, also when it would be let in now, and the last words
+# of one that has ended.
 EXPECTED = {"overloaded", "no_connection", "joining", "connection_ended"}
 
 
