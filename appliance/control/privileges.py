@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 # linux/capability.h, linux/prctl.h
-CAPABILITIES = {"NET_ADMIN": 12, "NET_RAW": 13, "IPC_LOCK": 14, "SYS_NICE": 23, "BPF": 39}
+CAPABILITIES = {"NET_ADMIN": 12, "NET_RAW": 13, "IPC_LOCK": 14, "SYS_NICE": 23, "PERFMON": 38, "BPF": 39}
 HEADER_VERSION = 0x20080522
 PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 24, 38
 

@@ -1,0 +1,187 @@
+"""xdpcopy engine in the lab: transfers change under traffic, and the target sees exactly that."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from appliance.control.client import Client
+from appliance.control.observed import GetCounters, GetLatency
+from appliance.control.privileges import CAPABILITIES
+from appliance.control.protocol import (
+    Arm,
+    CreateTransfer,
+    DeleteTransfer,
+    GetStatus,
+    ListTransfers,
+    PauseTransfer,
+    ReplaceTransfer,
+    ResumeTransfer,
+    Stop,
+)
+from appliance.transfers import Transfer
+from tests.e2e.bed import PRODUCTION_PORT, RING_SIZE, TARGET_PORT, Bed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+REQUESTS = 1500
+SHOP = "shop"
+
+
+class ControlBed:
+    """The bed, with ``xdpcopy engine`` and its client; nothing is replayed yet."""
+
+    def __init__(self, bed: Bed) -> None:
+        self.bed = bed
+        self.directory = bed.directory
+        configuration = {
+            "mirror": [{"device": bed.lab.mirror_device, "ring_size": RING_SIZE}],
+            "test": {"device": bed.lab.test_device, "ring_size": RING_SIZE},
+            "safety": {"allowed_targets": [f"{bed.lab.target}/32"]},
+            "control": {"socket": str(self.directory / "socket"), "state": str(self.directory / "state")},
+        }
+        path = self.directory / "xdpcopy.yaml"
+        path.write_text(yaml.safe_dump(configuration))
+        bed.replay.command = "engine"
+        bed.replay.arguments = ("--config", str(path))
+        bed.replay.start()
+        self.client = Client(self.directory / "socket")
+
+    def transfer(self, source: int = PRODUCTION_PORT, **more: Any) -> Transfer:
+        target = f"{self.bed.lab.target}:{TARGET_PORT}"
+        return Transfer.model_validate({"source": source, "target": target, **more})
+
+    def at_target(self) -> int:
+        return sum(1 for _ in self.bed.target.requests())
+
+    def counted(self, name: str) -> int:
+        return self.client.call(GetCounters()).transfers[SHOP][name]
+
+    def phase(self, seed: int) -> tuple[int, int]:
+        """So many requests to production: how many the target got, and how many turns were counted."""
+        before, turns = self.at_target(), self.counted("turns_sent")
+        self.bed.client(REQUESTS, seed=seed, parallel=50)
+        self.bed.settle()
+        turns = self.counted("turns_sent") - turns
+        for _ in range(40):  # the server writes its log every half a second
+            if self.at_target() - before == turns:
+                break
+            time.sleep(0.1)
+        return self.at_target() - before, turns
+
+
+@pytest.fixture
+def control(make_bed: Callable[..., Bed]) -> ControlBed:
+    return ControlBed(make_bed())
+
+
+def test_a_session_from_nothing_to_nothing(control: ControlBed) -> None:
+    """n 1, 3, 1, r 10, 100, pause, resume, delete: the target's log agrees with each phase."""
+    client, changes = control.client, []
+    changes.append(client.call(CreateTransfer(transfer=SHOP, settings=control.transfer())))
+    assert control.phase(1) == (REQUESTS, REQUESTS)
+    for seed, multiplier in ((2, 3), (3, 1)):
+        wanted = control.transfer(multiplier=multiplier)
+        changes.append(client.call(ReplaceTransfer(transfer=SHOP, settings=wanted)))
+        assert control.phase(seed) == (multiplier * REQUESTS,) * 2
+    wanted = control.transfer(sample_percent=10)
+    changes.append(client.call(ReplaceTransfer(transfer=SHOP, settings=wanted)))
+    got, turns = control.phase(4)
+    assert got == turns < REQUESTS / 2
+    changes.append(client.call(ReplaceTransfer(transfer=SHOP, settings=control.transfer())))
+    assert control.phase(5) == (REQUESTS, REQUESTS)
+    changes.append(client.call(PauseTransfer(transfer=SHOP)))
+    assert control.phase(6) == (0, 0)
+    changes.append(client.call(ResumeTransfer(transfer=SHOP)))
+    assert control.phase(7) == (REQUESTS, REQUESTS)
+    latency = client.call(GetLatency())
+    assert latency.target[SHOP].count > REQUESTS
+    assert latency.production[SHOP].count > REQUESTS
+    changes.append(client.call(DeleteTransfer(transfer=SHOP)))
+    before = control.at_target()
+    control.bed.client(REQUESTS, seed=8)
+    assert client.call(ListTransfers()).items == ()
+    print("milliseconds until a change was in force:", [round(change.took_ms, 1) for change in changes])
+    counters = control.bed.finish()
+    assert control.at_target() == before
+    assert counters["refused_destination"] == 0
+
+
+@pytest.fixture
+def browsing(control: ControlBed) -> Iterator[subprocess.Popen[bytes]]:
+    """Clients that go on for a while; a request on each connection every few milliseconds."""
+    control.client.call(CreateTransfer(transfer=SHOP, settings=control.transfer()))
+    argv = control.bed.client_argv(4000, parallel=40, pause=0.01)
+    process = control.bed.lab.exec("client", argv, stdout=subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_sessions_of_a_transfer_do_not_notice_changes_of_others(
+    control: ControlBed, browsing: subprocess.Popen[bytes]
+) -> None:
+    rounds = 0
+    while browsing.poll() is None:
+        name = control.client.call(CreateTransfer(settings=control.transfer(source=81))).transfer.id
+        other = control.transfer(source=81, multiplier=7)
+        control.client.call(ReplaceTransfer(transfer=name, settings=other))
+        control.client.call(DeleteTransfer(transfer=name))
+        rounds += 1
+    assert rounds > 3
+    assert browsing.stdout is not None
+    assert json.loads(browsing.stdout.read())["answered"] == 4000
+    control.bed.settle()
+    assert control.counted("end_transfer_removed") == control.counted("end_paused") == 0
+    control.bed.finish()
+    accounts = control.bed.accounts()
+    assert accounts.equal, accounts
+
+
+def test_emergency_stop_resets_everything_and_nothing_is_sent(
+    control: ControlBed, browsing: subprocess.Popen[bytes]
+) -> None:
+    assert control.bed.replay.settle(lambda counters: counters["turns_sent"] > 200, 10)
+    done = control.client.call(Stop())
+    assert done.sessions_reset > 0
+    sent = control.client.call(GetCounters()).totals["sent_frames"]
+    assert control.client.call(GetCounters()).totals["sessions_live"] == 0
+    production = sum(1 for _ in control.bed.production.requests())
+    for _ in range(100):  # production goes on
+        if sum(1 for _ in control.bed.production.requests()) > production:
+            break
+        time.sleep(0.1)
+    assert control.client.call(GetCounters()).totals["sent_frames"] == sent
+    control.bed.assert_no_session_at_target()
+    assert browsing.poll() is None
+    control.client.call(Arm())
+    assert control.bed.replay.settle(lambda counters: counters["sent_frames"] > sent, 10)
+    control.bed.finish()
+
+
+def test_a_killed_engine_comes_back_with_its_transfers(control: ControlBed) -> None:
+    control.client.call(CreateTransfer(transfer=SHOP, settings=control.transfer(multiplier=2)))
+    control.bed.replay.kill()
+    control.bed.replay.start()
+    assert control.phase(1) == (2 * REQUESTS,) * 2
+
+
+def test_it_has_given_up_what_it_does_not_need(control: ControlBed) -> None:
+    pid = control.client.call(GetStatus()).pid
+    allowed = sum(1 << number for number in CAPABILITIES.values())
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        lines = dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines())
+        assert all(
+            int(lines[kind], 16) & ~allowed == 0
+            for kind in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb")
+        )
+        assert lines["NoNewPrivs"] == "1"
