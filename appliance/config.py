@@ -134,6 +134,12 @@ class Limits(Model):
     sessions_per_second: int = Field(
         default=0, ge=0, le=MAX_U32, description="New sessions, all workers together; 0: no cap."
     )
+    packets_per_second: int = Field(
+        default=0,
+        ge=0,
+        le=MAX_U32,
+        description="Packets to targets, all workers together; what is beyond waits. 0: no cap.",
+    )
 
 
 class Timing(Model):

@@ -143,6 +143,7 @@ class Limits:
     buffer_bytes: int = 1 << 30
     backlog_bytes: int = 16 << 20
     sessions_per_second: int = 0
+    packets_per_second: int = 0
 
 
 @dataclass(frozen=True)

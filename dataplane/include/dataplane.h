@@ -101,6 +101,7 @@ struct dp_limits {
     uint64_t buffer_bytes;        /* request bytes held at once, all workers together */
     uint32_t backlog_bytes;       /* request bytes that one connection may hold */
     uint32_t sessions_per_second; /* new ones, all workers together; 0: no cap */
+    uint32_t packets_per_second;  /* sent, all workers together; 0: no cap. RSTs are not held back */
 };
 
 /* Times and counts of the session simulation (docs/architecture.md, section "Replay semantics"). */

@@ -20,6 +20,12 @@ struct inlet {
     bool verify_checksums;
 };
 
+/* The cap on packets: a bucket that holds what may leave in 10 ms. */
+struct pace {
+    uint64_t filled;
+    double tokens;
+};
+
 struct worker {
     const struct dp_config *config;
     const uint64_t *next_hops; /* for each transfer: link-layer address of its next hop, packed */
@@ -40,6 +46,7 @@ struct worker {
     uint32_t epoch; /* of the configuration in use */
     struct followed followed;
     struct listing listing;
+    struct pace pace;
     struct worker *all;     /* of the engine */
     struct port *capture;   /* the capture port, if this worker reads it */
     uint32_t *repeats_read; /* of the capture: written by the worker that reads it */

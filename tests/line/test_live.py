@@ -272,3 +272,32 @@ def test_connections_that_come_and_go_meanwhile_are_not_mixed_up(make_scene):
     assert opened > 5
     assert scene.count("end_paused") == 2000
     assert scene.count("sessions_live") == scene.count("connections_live") == opened
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_cap_on_packets_delays_and_loses_nothing(make_scene, workers):
+    scene = make_scene(limits=replace(MANY, packets_per_second=200), workers=workers)
+    connect_clients(scene, 300)
+    seconds = 0
+    while (sent := scene.count("sent_syn") - scene.count("retransmits")) < 300:
+        before = scene.count("sent_frames")
+        scene.advance(1)
+        scene.sent()
+        seconds += 1
+        assert scene.count("sent_frames") - before <= 200 + 4 * workers
+    assert sent == 300
+    assert seconds >= 1
+    assert scene.count("sessions_live") == 300
+
+
+def test_resets_are_not_held_back_by_the_cap_on_packets(make_scene):
+    scene = make_scene(limits=replace(MANY, packets_per_second=1))
+    for index in range(20):
+        syn_to(scene, 80, 5000 + index)
+    scene.advance(100)
+    live = scene.count("sessions_live")
+    scene.sent()
+    adjust(scene, state=TransferState.STOPPED)
+    assert scene.count("sessions_live") == 0
+    assert live == scene.count("end_stopped")
+    assert {segment.flags for segment in scene.sent()} <= {"R", "RA"}
