@@ -21,7 +21,7 @@ from appliance.config import DEFAULT_STATS, Config
 from appliance.doctor.command import doctor
 from appliance.errors import ApplianceError, ConfigError
 from appliance.loading import build, load
-from appliance.process_files import log_to, process_files
+from appliance.process_files import become_daemon, log_to, not_a_daemon, process_files
 from appliance.run import run as replay
 from appliance.stats import StatsFile
 from dataplane.binding import COUNTERS
@@ -76,10 +76,13 @@ def run(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Replay until SIGTERM or Ctrl-C. Says ready when frames can flow."""
     if config is not None and (mirrors or asked.has_settings):
-        raise ConfigError("give either --config, or -i, -o, -x and other letters; -l and -P go with both")
+        raise ConfigError("give either --config, or -i, -o, -x and other letters; -d, -l and -P go with both")
     chosen = load(config) if config is not None else build(letters.settings(mirrors or [], asked))
+    if asked.daemon and live:
+        raise ConfigError("--live needs a terminal; leave out -d or --live")
+    ready = become_daemon(asked.log_file) if asked.daemon else not_a_daemon
     with process_files(asked.log_file, asked.pid_file):
-        replay(_with_files(chosen, ledger, stats), live=live)
+        replay(_with_files(chosen, ledger, stats), live=live, ready=ready)
 
 
 @config_app.command("check")

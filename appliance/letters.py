@@ -26,13 +26,8 @@ if TYPE_CHECKING:
 
 OFFLINE = "belongs to xdpcopy replay, which reads capture files; leave it out"
 NO_INTERCEPT = "the appliance itself takes the target's answers, there is no intercept to connect to"
-DAEMON = (
-    "is not here: a service manager does it better; leave it out and start it with systemd-run --unit=xdpcopy"
-    " xdpcopy run …, or add & and -P FILE"
-)
 
 REFUSED = {
-    "-d": ("run as a daemon", DAEMON),
     "-a": ("acceleration of a capture file", OFFLINE),
     "-I": ("longest pause in a capture file", OFFLINE),
     "-T": ("repetitions of a capture file", OFFLINE),
@@ -54,7 +49,7 @@ LEAST_MEMORY = 64
 MIB = 1 << 20
 SESSION_BYTES = 1 << 10  # of a connection with its session and their entries in tables, at most
 TABLES_PART = 4  # one part of so many of the memory is for them, the rest for request bytes
-WITH_A_FILE = ("log_file", "pid_file", "show_version")
+WITH_A_FILE = ("daemon", "log_file", "pid_file", "show_version")
 
 
 def _show_version(asked: bool) -> None:  # noqa: FBT001 - click calls it so
@@ -115,6 +110,9 @@ class Letters:
     filter: Annotated[str | None, _option("-F", "FILTER", "Only these mirrored frames: pcap-filter(7).")] = (
         None
     )
+    daemon: Annotated[
+        bool, typer.Option("-d", help="Go on in the background when it is ready; needs -l.")
+    ] = False
     log_file: Annotated[
         Path | None, _option("-l", "FILE", "Append the log there, not to standard error.")
     ] = None

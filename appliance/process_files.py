@@ -1,4 +1,4 @@
-"""What a process leaves in files while it runs: its log and its process id."""
+"""What a process leaves in files while it runs: its log and its process id; and how it becomes a daemon."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import structlog
@@ -13,8 +14,7 @@ import structlog
 from appliance.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
 
 def log_to(stream: TextIO | None = None) -> None:
@@ -28,6 +28,41 @@ def log_to(stream: TextIO | None = None) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=lambda *_: structlog.PrintLogger(stream or sys.stderr),
     )
+
+
+def become_daemon(log_file: Path | None) -> Callable[[], None]:
+    """Go on as a process of its own, in a session of its own; what was started ends when that is ready.
+
+    Returns what to call then: from there on all output goes to the log file. If it never is, what was started
+    ends with its exit status. To be called before there are threads: they are not taken along. Raises
+    ConfigError without a log file.
+    """
+    if log_file is None:
+        raise ConfigError("a daemon has no terminal for its log; add -l FILE", source="-d")
+    with _opened(log_file, "-l"):
+        sys.stdout.flush()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child:
+        os.close(writing)
+        ready = os.read(reading, 1)
+        os._exit(0 if ready else os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    os.close(reading)
+    os.setsid()
+
+    def say_ready() -> None:
+        sys.stdout.flush()
+        with Path(os.devnull).open() as nothing, log_file.open("a") as log:
+            for number, stream in enumerate((nothing, log, log)):
+                os.dup2(stream.fileno(), number)
+        os.write(writing, b"!")
+        os.close(writing)
+
+    return say_ready
+
+
+def not_a_daemon() -> None:
+    """Nothing is to be done when it is ready."""
 
 
 @contextmanager

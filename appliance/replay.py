@@ -20,6 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from appliance.config import Config, MirrorPort
 from appliance.engine import Engine, Machine
 from appliance.errors import ConfigError
+from appliance.process_files import not_a_daemon
 from appliance.run import STOP_SIGNALS, check_ledger_path, check_transfers, held_signals, report, write_ledger
 from dataplane.binding import Port, PortKind, PortRole
 
@@ -82,8 +83,17 @@ def without_mirrors(config: Config) -> OfflineConfig:
     return OfflineConfig.model_validate({**dict(config), "mirror": ()})
 
 
-def run(config: OfflineConfig, capture: Capture, machine: Machine | None = None) -> Outcome:
-    """Replays to the end, or to a signal. Raises ApplianceError or OSError if it cannot."""
+def run(
+    config: OfflineConfig,
+    capture: Capture,
+    machine: Machine | None = None,
+    *,
+    ready: Callable[[], None] = not_a_daemon,
+) -> Outcome:
+    """Replays to the end, or to a signal; calls ``ready`` when it begins.
+
+    Raises ApplianceError or OSError if it cannot.
+    """
     check_ledger_path(config.ledger)
     check_transfers(config)
     machine = machine or Machine()
@@ -94,6 +104,7 @@ def run(config: OfflineConfig, capture: Capture, machine: Machine | None = None)
         for line in report(engine):
             print(line)
         print("ready", flush=True)
+        ready()
         _serve(engine, player.dataplane)
         progress, troubles = player.dataplane.capture_progress(), player.dataplane.capture_troubles()
         ledger = {**engine.stop(), "capture": {**asdict(progress), "troubles": troubles}}

@@ -10,7 +10,7 @@ from appliance import replay as offline
 from appliance.config import DEFAULT_STATS, Config
 from appliance.errors import ConfigError
 from appliance.loading import build, load
-from appliance.process_files import process_files
+from appliance.process_files import become_daemon, not_a_daemon, process_files
 from dataplane.binding import Capture
 
 NANOSECONDS_PER_MS = 1_000_000
@@ -70,8 +70,9 @@ def replay(  # noqa: PLR0913 - one parameter for each option
         fast=fast,
     )
     settings = offline.without_mirrors(Config.model_validate({**dict(chosen), **changed}))
+    ready = become_daemon(asked.log_file) if asked.daemon else not_a_daemon
     with process_files(asked.log_file, asked.pid_file):
-        outcome = offline.run(settings, capture)
+        outcome = offline.run(settings, capture, ready=ready)
     if not outcome.closes:
         raise typer.Exit(1)
 
@@ -80,5 +81,5 @@ def _chosen(config: Path | None, asked: letters.Letters) -> Config:
     if config is None:
         return build(letters.settings(["capture"], asked))
     if asked.has_settings:
-        raise ConfigError("give either --config, or -o, -x and other letters; -l and -P go with both")
+        raise ConfigError("give either --config, or -o, -x and other letters; -d, -l and -P go with both")
     return load(config)

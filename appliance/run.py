@@ -15,6 +15,7 @@ from rich.live import Live
 from appliance.engine import Engine
 from appliance.errors import ConfigError
 from appliance.forecast import forecast
+from appliance.process_files import not_a_daemon
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,8 +30,17 @@ STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 TICK_S = 1.0
 
 
-def run(config: Config, *, live: bool = False, engine: Callable[[Config], Engine] = Engine) -> None:
-    """Replays until SIGTERM, SIGINT or SIGHUP. Raises ApplianceError or OSError if it cannot."""
+def run(
+    config: Config,
+    *,
+    live: bool = False,
+    ready: Callable[[], None] = not_a_daemon,
+    engine: Callable[[Config], Engine] = Engine,
+) -> None:
+    """Replays until SIGTERM, SIGINT or SIGHUP; calls ``ready`` when frames can flow.
+
+    Raises ApplianceError or OSError if it cannot.
+    """
     check_ledger_path(config.ledger)
     check_transfers(config)
     with ExitStack() as stack:
@@ -39,6 +49,7 @@ def run(config: Config, *, live: bool = False, engine: Callable[[Config], Engine
         for line in report(running):
             print(line)
         print("ready", flush=True)
+        ready()
         _serve(running, live=live)
         ledger = running.stop()
     if config.ledger is not None:

@@ -53,7 +53,7 @@ _FIELDS = (
 
 _CONFIGURATION = """\
 daemon off;
-worker_processes 1;
+worker_processes {processes};
 pid {directory}/nginx.pid;
 error_log {directory}/error.log warn;
 events {{ worker_connections 8192; multi_accept on; }}
@@ -74,8 +74,8 @@ http {{
     client_body_in_file_only on;
     open_file_cache max=64;
     server {{
-        listen {port} backlog=4096;
-        listen [::]:{port} ipv6only=on backlog=4096;
+        listen {port} backlog=4096 reuseport;
+        listen [::]:{port} ipv6only=on backlog=4096 reuseport;
         root {directory}/www;
         location = /store {{
             # The body is read whole and kept before the answer is made.
@@ -141,12 +141,16 @@ class Nginx:
         *,
         keepalive_requests: int = KEEPALIVE_REQUESTS,
     ) -> None:
-        """Remember where it runs. ``directory`` is made, and holds all its files."""
+        """Remember where it runs. ``directory`` is made, and holds all its files.
+
+        ``processes`` of it share the connections: each may have as many as it may have open files.
+        """
         self.lab = lab
         self.role = role
         self.port = port
         self.directory = directory
         self.keepalive_requests = keepalive_requests
+        self.processes = 1
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Nginx:  # noqa: PYI034 - never subclassed
@@ -215,6 +219,7 @@ class Nginx:
             directory=self.directory,
             fields=r"\t".join(_FIELDS),
             port=self.port,
+            processes=self.processes,
             max_body=MAX_BODY,
             keepalive_requests=self.keepalive_requests,
         )

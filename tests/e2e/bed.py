@@ -47,14 +47,19 @@ class Bed:
         if serve:
             self.target.start()
 
-    def start(self, *, ipv6: bool = False, timing: dict[str, Any] | None = None) -> None:
-        """Start the appliance, with rings long enough for a machine that does other things meanwhile."""
+    def start(self, *, ipv6: bool = False, transfer: dict[str, Any] | None = None, **settings: Any) -> None:
+        """Start the appliance, with rings long enough for a machine that does other things meanwhile.
+
+        ``transfer`` has more settings of the transfer, ``settings`` others of the configuration.
+        """
         target = f"[{self.lab.target6}]" if ipv6 else str(self.lab.target)
         configuration = {
             "mirror": [{"device": self.lab.mirror_device, "ring_size": RING_SIZE}],
             "test": {"device": self.lab.test_device, "ring_size": RING_SIZE},
-            "transfers": [{"source": str(PRODUCTION_PORT), "target": f"{target}:{TARGET_PORT}"}],
-            "timing": timing or {},
+            "transfers": [
+                {"source": str(PRODUCTION_PORT), "target": f"{target}:{TARGET_PORT}", **(transfer or {})}
+            ],
+            **settings,
         }
         path = self.directory / "xdpcopy.yaml"
         path.write_text(yaml.safe_dump(configuration))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
 
@@ -14,8 +14,9 @@ from appliance.lab.lab import STATE_DIRECTORY
 from tests.e2e.bed import PREFIX, Bed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
+LOCK = pytest.StashKey[TextIO]()
 TOOLS = ("ip", "tc", "ss", "ethtool", "nft", "nginx", "curl", "wrk", "ab", "tcpdump", "setpriv")
 
 
@@ -31,17 +32,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
-@pytest.fixture(scope="package", autouse=True)
-def _alone() -> Iterator[None]:
-    """Wait until no other run of these tests, of any checkout, uses the same namespaces and the machine."""
-    STATE_DIRECTORY.mkdir(parents=True, exist_ok=True)
-    with (STATE_DIRECTORY / "e2e.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
+    """Wait until no other run of these tests, of any checkout, uses the same namespaces and the machine.
+
+    Before the time begins that a test may take; until the last of them has taken its fixtures down.
+    """
+    stash = item.session.stash
+    if not item.get_closest_marker("skip") and LOCK not in stash:
+        STATE_DIRECTORY.mkdir(parents=True, exist_ok=True)
+        stash[LOCK] = (STATE_DIRECTORY / "e2e.lock").open("w")
+        fcntl.flock(stash[LOCK], fcntl.LOCK_EX)
+    try:
+        return (yield)
+    finally:
+        if LOCK in stash and (nextitem is None or nextitem.path.parent != item.path.parent):
+            stash[LOCK].close()
+            del stash[LOCK]
 
 
 @pytest.fixture(scope="package")
-def _clean(_alone: None) -> Iterator[None]:
+def _clean() -> Iterator[None]:
     """Remove what an interrupted run left, and what this one leaves."""
     Lab(PREFIX).down()
     try:

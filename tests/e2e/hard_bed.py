@@ -15,7 +15,6 @@ from unittest.mock import patch
 
 import pytest
 
-from appliance.demo.process import Replay
 from appliance.lab import Lab
 from tests.e2e.bed import HERE, PRODUCTION_PORT, TARGET_PORT, Bed
 
@@ -41,16 +40,8 @@ table netdev loss {{
 """
 
 
-class HardReplay(Replay):
-    """The engine with settings of the transfer that the command line does not have."""
-
-    def start(self) -> None:
-        with patch("appliance.demo.process.PROGRAM", (sys.executable, "-m", "tests.e2e.hard_engine")):
-            super().start()
-
-
 class HardBed(Bed):
-    """One test's scene. ``transfer`` has fields of the dataplane's transfer."""
+    """One test's scene. ``transfer`` has settings of the transfer."""
 
     def __init__(self, *, transfer: dict[str, Any] | None = None, **settings: Any) -> None:
         with patch("tests.e2e.bed.PREFIX", PREFIX):
@@ -58,11 +49,9 @@ class HardBed(Bed):
         self.stack = contextlib.ExitStack()
         self.rewired = False  # such a lab is not used again
         self.transfer = transfer or {}
-        self.replay = HardReplay(self.lab, self.directory / "appliance", ())
 
     def start(self, **options: Any) -> None:
-        with patch.dict(os.environ, {"XDPCOPY_TRANSFER": json.dumps(self.transfer)}):
-            super().start(**options)
+        super().start(transfer=self.transfer, **options)
 
     def close(self) -> None:
         try:
@@ -214,7 +203,7 @@ def frozen(pids: list[int]) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _clean_hard() -> Iterator[None]:
     Lab(PREFIX).down()
     try:

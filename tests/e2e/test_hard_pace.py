@@ -25,7 +25,7 @@ SMALL_BUFFER = 16384
 def test_slow_client_slows_the_target_alike_only_if_acknowledgements_are_mirrored(
     make_hard_bed: Callable[..., HardBed], *, mirrored: bool
 ) -> None:
-    bed = make_hard_bed(serve=False, transfer={"ack_mirrored": mirrored})
+    bed = make_hard_bed(serve=False, transfer={"ack": "mirrored" if mirrored else "prompt"})
     bed.production.stop()
     production, target = bed.serve("production"), bed.serve("target")
     bed.start()

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from appliance.demo.nginx import Request
+    from appliance.lab.topology import Role
 
 PREFIX = "xo"
 KEPT, SHORT, POSTS = 4000, 1000, 300
@@ -29,6 +30,7 @@ TIMES = 3
 WITHIN_S = 60.0
 END_S = 60.0
 LOG_S = 3.0
+STAND_IN = "198.18.9.9"
 
 Shape = Counter[tuple[Any, ...]]
 
@@ -80,7 +82,7 @@ def recorded() -> Iterator[Recorded]:
         target = Nginx(lab, "target", 8080, directory / "target")
         production.start()
         target.start()
-        capture = record(lab, directory)
+        capture = record(lab, directory, "client", "client0", str(lab.production))
         production.stop()
         yield Recorded(lab, directory, target, capture, shape(production.requests()))
         target.stop()
@@ -89,16 +91,16 @@ def recorded() -> Iterator[Recorded]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def record(lab: Lab, directory: Path) -> Path:
-    """Let the clients talk while tcpdump writes; nothing may be missing."""
-    path, log = directory / "client.pcap", directory / "tcpdump.log"
+def record(lab: Lab, directory: Path, role: Role, device: str, server: str) -> Path:
+    """Let clients there talk to the server while tcpdump writes; nothing may be missing."""
+    path, log = directory / f"{device}.pcap", directory / f"{device}.log"
     body = directory / "body"
     body.write_bytes(b"0123456789abcdef" * 4000)
     body.chmod(0o644)
-    url = f"http://{lab.production}"
+    url = f"http://{server}"
     with log.open("wb") as errors:
-        words = ("-i", "client0", "--immediate-mode", "-B", "131072", "-U", "-w", str(path), "tcp port 80")
-        dump = lab.exec("client", ("tcpdump", *words), stderr=errors)
+        words = ("-i", device, "--immediate-mode", "-B", "131072", "-U", "-w", str(path), "tcp port 80")
+        dump = lab.exec(role, ("tcpdump", *words), stderr=errors)
     while "listening" not in log.read_text():
         assert dump.poll() is None, log.read_text()
         time.sleep(0.02)
@@ -108,7 +110,7 @@ def record(lab: Lab, directory: Path) -> Path:
         ("ab", "-q", "-k", "-n", str(POSTS), "-c", "8", "-p", str(body), "-T", "text/plain", f"{url}/store"),
         ("curl", "-sf", "-o", "/dev/null", f"{url}/1048576", "-o", "/dev/null", f"{url}/65536"),
     ):
-        lab.run("client", argv)
+        lab.run(role, argv)
     time.sleep(0.5)
     dump.send_signal(signal.SIGINT)
     dump.wait(10)
@@ -148,3 +150,26 @@ def test_repeats_of_one_command(recorded: Recorded) -> None:
     assert shape(served) == Counter({key: TIMES * n for key, n in recorded.asked.items()}), said
     assert ledger["capture"]["repeat"] == TIMES
     assert f"{TIMES} of {TIMES} times" in said
+
+
+def test_h_stands_for_clients_on_loopback(recorded: Recorded) -> None:
+    """What a server's own lo shows: an address that no target would answer."""
+    lab = recorded.lab
+    with Nginx(lab, "production", 80, recorded.directory / "loopback") as production:
+        capture = record(lab, recorded.directory, "production", "lo", "127.0.0.1")
+    asked = shape(production.requests())
+    assert {client for client, *_ in asked} == {"127.0.0.1"}
+    before = len(recorded.served(0, 0))
+    ledger, said = replace(recorded, capture=capture).replay("--fast", "-H", STAND_IN)
+    served = recorded.served(before, asked.total())
+    assert {request.client for request in served} == {STAND_IN}
+    assert without_client(shape(served)) == without_client(asked), (said, ledger["ends"], ledger["drops"])
+    assert ledger["ends"]["complete"] == ledger["counters"]["sessions_opened"]
+
+
+def without_client(shapes: Shape) -> Shape:
+    """Whose connection it was is left out."""
+    found: Shape = Counter()
+    for (_, _, *rest), count in shapes.items():
+        found[tuple(rest)] += count
+    return found

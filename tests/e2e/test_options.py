@@ -9,19 +9,20 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import pytest
-import yaml
 
 from appliance.lab import Lab
-from tests.e2e.bed import PRODUCTION_PORT, RING_SIZE, TARGET_PORT, Bed, ends, nonzero
+from tests.e2e.bed import PRODUCTION_PORT, TARGET_PORT, Bed, ends, nonzero
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PREFIX = "xo"
+POOL = "198.18.200.0/24"
 SAMPLED = 20_000
 # Ports are other ones in each run, but the sample is even over any set of ports that the kernel hands out in
 # turn. Were they drawn at random, one point would be 5.2 standard deviations at 50 % of 20,000 out of 28,232.
@@ -43,27 +44,12 @@ for line in sys.stdin:
 
 
 class OptionsBed(Bed):
-    """``start`` takes settings of the transfer and of the configuration."""
+    """With more ways to start, to load and to count."""
 
     def __init__(self, **settings: Any) -> None:
         """As Bed, in another lab."""
         with patch("tests.e2e.bed.PREFIX", PREFIX):
             super().__init__(**settings)
-
-    def start_with(self, transfer: dict[str, Any], **changes: Any) -> None:
-        """Start the appliance with these settings."""
-        configuration = {
-            "mirror": [{"device": self.lab.mirror_device, "ring_size": RING_SIZE}],
-            "test": {"device": self.lab.test_device, "ring_size": RING_SIZE},
-            "transfers": [
-                {"source": str(PRODUCTION_PORT), "target": f"{self.lab.target}:{TARGET_PORT}", **transfer}
-            ],
-            **changes,
-        }
-        path = self.directory / "xdpcopy.yaml"
-        path.write_text(yaml.safe_dump(configuration))
-        self.replay.arguments = ("--config", str(path))
-        self.replay.start()
 
     def start_letters(self, *words: str) -> None:
         """Start it as tcpcopy's users would."""
@@ -125,6 +111,13 @@ def talk(options_bed: OptionsBed) -> Iterator[Callable[[int], subprocess.Popen[s
         client.wait()
 
 
+def end(client: subprocess.Popen[str]) -> None:
+    """Close the connections."""
+    assert client.stdin is not None
+    client.stdin.close()
+    assert client.wait(10) == 0
+
+
 def say(client: subprocess.Popen[str], times: int = 1) -> None:
     """So many requests on each connection."""
     assert client.stdin is not None
@@ -135,17 +128,42 @@ def say(client: subprocess.Popen[str], times: int = 1) -> None:
         assert client.stdout.readline() == "answered\n"
 
 
-def test_n_10_with_a_pool_brings_exactly_ten_times_the_requests(options_bed: OptionsBed) -> None:
-    bed = options_bed
-    bed.start_with({"multiplier": 10, "clients": ["198.18.200.0/24"]})
-    bed.short(1000, 8)
+def finish_multiplied(bed: OptionsBed, times: int, requests: int) -> None:
+    """Each request arrived so many times, and no two sessions had one endpoint."""
     bed.settle(60)
     counters = bed.finish()
-    production, target = bed.requests()
-    assert (production, target) == (1000, 10_000), (ends(counters), bed.replay.ledger()["drops"])
-    assert counters["sessions_opened"] >= 10_000
-    assert not ends(counters).keys() & {"target_reset", "target_refused"}
-    assert bed.replay.ledger()["drops"]["mirror"]["endpoint_taken"] == 0
+    production, target = (Counter(request.id for request in log) for log in bed._logs())
+    wrong = {name: target[name] for name in production if target[name] != times * production[name]}
+    assert not wrong, (wrong, nonzero(counters), bed.replay.ledger()["drops"])
+    assert (production.total(), target.total()) == (requests, times * requests)
+    assert ends(counters) == {"complete": times * counters["connections_opened"]}
+    assert counters["sessions_refused"] == bed.replay.ledger()["drops"]["mirror"]["endpoint_taken"] == 0
+
+
+def test_n_10_with_a_pool_brings_exactly_ten_times_the_requests(options_bed: OptionsBed) -> None:
+    """Kept connections and short ones."""
+    bed = options_bed
+    bed.start(transfer={"multiplier": 10, "clients": [POOL]})
+    bed.client(1000, parallel=16, pause=0.02)
+    finish_multiplied(bed, 10, 1000)
+
+
+def test_n_100_of_200_connections_at_once(
+    options_bed: OptionsBed, talk: Callable[[int], subprocess.Popen[str]]
+) -> None:
+    bed = options_bed
+    bed.target.stop()
+    bed.target.processes = 4  # 20,000 connections are more than one may have open
+    bed.target.start()
+    bed.start_letters("-n", "100", "-c", POOL)
+    client = talk(200)
+    say(client, 3)
+    assert bed.replay.settle(lambda now: now["turns_sent"] == 100 * 200 * 3, 60), nonzero(
+        bed.replay.counters()
+    )
+    assert bed.replay.counters()["sessions_live"] == 20_000
+    end(client)
+    finish_multiplied(bed, 100, 600)
 
 
 def test_c_forges_addresses_of_the_pool_alone(options_bed: OptionsBed) -> None:
@@ -178,7 +196,7 @@ def test_clients_of_several_addresses_share_one_forged_address(options_bed: Opti
 @pytest.mark.parametrize("percent", [10, 50])
 def test_r_takes_its_share_of_the_connections(options_bed: OptionsBed, percent: int) -> None:
     bed = options_bed
-    bed.start_with({"sample_percent": percent})
+    bed.start(transfer={"sample_percent": percent})
     bed.short(SAMPLED, 20)
     bed.settle()
     counters = bed.finish()

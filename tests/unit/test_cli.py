@@ -43,7 +43,7 @@ def status_of(*arguments):
 def settings_of(monkeypatch, *arguments):
     """The configuration with which ``run`` would start."""
     found = []
-    monkeypatch.setattr(cli, "replay", lambda config, *, live: found.append((config, live)))
+    monkeypatch.setattr(cli, "replay", lambda config, *, live, **_: found.append((config, live)))
     assert status_of("run", *arguments) == 0
     return found[0]
 
@@ -61,7 +61,7 @@ class TestLetters:
         given = ["-i", "-d", "--ledger", "-a", "-x", "80-198.19.0.2", "-x80-198.19.0.2", "--", "-d"]
         assert letters.prepare(given) == (given, [])
         with pytest.raises(ConfigError):
-            letters.prepare(["--live", "-d"])
+            letters.prepare(["--live", "-a"])
 
     def test_they_mean_the_same_as_a_file(self, monkeypatch):
         config, live = settings_of(monkeypatch, *LETTERS, "-t", "7.5")

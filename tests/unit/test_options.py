@@ -5,6 +5,8 @@ What an option does in the line is tested in tests/line, what it does to real se
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,7 +49,7 @@ EFFECTS: dict[str, tuple[list[str], dict[str, object]]] = {
     "-i": (["-i", "mirror1"], {"mirror.1.device": "mirror1"}),
     "-o": (["-o", "test1"], {"test.device": "test1"}),
 }
-ELSEWHERE = {"-l", "-P", "-v", "-h"}  # tests below
+ELSEWHERE = {"-d", "-l", "-P", "-v", "-h"}  # tests below
 FILES = {"-a": ("2.5", "speed", 2.5), "-I": ("100", "idle_cap", 100_000_000), "-T": ("3", "repeats", 3)}
 
 
@@ -63,7 +65,7 @@ def config_of(monkeypatch):
 
     def find(*arguments):
         found = []
-        monkeypatch.setattr(cli, "replay", lambda config, *, live: found.append((config, live)))
+        monkeypatch.setattr(cli, "replay", lambda config, *, live, **_: found.append((config, live)))
         assert status_of("run", *arguments) == 0
         return found[0][0]
 
@@ -80,7 +82,6 @@ def test_every_letter_of_tcpcopy_has_a_row_and_a_test():
     assert set(ROWS) == {f"-{letter}" for letter in TCPCOPY}
     tested = {
         "taken": EFFECTS.keys() | ELSEWHERE,
-        "refused": letters.REFUSED.keys() - FILES.keys(),
         "replay": FILES.keys(),
         "no effect": letters.WITHOUT_EFFECT.keys(),
     }
@@ -171,7 +172,7 @@ def test_letters_of_capture_files_belong_to_replay(letter, monkeypatch, tmp_path
     (tmp_path / "a.pcap").write_bytes(b"")
     found = []
     outcome = replay.Outcome(test_replay.PROGRESS, {}, {"closes": True})
-    monkeypatch.setattr(replay, "run", lambda *asked: found.append(asked) or outcome)  # type: ignore[func-returns-value]
+    monkeypatch.setattr(replay, "run", lambda *asked, **_: found.append(asked) or outcome)  # type: ignore[func-returns-value]
     words = ["-o", "test0", "-x", "80-198.19.0.2:8080", letter, value, "-n", "3", "-W"]
     assert status_of("replay", str(tmp_path / "a.pcap"), *words) == 0
     config, capture = found[0]
@@ -182,11 +183,12 @@ def test_letters_of_capture_files_belong_to_replay(letter, monkeypatch, tmp_path
 
 def test_the_log_goes_to_the_file_of_l_and_the_process_id_to_that_of_p(monkeypatch, tmp_path):
     log, pid = tmp_path / "log", tmp_path / "pid"
-    log.write_text("before\n")
+    log.write_text("start\nbefore\n")
     seen = []
 
-    def run(config, *, live):
+    def run(config, *, live, ready):
         assert config.transfers
+        ready()
         assert not live
         structlog.get_logger().warning("something", cure="none")
         seen.append(pid.read_text())
@@ -195,8 +197,55 @@ def test_the_log_goes_to_the_file_of_l_and_the_process_id_to_that_of_p(monkeypat
     assert status_of("run", *NEEDED, "-l", str(log), "-P", str(pid)) == 0
     assert seen == [f"{os.getpid()}\n"]
     assert not pid.exists()
-    assert log.read_text().startswith("before\n")
+    assert log.read_text().startswith("start\nbefore\n")
     assert "something" in log.read_text()
+
+
+DAEMON = """
+import os, sys
+from pathlib import Path
+from appliance.process_files import become_daemon
+print("start")
+ready = become_daemon(Path(sys.argv[1]))
+print("before")
+if sys.argv[2] == "fails":
+    sys.exit(3)
+ready()
+print("after", os.getsid(0) == os.getpid())
+"""
+
+
+def as_daemon(log, how):
+    """Status and output of what was started; it all has ended when this returns."""
+    reading, writing = os.pipe()
+    words = [sys.executable, "-c", DAEMON, str(log), how]
+    done = subprocess.run(words, cwd=ROOT, pass_fds=[writing], capture_output=True, text=True, check=False)
+    os.close(writing)
+    with open(reading) as held:  # noqa: PTH123 - by the daemon, until its end
+        assert held.read() == ""
+    return done.returncode, done.stdout
+
+
+def test_d_goes_on_in_the_background_with_its_output_in_the_file_of_l(tmp_path):
+    log = tmp_path / "log"
+    assert as_daemon(log, "works") == (0, "start\nbefore\n")
+    assert log.read_text() == "after True\n"
+
+
+def test_d_that_never_gets_ready_fails_as_it_would_without(tmp_path):
+    assert as_daemon(tmp_path / "log", "fails") == (3, "start\nbefore\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["-d"], "-d: a daemon has no terminal for its log; add -l FILE"),
+        (["-d", "-l", "log", "--live"], "--live needs a terminal; leave out -d or --live"),
+    ],
+)
+def test_d_without_what_it_needs_is_refused(words, sentence, capsys):
+    assert status_of("run", *NEEDED, *words) == 2
+    assert sentence in capsys.readouterr().err
 
 
 def test_files_that_cannot_be_written_are_refused(tmp_path):

@@ -78,7 +78,7 @@ def capture_of(monkeypatch, *arguments):
     """The settings and the capture with which ``replay`` would start."""
     found = []
 
-    def note(config, asked):
+    def note(config, asked, **_):
         found.append((config, asked))
         return replay.Outcome(PROGRESS, {}, {"closes": True})
 
@@ -114,7 +114,7 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("words", "sentence"),
         [
-            (["-d"], "-d (run as a daemon)"),
+            (["-d"], "-d: a daemon has no terminal for its log"),
             (["--fast", "-a", "2"], "--fast has no pace"),
             (["--fast", "-I", "2"], "--fast has no pace"),
             (["--config", "x"], "give either --config"),
@@ -221,7 +221,7 @@ class TestRun:
 
     def test_a_ledger_that_does_not_close_is_a_failure(self, monkeypatch, arguments):
         outcome = replay.Outcome(PROGRESS, {}, {"closes": False})
-        monkeypatch.setattr(replay, "run", lambda *_: outcome)
+        monkeypatch.setattr(replay, "run", lambda *_, **__: outcome)
         assert status_of(*arguments) == 1
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.conftest import TOOLS, _alone, _clean, make_bed
+from tests.e2e.conftest import TOOLS, _clean, make_bed, pytest_runtest_protocol
 from tests.zerocopy import guest
 from tests.zerocopy.kernel import Kernel, KernelError, kernel
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.e2e.bed import Bed
     from tests.zerocopy.guest import Guest
 
-__all__ = ["_alone", "_clean", "make_bed"]  # fixtures
+__all__ = ["_clean", "make_bed", "pytest_runtest_protocol"]  # fixtures, and their lock
 
 NEEDED = (*TOOLS, "qemu-system-x86_64", "cpio", "busybox", "dpkg-deb")
 
