@@ -117,14 +117,6 @@ def short(lab: Lab, server: Server) -> None:
     run(lab, "ab", *words, f"http://{server.address}/small")
 
 
-def short_from_own_ports(lab: Lab, server: Server) -> None:
-    """The same, each from a port of its own.
-
-    A kernel may use a port again at once; at ten times the pace that is before the target has closed.
-    """
-    _program(lab, server, "short", str(lab.clients[1]), str(SHORT_CONNECTIONS))
-
-
 def upload(lab: Lab, server: Server) -> None:
     """100 MB in one request."""
     bulk = f"@{server.directory}/www/bulk"

@@ -228,18 +228,6 @@ def pipeline(address: str, port: str, count: str) -> None:
     assert answers.count(b"HTTP/1.1 200 OK") == int(count)
 
 
-def short(address: str, port: str, source: str, count: str) -> None:
-    """A connection for each request, and a port of its own for each."""
-
-    def one(number: int) -> None:
-        with socket.create_connection((address, int(port)), 10, (source, FIRST_PORT + number)) as peer:
-            peer.sendall(b"GET /small?%d HTTP/1.0\r\n\r\n" % number)
-            assert b"".join(iter(lambda: peer.recv(65536), b"")).startswith(b"HTTP/1.1 200 OK")
-
-    with ThreadPoolExecutor(SHORT_WORKERS) as pool:
-        list(pool.map(one, range(int(count))))
-
-
 def serve(handler: str, address: str, port: str, *_: str) -> None:
     """Serve until it is ended."""
 
@@ -258,7 +246,6 @@ CLIENTS: dict[str, Callable[..., None]] = {
     "smtp": smtp,
     "websocket": websocket,
     "pipeline": pipeline,
-    "short": short,
 }
 
 if __name__ == "__main__":

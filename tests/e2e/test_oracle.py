@@ -39,7 +39,7 @@ MIXED: tuple[Talk, ...] = (
     (servers.Smtp, (clients.smtp,)),
     (servers.Websocket, (clients.websocket,)),
     (servers.Http2, (clients.http2,)),
-    (servers.Nginx, (clients.http, clients.short_from_own_ports)),
+    (servers.Nginx, (clients.http, clients.short)),
 )
 BULK: tuple[Talk, ...] = ((servers.Nginx, (clients.upload, clients.download)),)
 
