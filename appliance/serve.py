@@ -47,6 +47,7 @@ from appliance.run import (
     report,
     write_ledger,
 )
+from appliance.stats import claim
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +64,9 @@ def serve(config: Config, engine: Callable[[Config], Engine] = Engine) -> None:
     store = Store(config.control.state)
     with ExitStack() as stack:
         stack.enter_context(held_signals(STOP_SIGNALS))
-        listener = Listener(config.control.socket, _group(config.control.group))
+        socket = config.control.socket
+        stack.enter_context(claim(socket, "listens at", "control.socket in the configuration"))
+        listener = Listener(socket, _group(config.control.group))
         privileges.drop()
         running = stack.enter_context(engine(config.model_copy(update={"transfers": ()})))
         live = Live(running, config, store)

@@ -118,8 +118,12 @@ class StatsFile:
 
 
 @contextmanager
-def claim(path: Path) -> Iterator[None]:
-    """The file is this process's as long as it lives: two engines must not write to one.
+def claim(
+    path: Path,
+    use: str = "writes its counters to",
+    cure: str = "stats in the configuration, --stats on the command line",
+) -> Iterator[None]:
+    """The file is this process's as long as it lives: two engines must not use one.
 
     Raises MachineError if another engine has it.
     """
@@ -130,7 +134,6 @@ def claim(path: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise MachineError(
-                f"another engine writes its counters to {path}; stop it, or give this one another path: stats"
-                " in the configuration, --stats on the command line"
+                f"another engine {use} {path}; stop it, or give this one another path: {cure}"
             ) from None
         yield

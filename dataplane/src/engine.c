@@ -124,6 +124,7 @@ static int open_workers(struct dp_engine *engine)
         worker->next_hops = engine->next_hops;
         worker->stats = &engine->segment->stats[i];
         worker->orders = &engine->orders;
+        worker->pace.rate = (double)engine->config->limits.packets_per_second / engine->config->workers;
         worker->all = engine->workers;
         worker->repeats_read = engine->capture ? &engine->repeats_read : NULL;
         worker->index = i;

@@ -20,8 +20,6 @@ enum {
     NANOSECONDS = 1000000000,
 };
 
-static const double PACE_SECONDS = 0.01;
-
 uint64_t mac_pack(const uint8_t mac[6])
 {
     uint64_t packed = 0;
@@ -268,20 +266,6 @@ static void send_segment(struct worker *worker, const struct segment *segment, s
     stats_add(&worker->stats->sent_bytes, frame->size);
 }
 
-/* Whether the cap on packets lets another one leave. RSTs end something: they are not held back. */
-static bool is_in_pace(struct worker *worker, const struct segment *segment, uint64_t now)
-{
-    double rate = (double)worker->config->limits.packets_per_second / worker->config->workers;
-    struct pace *pace = &worker->pace;
-    if (rate <= 0 || (segment->flags & TCP_RST))
-        return true;
-    double most = rate * PACE_SECONDS < 1 ? 1 : rate * PACE_SECONDS;
-    pace->tokens += rate * (double)(now - pace->filled) / NANOSECONDS;
-    pace->tokens = pace->tokens > most ? most : pace->tokens;
-    pace->filled = now;
-    return pace->tokens >= 1;
-}
-
 /* As much as there is room for. A full ring delays; it loses nothing and blocks nothing. No more at a time
  * than leaves room in the other rings for what arrives meanwhile. */
 static bool send_ready(struct worker *worker, uint64_t now)
@@ -297,12 +281,12 @@ static bool send_ready(struct worker *worker, uint64_t now)
             replay_sent(&worker->replay, &segment);
             continue;
         }
-        if (!is_in_pace(worker, &segment, now) || !outlet->ops->tx_alloc(outlet, &frame)) {
+        if (!pace_allows(&worker->pace, &segment, now) || !outlet->ops->tx_alloc(outlet, &frame)) {
             room = false;
             break;
         }
         send_segment(worker, &segment, &frame);
-        worker->pace.tokens -= worker->pace.tokens < 1 ? worker->pace.tokens : 1;
+        pace_sent(&worker->pace);
         replay_sent(&worker->replay, &segment);
         sent++;
     }

@@ -8,6 +8,7 @@
 
 #include "handoff.h"
 #include "orders.h"
+#include "pace.h"
 #include "port/port.h"
 #include "session/listing.h"
 #include "session/replay.h"
@@ -18,12 +19,6 @@
 struct inlet {
     struct port *port;
     bool verify_checksums;
-};
-
-/* The cap on packets: a bucket that holds what may leave in 10 ms. */
-struct pace {
-    uint64_t filled;
-    double tokens;
 };
 
 struct worker {

@@ -54,10 +54,13 @@ class ControlBed:
         self.scene.macs |= dict.fromkeys(self.config.safety.allowed_targets[0].hosts(), "02:00:00:00:00:03")
         self.child = 0
 
-    def start(self):
+    def fork(self):
         self.child = os.fork()
         if not self.child:
             self._run()
+
+    def start(self):
+        self.fork()
         for _ in range(2000):
             try:
                 return self.client.call(GetProtocols())
@@ -77,6 +80,12 @@ class ControlBed:
             traceback.print_exc(file=sys.stderr)
         finally:
             os._exit(status)
+
+    def refusal(self):
+        """Starts it, and waits until it has ended by itself: the exit status."""
+        self.fork()
+        child, self.child = self.child, 0
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
     def end(self, number=signal.SIGTERM):
         """The exit status, negative for a signal; None if it did not run."""

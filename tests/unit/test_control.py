@@ -219,9 +219,7 @@ def test_transfers_of_the_configuration_count_once(make_bed):
 def test_a_broken_state_file_stops_the_start_with_its_path(bed, capfd):
     bed.end()
     bed.config.control.state.write_text("{")
-    with pytest.raises(AssertionError):
-        bed.start()
-    bed.child = 0
+    assert bed.refusal() == 1
     assert f"{bed.config.control.state} cannot be read" in capfd.readouterr().err
 
 
@@ -287,6 +285,12 @@ def test_sessions_are_told_and_looked_for(bed):
         with pytest.raises(ControlError) as caught:
             bed.client.call(request)
         assert caught.value.kind == kind
+
+
+def test_a_second_engine_leaves_the_first_ones_socket_alone(bed, capfd):
+    assert ControlBed(bed.config.control.socket.parent).refusal() == 1
+    assert "another engine listens at" in capfd.readouterr().err
+    assert known(bed) == []
 
 
 def test_many_ask_while_others_change(bed):
