@@ -65,14 +65,7 @@ def test_redis_benchmark_with_pipelining(oracle_bed: Bed) -> None:
     oracle_bed.assert_exact(7 * 50)
 
 
-OPEN_OVERLAP = pytest.mark.xfail(
-    strict=False,
-    reason="open, cause inferred: where the target holds its first answers back until the rest of a batch has"
-    " come, and production did not, the rest waits for them (tests/sim/excluded.h: where turns overlap)",
-)
-
-
-@pytest.mark.parametrize("longest", [50, pytest.param(4000, marks=OPEN_OVERLAP)])
+@pytest.mark.parametrize("longest", [50, 4000])
 def test_memcached_with_pipelining(oracle_bed: Bed, longest: int) -> None:
     """Sixteen requests in one write: in one segment, or in so many that answers come before the end."""
     production, target = oracle_bed.serve(Memcached)

@@ -180,3 +180,86 @@ def test_servers_acknowledgement_may_come_before_the_bytes(open_scene):
     scene.target.acks()
     scene.advance(3)
     assert scene.ended() == {}
+
+
+def test_reset_that_overtakes_bytes_waits_for_them(open_scene):
+    scene = open_scene
+    scene.client.shows("RA", seq=4)
+    scene.advance(0.5)
+    scene.expect()
+    scene.client.shows("PA", b"last", seq=0)
+    scene.expect("PA last")
+    scene.target.acks()
+    scene.expect("RA")
+    assert scene.ended() == {"client_reset": 1}
+
+
+def test_reset_behind_missing_bytes_is_a_hole(make_scene):
+    scene = make_scene(both=False)
+    scene.establish()
+    scene.exchange()
+    scene.client.says_unmirrored(b"lost")
+    scene.server.says(b"answer")
+    scene.client.resets()
+    scene.expect()
+    scene.advance(1.1)
+    scene.expect("RA")
+    assert scene.ended() == {"mirror_gap": 1}
+
+
+def test_reset_of_the_server_that_overtakes_bytes_waits_for_them(open_scene):
+    scene = open_scene
+    scene.server.shows("RA", ack=4)
+    scene.expect()
+    scene.client.shows("PA", b"last", seq=0)
+    scene.expect("PA last")
+    scene.target.acks()
+    scene.expect("RA")
+    assert scene.ended() == {"client_reset": 1}
+
+
+def test_acknowledgement_of_the_client_shows_that_bytes_are_missing(make_scene):
+    scene = make_scene(both=False)
+    scene.establish()
+    scene.client.says_unmirrored(b"lost")
+    scene.server.says(b"answer")
+    scene.client.acks()
+    scene.advance(1.1)
+    scene.expect("RA")
+    assert scene.ended() == {"mirror_gap": 1}
+
+
+def test_a_missing_byte_and_a_missing_fin_are_not_taken_for_a_fin(open_scene):
+    scene = open_scene
+    scene.exchange()
+    scene.server.closes()
+    scene.client.next += 1  # a byte, which the mirror has missed
+    scene.server.shows("A", ack=scene.client.next)
+    scene.client.shows("A", seq=scene.client.next + 1)  # and the FIN
+    scene.advance(1.1)
+    scene.expect("RA")
+    assert scene.ended() == {"mirror_gap": 1}
+
+
+def test_last_request_that_comes_with_the_fin_is_joined(scene):
+    scene.client.says(b"GET /1")
+    scene.server.says(b"answer")
+    scene.expect()
+    scene.client.shows("FPA", b"GET /2")
+    scene.expect("S")
+    scene.target.accept()
+    scene.expect("FPA GET /2")
+    scene.target.closes()
+    scene.expect("A")
+    assert scene.ended() == {"complete": 1}
+
+
+def test_connection_is_not_joined_in_the_midst_of_a_request(scene):
+    scene.client.says(bytes(1448), "A")
+    scene.client.says(bytes(1448))
+    scene.server.says(b"100 go on")
+    scene.client.says(b"rest")
+    scene.expect()
+    scene.server.says(b"answer")
+    scene.client.says(b"GET /2")
+    scene.expect("S")

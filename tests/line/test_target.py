@@ -355,3 +355,33 @@ def test_reset_after_both_have_closed_is_no_abort(open_scene):
     scene.target.closes()
     scene.expect("A")
     assert scene.ended() == {"complete": 1}
+
+
+def test_window_of_an_old_segment_that_acknowledges_more(scene):
+    """A retransmission of the target's: what it offers counts from what it acknowledges."""
+    scene.client.connect()
+    scene.expect("S")
+    scene.target.accept(window=2000)
+    scene.expect("A")
+    for size in (1000, 1000, 500):
+        scene.client.says(bytes(size))
+    assert sum(len(segment.payload) for segment in scene.sent()) == 2000
+    scene.target.shows("PA", b"world", seq=5, ack=1000, window=8)
+    scene.target.shows("PA", b"hello", seq=0, ack=2000, window=0)
+    assert not any(segment.payload for segment in scene.sent())
+
+
+def test_empty_segments_behind_a_probe_lie_in_the_closed_window(scene):
+    scene.client.connect()
+    scene.expect("S")
+    scene.target.accept(window=0)
+    scene.expect("A")
+    scene.client.says(b"GET /")
+    scene.advance(0.3)
+    scene.expect("A G")
+    scene.target.shows("PA", b"hello", ack=0, window=0)
+    assert scene.expect("A")[0].seq == 0
+    scene.target.next += 5
+    scene.dataplane.drain()
+    scene.step()
+    assert scene.expect("RA")[0].seq == 0

@@ -2,8 +2,9 @@
 
 #include <string.h>
 
-#include "excluded.h"
 #include "sim.h"
+
+#define SILENCE 1000000000ull
 
 /* --- records ----------------------------------------------------------------------------------------------
  */
@@ -95,21 +96,20 @@ static bool turn_is_shown(const struct sim *sim, const struct record *record, ui
     uint32_t reach = ranges_reach(&connection->shown, record->base);
     if (index < connection->turn_count)
         return reach > connection->turns[index].offset;
-    return reach == connection->total &&
-           (connection->fin_shown || connection->server_acked > connection->total);
+    return reach == connection->total && (connection->fin_shown || connection->known > connection->total);
 }
 
 /* The target cannot have been silent before it had the whole request. */
 static uint64_t quiet_since(const struct record *record)
 {
     uint64_t since = record->turn_at > record->answered_at ? record->turn_at : record->answered_at;
-    bool counts = !EXCLUDE_SILENCE_WHILE_A_REQUEST_IS_UNDER_WAY && record->acked_at > since;
-    return counts ? record->acked_at : since;
+    return record->acked_at > since ? record->acked_at : since;
 }
 
 /* A turn may leave when the target has acknowledged all before, and has answered what production had, or
- * something and then nothing for a while. What
- * it had said too early counts, too, after a while. Returns since when it may, or NEVER. */
+ * something and then nothing for a while. What it had said too early counts, too, after a while; and what
+ * goes on behind a full segment may leave after a second without a word. Returns since when it may, or
+ * NEVER. */
 static uint64_t due_since(const struct sim *sim, const struct record *record, uint32_t index)
 {
     const struct connection *connection = &sim->connections[record->connection];
@@ -124,8 +124,12 @@ static uint64_t due_since(const struct sim *sim, const struct record *record, ui
         return NEVER;
     if (own >= growth)
         return sim->now;
-    uint64_t settled_at = quiet_since(record) + sim->scenario.settle_ms * 1000000ull;
-    return (own || record->surplus) && settled_at <= sim->now ? settled_at : NEVER;
+    bool silent = !own && !record->surplus;
+    if (silent && !(index < connection->turn_count && connection->turns[index].goes_on))
+        return NEVER;
+    uint64_t settle = sim->scenario.settle_ms * 1000000ull;
+    uint64_t settled_at = quiet_since(record) + (silent && settle < SILENCE ? SILENCE : settle);
+    return settled_at <= sim->now ? settled_at : NEVER;
 }
 
 /* Notes which turns may leave by now. */
@@ -157,11 +161,14 @@ static void find_base(struct sim *sim, struct record *record, const struct segme
     uint8_t wanted[8];
     uint32_t size = segment->size < sizeof(wanted) ? segment->size : sizeof(wanted);
     for (uint32_t i = 0; i < connection->turn_count; i++) {
-        content_fill(connection->index, connection->turns[i].offset, wanted, size);
-        if (memcmp(wanted, segment->payload, size) != 0)
+        uint32_t offset = connection->turns[i].offset;
+        bool ends = offset + segment->size == connection->total;
+        content_fill(connection->index, offset, wanted, size);
+        if (memcmp(wanted, segment->payload, size) != 0 ||
+            ranges_reach(&connection->shown, offset) == offset || ((segment->flags & FIN) && !ends))
             continue;
         record->base_known = true;
-        record->base = connection->turns[i].offset;
+        record->base = offset;
         record->next_turn = i;
         turns_open(sim, record);
         sim_note(sim, "session %u begins at turn %u, byte %u", record->index, i, record->base);

@@ -17,11 +17,13 @@ struct player {
     uint32_t said;     /* by the client */
     uint32_t answered; /* by the server */
     uint32_t acked;    /* of it, by the client */
+    uint32_t most;     /* bytes of a segment of the client */
+    bool full;         /* the client's last segment was so large */
     bool fin_heard;    /* by the server */
     bool window_closed;
 };
 
-static void note_turn(struct player *player, uint32_t offset)
+static void note_turn(struct player *player)
 {
     struct connection *connection = player->connection;
     uint32_t count = connection->turn_count;
@@ -33,7 +35,7 @@ static void note_turn(struct player *player, uint32_t offset)
         if (!connection->turns)
             abort();
     }
-    connection->turns[connection->turn_count++] = (struct turn){offset, player->acked};
+    connection->turns[connection->turn_count++] = (struct turn){player->said, player->acked, player->full};
 }
 
 /* --- segments ---------------------------------------------------------------------------------------------
@@ -154,8 +156,8 @@ static void client_reads(struct player *player, uint32_t end)
 /* Retransmissions: the same bytes, but cut differently. */
 static void send_copies(struct player *player, uint32_t start)
 {
-    uint32_t mss = player->scenario->client_mss;
-    for (uint32_t offset = start; offset < player->said; offset += mss) {
+    uint32_t most = player->most;
+    for (uint32_t offset = start; offset < player->said; offset += most) {
         if (!chance(&player->random, player->scenario->copies))
             continue;
         player->now += 1000000ull * below(&player->random, 50);
@@ -163,7 +165,8 @@ static void send_copies(struct player *player, uint32_t start)
         if (chance(&player->random, 500))
             first += below(&player->random, player->said - offset);
         uint32_t rest = player->said - first;
-        client_sends(player, ACK, first, 1 + below(&player->random, rest < mss ? rest : mss));
+        uint32_t size = 1 + below(&player->random, rest < most ? rest : most);
+        client_sends(player, (uint8_t)(ACK | (size == rest ? PSH : 0)), first, size);
     }
 }
 
@@ -184,17 +187,17 @@ static void client_requests(struct player *player, uint32_t index)
     const struct exchange *exchange = &player->connection->dialogue.exchanges[index];
     uint32_t start = player->said;
     uint32_t end = start + exchange->request;
-    uint32_t most = chance(&player->random, 800) ? player->scenario->client_mss
-                                                 : between(&player->random, 40, player->scenario->client_mss);
     while (player->said != end) {
         uint32_t rest = end - player->said;
-        uint32_t size = rest < most ? rest : most;
+        uint32_t size = rest < player->most ? rest : player->most;
         bool fin = size == rest && closes_with(player, index);
-        note_turn(player, player->said);
+        bool ends_burst = size == rest || (player->said != start && chance(&player->random, 200));
+        note_turn(player);
         if (fin)
             note_fin(player);
-        client_sends(player, (uint8_t)(ACK | (size == rest ? PSH : 0) | (fin ? FIN : 0)), player->said, size);
+        client_sends(player, (uint8_t)(ACK | (ends_burst ? PSH : 0) | (fin ? FIN : 0)), player->said, size);
         player->said += size;
+        player->full = size == player->most;
         if (exchange->overlap && player->acked != player->answered && chance(&player->random, 100))
             player->acked += between(&player->random, 1, player->answered - player->acked);
     }
@@ -343,6 +346,8 @@ void player_play(struct sim *sim, struct connection *connection, uint64_t start)
         .random = random_stream(sim->scenario.seed, 200 + connection->index),
         .now = start,
     };
+    player.most = chance(&player.random, 800) ? player.scenario->client_mss
+                                              : between(&player.random, 40, player.scenario->client_mss);
     play_handshake(&player);
     for (uint32_t i = 0; i < connection->dialogue.count; i++)
         play_exchange(&player, i);

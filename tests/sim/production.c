@@ -48,15 +48,20 @@ void production_close(struct sim *sim)
         free(sim->connections[i].turns);
 }
 
+static void note_known(struct connection *connection, uint32_t number)
+{
+    uint32_t offset = number - connection->client_isn - 1;
+    if (connection->syn_shown && offset <= connection->total + 1 && offset > connection->known)
+        connection->known = offset;
+}
+
 void production_on_shown(struct sim *sim, struct connection *connection, const struct segment *segment)
 {
     if (!host_equal(&segment->from, &connection->client)) {
         connection->reset_shown |= (segment->flags & RST) != 0;
         connection->origin_shown |= connection->syn_shown && (segment->flags & SYN);
         connection->server_fin_shown |= (segment->flags & FIN) != 0;
-        uint32_t acked = segment->ack - connection->client_isn - 1;
-        if (connection->syn_shown && acked <= connection->total + 1 && acked > connection->server_acked)
-            connection->server_acked = acked;
+        note_known(connection, segment->ack);
         return;
     }
     if ((segment->flags & ACK) && connection->syn_shown && !connection->origin_shown) {
@@ -66,6 +71,7 @@ void production_on_shown(struct sim *sim, struct connection *connection, const s
     connection->syn_shown |= (segment->flags & SYN) != 0;
     connection->reset_shown |= (segment->flags & RST) != 0;
     connection->fin_shown |= (segment->flags & FIN) != 0;
+    note_known(connection, segment->seq);
     uint32_t offset = segment->seq - connection->client_isn - 1;
     if (segment->size && offset < connection->total &&
         !ranges_add(&connection->shown, offset, offset + segment->size))

@@ -19,6 +19,7 @@ enum { MOST_CONNECTIONS = 8, NO_CONNECTION = 255 };
 struct turn {
     uint32_t offset;
     uint32_t ack;
+    bool goes_on; /* behind a full segment: it may be in the midst of a request */
 };
 
 struct connection {
@@ -43,7 +44,7 @@ struct connection {
     bool fin_shown;
     bool reset_shown;
     bool server_fin_shown;
-    uint32_t server_acked; /* so many of the client's bytes, and its FIN, the server has acknowledged */
+    uint32_t known; /* so many bytes, and its FIN, the client has sent, by the numbers of both sides */
     struct ranges shown;
 };
 

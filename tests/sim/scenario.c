@@ -199,7 +199,9 @@ static void draw_troubles(struct scenario *s, enum kind kind, struct random *ran
 
 static void leave_out(struct scenario *s)
 {
-    if (EXCLUDE_SHORTER_ANSWERS_WHERE_TURNS_OVERLAP && (s->overlap || (s->pipelined && s->no_answer)))
+    if (EXCLUDE_SHORTER_ANSWERS_BEHIND_NO_ANSWER && s->no_answer && (s->overlap || s->pipelined))
+        s->factor_least = 100;
+    if (EXCLUDE_SHORTER_ANSWERS_BEHIND_COPIES && s->overlap && s->copies)
         s->factor_least = 100;
 }
 
@@ -251,8 +253,6 @@ bool scenario_completes(const struct scenario *s)
 
 bool scenario_is_strict(const struct scenario *s)
 {
-    if (EXCLUDE_SILENCE_WHILE_A_REQUEST_IS_UNDER_WAY && s->pipelined && s->target_read)
-        return false;
     return !s->misbehaviour && s->settle_ms >= STRICT_SETTLE_MS && s->factor_most <= 100 && !s->no_wait &&
            !s->ack_mirrored;
 }

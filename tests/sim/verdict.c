@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "excluded.h"
 #include "sim.h"
 
 /* The reasons under which a session may have ended, as a set. */
@@ -32,13 +31,14 @@ enum { REASONS = sizeof(COUNTERS) / sizeof(COUNTERS[0]) };
 /* --- which reasons are possible
  * ---------------------------------------------------------------------------------- */
 
-/* Bytes are missing before others that were mirrored, before the FIN, or before what the server acknowledges.
+/* Bytes are missing before others that were mirrored, before the FIN, or before what the numbers of either
+ * side tell.
  */
 static bool has_hole(const struct connection *connection, uint32_t reach, bool fin)
 {
     bool all = reach == connection->total;
     return ranges_end(&connection->shown) > reach || (fin && !all) ||
-           connection->server_acked > reach + (fin && all);
+           connection->known > reach + (fin && all);
 }
 
 /* As production ended, as far as the mirror has shown it. A FIN that the mirror has lost counts where the
@@ -48,11 +48,11 @@ static uint32_t by_production(const struct connection *connection)
     uint32_t reach = ranges_reach(&connection->shown, 0);
     bool all = reach == connection->total;
     bool fin = connection->fin_shown ||
-               (all && connection->server_fin_shown && connection->server_acked == connection->total + 1);
+               (all && connection->server_fin_shown && connection->known == connection->total + 1);
     if (has_hole(connection, reach, fin))
-        return MIRROR_GAP | (connection->reset_shown ? CLIENT_RESET : 0);
+        return MIRROR_GAP;
     if (connection->reset_shown)
-        return CLIENT_RESET | (EXCLUDE_DELIVERY_BEFORE_RESET && !all ? TARGET_SILENT : 0);
+        return CLIENT_RESET;
     return fin ? COMPLETE : STOPPED;
 }
 
@@ -67,8 +67,9 @@ static uint32_t by_target(const struct scenario *scenario)
         return TARGET_UNRESPONSIVE;
     case STALLS:
         return TARGET_SILENT;
-    case RESETS:
-        return TARGET_RESET | TARGET_CLOSED;
+    case RESETS: /* its RST may be lost; it is said again only if something is said to it */
+        return TARGET_RESET | TARGET_CLOSED |
+               (scenario->down_loss || scenario->down_flip ? TARGET_SILENT : 0);
     case VANISHES:
         return TARGET_SILENT | TARGET_UNRESPONSIVE;
     default:
@@ -153,8 +154,6 @@ static void check_delivery(struct sim *sim, const struct record *record)
     uint32_t wanted = ranges_reach(&connection->shown, 0);
     if (connection->successor != NO_CONNECTION || reasons & MIRROR_GAP)
         return;
-    if (EXCLUDE_DELIVERY_BEFORE_RESET && reasons & CLIENT_RESET)
-        return;
     if (record->received != wanted)
         sim_fail(sim, "session %u: the target has got %u of %u bytes", record->index, record->received,
                  wanted);
@@ -181,9 +180,6 @@ static void check_joined(struct sim *sim, const struct connection *connection)
     uint32_t turn = next_turn(connection);
     uint32_t left = connection->turn_count - turn;
     uint32_t start = left ? connection->turns[turn].offset : 0;
-    if (EXCLUDE_JOINING_WITH_A_SEGMENT_THAT_CLOSES &&
-        connection->dialogue.ending == CLIENT_SENDS_AND_CLOSES && left == 1)
-        return;
     for (uint32_t i = 0; i < sim->record_count; i++) {
         const struct record *record = &sim->records[i];
         if (record->connection != connection->index)

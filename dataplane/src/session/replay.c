@@ -120,24 +120,25 @@ static enum drop on_joining(struct replay *replay, struct stream *stream, const 
 {
     const struct dp_transfer *transfer = &replay->config->transfers[stream->transfer];
     stream->heard = replay->context.now;
-    if (packet->flags & (TCP_FIN | TCP_RST)) {
-        stream->reset = true;
+    enum drop drop = DROP_joining;
+    if (stream_turn_begins(stream, packet))
+        drop = connection_refuse(replay, transfer, &packet->source, true);
+    if (drop) {
+        stream->reset |= (packet->flags & (TCP_FIN | TCP_RST)) != 0;
         connection_watch(replay, stream);
-        return DROP_joining;
-    }
-    if (!stream_turn_begins(stream, packet))
-        return DROP_joining;
-    enum drop drop = connection_refuse(replay, transfer, &packet->source, true);
-    if (drop)
         return drop;
+    }
     stream_begin(stream, packet);
     connection_open_sessions(replay, stream);
     if (!stream->sessions) {
         stream->joining = true;
         return DROP_endpoint_taken;
     }
+    stream_note(stream, packet);
     stats_add(&replay->context.stats->connections_joined, 1);
-    return append(replay, stream, packet);
+    drop = append(replay, stream, packet);
+    connection_watch(replay, stream);
+    return drop;
 }
 
 /* UDP: each datagram is a chunk, and leaves as it came. */

@@ -175,6 +175,7 @@ enum drop session_on_answer(struct session *session, struct session_context *con
         return DROP_NONE;
     }
     uint32_t before = tcp_received(&session->tcp);
+    bool was_ended = tcp_is_ended(&session->tcp);
     struct tcp_options ours = options_of(session, context);
     enum tcp_event event =
         tcp_receive(&session->tcp, packet, &ours, link_mss(session, context), context->now);
@@ -184,7 +185,7 @@ enum drop session_on_answer(struct session *session, struct session_context *con
     uint32_t fresh = tcp_received(&session->tcp) - before;
     if (fresh) {
         session->answered_at = context->now;
-        count_answer(session, context, fresh);
+        count_answer(session, context, fresh - (!was_ended && tcp_is_ended(&session->tcp)));
     }
     account_delivered(session, context);
     turns_open(session, context);

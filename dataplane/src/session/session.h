@@ -10,7 +10,9 @@
  * earlier bytes, and since the turn before began it has answered as many bytes as production did, or has
  * answered something and been quiet for `settle`. What it had said too early counts, too, after `settle`. The
  * client's FIN and RST wait for their turn in the same way. So a server that speaks first needs no special
- * case, nor do pipelined requests (same turn).
+ * case, nor do pipelined requests (same turn). A turn that goes on behind a full segment may be the rest of a
+ * request, without which the target has nothing to say: it leaves as a part of the turn before when the
+ * target has been quite silent.
  */
 #ifndef XDPCOPY_SESSION_H
 #define XDPCOPY_SESSION_H
@@ -36,6 +38,7 @@ struct session {
     uint64_t asked_at;     /* when bytes last left that the target has said nothing since; 0: it has */
     uint32_t gate;         /* bytes up to this offset may be sent */
     uint32_t turn;         /* the present turn: production's answers up to it had been seen by the client */
+    uint32_t turn_end;     /* turns up to this one have left with it */
     uint32_t answer_mark;  /* how much the target had answered when the present turn began */
     uint32_t credit;       /* what the target had said by then beyond production's answers */
     uint32_t delivered;    /* bytes up to this offset have been accounted as acknowledged */

@@ -12,6 +12,8 @@ struct span {
     uint32_t offset;
     uint32_t size;
     uint32_t turn;
+    uint32_t end;     /* of the segment */
+    uint16_t segment; /* its size */
 };
 
 void stream_open(struct stream *stream, const struct flow *flow, const struct packet *syn, uint64_t now)
@@ -37,17 +39,34 @@ void stream_open_joining(struct stream *stream, const struct flow *flow, uint64_
     };
 }
 
+/* What a client writes at once is cut into full segments, and PSH stands in the last; but also in the last of
+ * each burst (TSO). So a segment without PSH shows how large a full one is. */
+static void note_full(struct stream *stream, const struct packet *packet)
+{
+    if (!(packet->flags & TCP_PSH) && packet->size > stream->full)
+        stream->full = (uint16_t)packet->size;
+}
+
+/* Whether there may be more of what the client wrote behind the segment that came last. */
+static bool goes_on(const struct stream *stream)
+{
+    return stream->full && stream->last == stream->full;
+}
+
 /* A turn begins where the client's acknowledgement has grown; but only if its first bytes follow those seen
  * last: else the turn's own beginning may be what the mirror has missed. */
 bool stream_turn_begins(struct stream *stream, const struct packet *packet)
 {
     if (!packet->size || !(packet->flags & TCP_ACK))
         return false;
-    bool follows = stream->has_join_ack && packet->seq == stream->join_next;
+    bool follows = stream->has_join_ack && packet->seq == stream->join_next && !goes_on(stream);
     bool begins = follows && seq_after(packet->ack, stream->join_ack);
     uint32_t end = packet->seq + packet->size;
-    if (!stream->has_join_ack || seq_after(end, stream->join_next))
+    note_full(stream, packet);
+    if (!stream->has_join_ack || seq_after(end, stream->join_next)) {
         stream->join_next = end;
+        stream->last = (uint16_t)packet->size;
+    }
     if (!stream->has_join_ack || seq_after(packet->ack, stream->join_ack))
         stream->join_ack = packet->ack;
     stream->has_join_ack = true;
@@ -61,7 +80,7 @@ void stream_begin(struct stream *stream, const struct packet *packet)
     stream->next = 0;
     stream->origin = packet->ack;
     stream->acked = 0;
-    stream->server_acked = 0;
+    stream->known = 0;
     stream->has_origin = true;
     stream->options.has_timestamp = packet->options.has_timestamp;
 }
@@ -72,9 +91,14 @@ void stream_rejoin(struct stream *stream)
     if (stream->has_fin || stream->reset)
         return;
     stream->join_ack = stream->origin + stream->acked;
-    stream->join_next = stream->first + seq_max(stream->server_acked, stream->next);
-    for (const struct chunk *chunk = stream->waiting; chunk; chunk = chunk->next)
-        stream->join_next = stream->first + seq_max(stream->server_acked, chunk->offset + chunk->size);
+    stream->join_next = seq_max(stream->known, stream->next);
+    stream->last = 0;
+    const struct chunk *end = stream->waiting ? stream->waiting_last : NULL;
+    if (end && !seq_before(end->offset + end->size, stream->join_next)) {
+        stream->join_next = end->offset + end->size;
+        stream->last = end->segment;
+    }
+    stream->join_next += stream->first;
     stream->has_join_ack = true;
     stream->joining = true;
 }
@@ -84,8 +108,17 @@ static uint32_t window_shift(const struct stream *stream)
     return stream->options.window_scale == NO_WINDOW_SCALE ? 0 : stream->options.window_scale;
 }
 
+/* Its number tells that all before it was said; bytes and a FIN of its own are noted with them. */
+static void note_known(struct stream *stream, uint32_t number)
+{
+    uint32_t offset = number - stream->first;
+    if (offset - stream->next < FURTHEST_AHEAD)
+        stream->known = seq_max(stream->known, offset);
+}
+
 void stream_note(struct stream *stream, const struct packet *packet)
 {
+    bool had_gap = stream_has_gap(stream);
     if ((packet->flags & TCP_ACK) && !(packet->flags & TCP_SYN)) {
         if (!stream->has_origin) {
             stream->origin = packet->ack;
@@ -99,12 +132,13 @@ void stream_note(struct stream *stream, const struct packet *packet)
     if ((packet->flags & TCP_FIN) && !stream->has_fin) {
         stream->fin = packet->seq + packet->size - stream->first;
         stream->fin_turn = packet->ack - stream->origin;
-        if (!stream->waiting)
-            stream->gap_at = stream->heard;
         stream->has_fin = true;
     }
     if (packet->flags & TCP_RST)
         stream->reset = true;
+    note_known(stream, packet->seq);
+    if (!had_gap)
+        stream->gap_at = stream->heard;
 }
 
 void stream_on_server(struct stream *stream, const struct packet *packet)
@@ -118,9 +152,7 @@ void stream_on_server(struct stream *stream, const struct packet *packet)
     if (stream->joining || !(packet->flags & TCP_ACK))
         return;
     bool had_gap = stream_has_gap(stream);
-    uint32_t acked = packet->ack - stream->first;
-    if (acked - stream->next < FURTHEST_AHEAD)
-        stream->server_acked = seq_max(stream->server_acked, acked);
+    note_known(stream, packet->ack);
     if (packet->flags & TCP_FIN) {
         stream->has_server_fin = true;
         stream->server_fin = packet->seq + packet->size - stream->origin;
@@ -131,8 +163,7 @@ void stream_on_server(struct stream *stream, const struct packet *packet)
 
 bool stream_take_missed_fin(struct stream *stream)
 {
-    if (stream->waiting || stream->has_fin || !stream->has_server_fin ||
-        stream->server_acked != stream->next + 1)
+    if (stream->waiting || stream->has_fin || !stream->has_server_fin || stream->known != stream->next + 1)
         return false;
     stream->has_fin = true;
     stream->fin = stream->next;
@@ -151,6 +182,8 @@ static struct chunk *chunk_new(struct pool *chunks, const struct span *span)
     chunk->turn = span->turn;
     chunk->size = 0;
     chunk->holders = 0;
+    chunk->segment = 0;
+    chunk->goes_on = false;
     return chunk;
 }
 
@@ -163,11 +196,14 @@ static void chunk_fill(struct chunk *chunk, struct span *span)
     span->bytes += size;
     span->offset += size;
     span->size -= size;
+    chunk->segment = span->offset == span->end ? span->segment : 0;
 }
 
 static void link_tail(struct stream *stream, struct chunk *chunk)
 {
     chunk->next = NULL;
+    chunk->goes_on = goes_on(stream);
+    stream->last = chunk->segment;
     chunk->holders = stream->session_count;
     if (stream->tail)
         stream->tail->next = chunk;
@@ -194,6 +230,7 @@ static enum drop append_in_order(struct stream *stream, struct pool *chunks, str
     if (tail_can_grow(stream, span)) {
         uint32_t before = span->size;
         chunk_fill(stream->tail, span);
+        stream->last = stream->tail->segment;
         stream->next += before - span->size;
     }
     while (span->size) {
@@ -282,9 +319,12 @@ enum drop stream_append(struct stream *stream, struct pool *chunks, const struct
         .offset = packet->seq + ((packet->flags & TCP_SYN) ? 1 : 0) - stream->first,
         .size = packet->size,
         .turn = (packet->flags & TCP_ACK) ? packet->ack - stream->origin : stream->acked,
+        .segment = (uint16_t)packet->size,
     };
+    span.end = span.offset + span.size;
     if (!span.size)
         return DROP_NONE;
+    note_full(stream, packet);
     if (seq_before(span.offset, stream->next)) {
         uint32_t known = stream->next - span.offset;
         if (known >= span.size)
@@ -311,7 +351,7 @@ enum drop stream_append(struct stream *stream, struct pool *chunks, const struct
 
 struct chunk *stream_append_datagram(struct stream *stream, struct pool *chunks, const struct packet *packet)
 {
-    struct span span = {packet->payload, stream->next, packet->size, 0};
+    struct span span = {.bytes = packet->payload, .offset = stream->next, .size = packet->size};
     struct chunk *chunk = chunk_new(chunks, &span);
     if (!chunk)
         return NULL;

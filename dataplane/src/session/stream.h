@@ -24,7 +24,10 @@ struct chunk {
     uint32_t turn;
     uint16_t size;
     uint16_t holders; /* sessions that have not delivered it */
-    uint8_t pad[12];
+    uint16_t segment; /* while it waits: size of the mirrored segment that ends with it; 0: another chunk has
+                         its end */
+    bool goes_on; /* begins behind a full segment: its turn may begin in the midst of what the client wrote */
+    uint8_t pad[9];
     uint8_t bytes[CHUNK_BYTES];
 };
 
@@ -56,8 +59,9 @@ struct stream {
     uint32_t held; /* bytes in chunks, in order or not */
     uint16_t session_count;
     uint16_t transfer;
-    uint32_t
-        server_acked;    /* offset up to which the production server has acknowledged, where it is mirrored */
+    uint16_t full;       /* size of the largest segment that did not end what the client wrote (no PSH) */
+    uint16_t last;       /* size of the segment that has brought the byte before `next` */
+    uint32_t known;      /* offset up to which the client has said something, by the numbers of either side */
     uint32_t server_fin; /* offset of the production server's FIN, from origin */
     uint32_t join_ack;   /* joining: what the payload seen last acknowledged */
     uint32_t join_next;  /* joining: the sequence number behind it */
@@ -79,15 +83,17 @@ void stream_open(struct stream *stream, const struct flow *flow, const struct pa
 /* Takes over a connection that is under way. Nothing is kept until stream_begin. */
 void stream_open_joining(struct stream *stream, const struct flow *flow, uint64_t now);
 
-/* Joining: whether a turn begins with this segment, because its payload follows the payload seen before and
- * acknowledges more. If so the stream may begin here, with stream_begin. */
+/* Joining: whether a turn begins with this segment, because its payload follows the payload seen before,
+ * which did not end with a full segment, and acknowledges more. If so the stream may begin here, with
+ * stream_begin. */
 bool stream_turn_begins(struct stream *stream, const struct packet *packet);
 void stream_begin(struct stream *stream, const struct packet *packet);
 
 /* A hole stays: from now on the stream is joining, behind the hole. What it holds is still to be cleared. */
 void stream_rejoin(struct stream *stream);
 
-/* Notes what the segment says besides its bytes: acknowledgement, FIN, RST. */
+/* Notes what the segment says besides its bytes: acknowledgement, FIN, RST, and that all before it was said.
+ */
 void stream_note(struct stream *stream, const struct packet *packet);
 
 /* Puts the segment's bytes where they belong. DROP_NONE also when it carries none. On DROP_buffers_full
@@ -99,11 +105,11 @@ enum drop stream_append(struct stream *stream, struct pool *chunks, const struct
 struct chunk *stream_append_datagram(struct stream *stream, struct pool *chunks, const struct packet *packet);
 
 /* The production server's segment: its SYN-ACK gives the origin, its RST ends the conversation, and what it
- * acknowledges must have been said. */
+ * acknowledges was said. */
 void stream_on_server(struct stream *stream, const struct packet *packet);
 
-/* A gap has lasted too long: whether all that is missing is the client's FIN, which the server has
- * acknowledged. It is then taken as said. */
+/* A gap has lasted too long: whether all that is missing is the client's FIN: one number, and the server has
+ * closed. It is then taken as said. */
 bool stream_take_missed_fin(struct stream *stream);
 
 /* A session has delivered this chunk: on to the next, and chunks that nobody holds are given back. */
@@ -116,7 +122,7 @@ static inline bool stream_has_gap(const struct stream *stream)
 {
     uint32_t said = stream->has_fin ? stream->fin + 1 : stream->next;
     return stream->waiting || (stream->has_fin && seq_before(stream->next, stream->fin)) ||
-           seq_after(stream->server_acked, said);
+           seq_after(stream->known, said);
 }
 
 /* The client has said its last byte, and all of them are here. */

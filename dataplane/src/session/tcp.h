@@ -122,4 +122,10 @@ static inline uint32_t tcp_received(const struct tcp *tcp)
     return tcp->state == SYN_SENT ? 0 : tcp->rcv_nxt - tcp->irs - 1;
 }
 
+/* The target has closed, and all that it said before has come. */
+static inline bool tcp_is_ended(const struct tcp *tcp)
+{
+    return tcp->has_peer_fin && tcp->rcv_nxt == tcp->peer_fin + 1;
+}
+
 #endif

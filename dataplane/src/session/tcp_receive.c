@@ -163,14 +163,16 @@ static void on_new_ack(struct tcp *tcp, uint32_t ack, uint64_t now)
         tcp->state = CLOSED;
 }
 
-static void update_window(struct tcp *tcp, const struct packet *packet)
+/* RFC 9293 3.10.7.4, fifth; and where it acknowledges something new, though its number may be old: it is
+ * newer all the same. */
+static void update_window(struct tcp *tcp, const struct packet *packet, bool acknowledges)
 {
-    bool newer = seq_before(tcp->snd_wl1, packet->seq) ||
+    bool newer = acknowledges || seq_before(tcp->snd_wl1, packet->seq) ||
                  (tcp->snd_wl1 == packet->seq && !seq_after(tcp->snd_wl2, packet->ack));
     if (!newer)
         return;
     tcp->snd_wnd = packet->window << tcp->snd_scale;
-    tcp->snd_wl1 = packet->seq;
+    tcp->snd_wl1 = seq_max(tcp->snd_wl1, packet->seq);
     tcp->snd_wl2 = packet->ack;
     if (!tcp->snd_wnd) {
         tcp->retries = 0; /* it lives, it just has no room (RFC 9293 3.8.6.1) */
@@ -191,13 +193,14 @@ static bool check_ack(struct tcp *tcp, const struct packet *packet, uint64_t now
         return false;
     }
     bool same_window = packet->window << tcp->snd_scale == tcp->snd_wnd;
-    if (seq_after(packet->ack, tcp->snd_una))
+    bool acknowledges = seq_after(packet->ack, tcp->snd_una);
+    if (acknowledges)
         on_new_ack(tcp, packet->ack, now);
     else if (packet->ack == tcp->snd_una && !sequence_size(packet) && same_window && tcp->snd_wnd &&
              tcp->snd_una != tcp->snd_max)
         on_duplicate_ack(tcp);
     if (!seq_before(packet->ack, tcp->snd_una))
-        update_window(tcp, packet);
+        update_window(tcp, packet, acknowledges);
     return true;
 }
 

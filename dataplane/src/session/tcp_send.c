@@ -42,6 +42,14 @@ enum tcp_event tcp_expire(struct tcp *tcp, const struct dp_timing *timing, uint6
     return TCP_NOTHING;
 }
 
+/* The number of a segment without bytes: the next, but not behind the target's window, where it stands after
+ * a probe of a closed one: the target would not look at it. */
+static uint32_t acceptable_number(const struct tcp *tcp)
+{
+    uint32_t edge = tcp->snd_una + tcp->snd_wnd;
+    return seq_before(edge, tcp->snd_max) ? edge : tcp->snd_max;
+}
+
 /* The acknowledgement and the window; a right edge that was offered is never taken back. */
 static void plan_receive(const struct tcp *tcp, const struct tcp_allowance *allowed, struct segment *segment)
 {
@@ -141,7 +149,7 @@ bool tcp_plan(struct tcp *tcp, const struct tcp_allowance *allowed, const struct
     if (!plan_data(tcp, allowed, now, segment)) {
         if (!must_tell(tcp, segment))
             return false;
-        segment->seq = tcp->snd_max;
+        segment->seq = acceptable_number(tcp);
         segment->again = false;
         plan_sacks(tcp, segment);
     }
@@ -191,7 +199,7 @@ bool tcp_plan_reset(const struct tcp *tcp, struct segment *segment)
     if (tcp->snd_max == tcp->iss)
         return false;
     segment->flags = (uint8_t)(TCP_RST | (tcp->state == SYN_SENT ? 0 : TCP_ACK));
-    segment->seq = tcp->snd_max;
+    segment->seq = tcp->state == SYN_SENT ? tcp->snd_max : acceptable_number(tcp);
     segment->ack = tcp->rcv_nxt;
     segment->options = (struct tcp_options){.window_scale = NO_WINDOW_SCALE};
     return true;

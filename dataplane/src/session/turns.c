@@ -57,19 +57,26 @@ static uint64_t settle_time(const struct session *session, const struct session_
     return later(quiet, answered(session) ? MID_ANSWER : LEVEL_QUIET);
 }
 
-/* When the target will have been quiet for long enough to have said all that it is going to say. */
+/* When the target will have been quiet for long enough to have said all that it is going to say. It cannot
+ * have been before it had the whole request. */
 static uint64_t settled_at(const struct session *session, const struct session_context *context,
                            uint32_t turn)
 {
-    return quiet_since(session) + settle_time(session, context, turn);
+    return later(quiet_since(session), session->delivered_at) + settle_time(session, context, turn);
+}
+
+/* The target has all that has left. */
+static bool has_delivered(const struct session *session)
+{
+    return session->tcp.state != SYN_SENT && !seq_before(tcp_acked(&session->tcp), session->gate);
 }
 
 /* Whether a turn after so much of production's answer may begin; see session.h. */
 static bool may_begin(const struct session *session, const struct session_context *context, uint32_t turn)
 {
-    if (!seq_after(turn, session->turn) || session->no_wait)
+    if (!seq_after(turn, session->turn_end) || session->no_wait)
         return true;
-    if (session->tcp.state == SYN_SENT || seq_before(tcp_acked(&session->tcp), session->gate))
+    if (!has_delivered(session))
         return false;
     if (answered(session) >= turn - session->turn)
         return true;
@@ -79,6 +86,15 @@ static bool may_begin(const struct session *session, const struct session_contex
         return false;
     stats_add(&context->stats->gate_by_settle, 1);
     return true;
+}
+
+/* Whether the chunk's turn is likely the rest of a request whose beginning the target has: not a word of it.
+ */
+static bool may_go_on(const struct session *session, const struct session_context *context,
+                      const struct chunk *chunk)
+{
+    return chunk->goes_on && has_delivered(session) && !has_spoken(session, chunk->turn) &&
+           context->now >= settled_at(session, context, chunk->turn);
 }
 
 /* What the target has said beyond production's answer is kept as a credit: it may be the next answer, given
@@ -92,9 +108,10 @@ static void begin(struct session *session, const struct session_context *context
         session->credit = own - growth;
     else
         session->credit = own + session->credit >= growth ? own + session->credit - growth : 0;
-    session->turn = seq_max(session->turn, turn);
+    session->turn = session->turn_end = seq_max(session->turn_end, turn);
     session->answer_mark = tcp_received(&session->tcp);
     session->turn_at = context->now;
+    session->begun = true;
 }
 
 /* The chunk that holds the byte at the gate, or NULL. */
@@ -124,17 +141,17 @@ static bool fin_waits(const struct session *session)
  */
 static bool cut_is_due(const struct session *session, const struct session_context *context)
 {
-    if (session->tcp.state == SYN_SENT || seq_before(tcp_acked(&session->tcp), session->gate))
+    if (!has_delivered(session))
         return false;
-    if (seq_after(session->stream->acked, session->turn))
+    if (seq_after(session->stream->acked, session->turn_end))
         return may_begin(session, context, session->stream->acked);
     return context->now - quiet_since(session) >= CUT_QUIET;
 }
 
 static void end_with_stream(struct session *session, struct session_context *context)
 {
-    bool delivered = session->tcp.state != SYN_SENT && !seq_before(tcp_acked(&session->tcp), session->gate);
-    if (!session->stream->cut && delivered && may_begin(session, context, session->stream->acked))
+    if (!session->stream->cut && has_delivered(session) &&
+        may_begin(session, context, session->stream->acked))
         session_end(session, context, END_client_reset);
     else if (session->stream->cut && cut_is_due(session, context))
         session_end(session, context, END_capture_ended);
@@ -144,15 +161,19 @@ static void end_with_stream(struct session *session, struct session_context *con
 void turns_open(struct session *session, struct session_context *context)
 {
     for (struct chunk *chunk; (chunk = chunk_at_gate(session));) {
-        bool next_turn = !session->begun || seq_after(chunk->turn, session->turn);
-        if (!may_begin(session, context, chunk->turn))
+        bool next_turn = !session->begun || seq_after(chunk->turn, session->turn_end);
+        if (may_begin(session, context, chunk->turn)) {
+            if (next_turn) {
+                begin(session, context, chunk->turn);
+                session->turns++;
+                stats_add(&session_stats(session, context)->turns_sent, 1);
+                stats_add(&context->stats->turns_sent, 1);
+            }
+        } else if (may_go_on(session, context, chunk)) {
+            session->turn_end = chunk->turn;
+            stats_add(&context->stats->gate_by_silence, 1);
+        } else {
             return;
-        if (next_turn) {
-            begin(session, context, chunk->turn);
-            session->begun = true;
-            session->turns++;
-            stats_add(&session_stats(session, context)->turns_sent, 1);
-            stats_add(&context->stats->turns_sent, 1);
         }
         session->gate = chunk->offset + chunk->size;
         session->gate_chunk = chunk;
@@ -206,7 +227,8 @@ uint64_t turns_deadline(const struct session *session, const struct session_cont
     if (session->stream->cut && cut > context->now)
         deadline = sooner(deadline, cut);
     uint32_t turn;
-    if (!next_turn(session, &turn) || !has_spoken(session, turn))
+    const struct chunk *chunk = chunk_at_gate(session);
+    if (!next_turn(session, &turn) || !(has_spoken(session, turn) || (chunk && chunk->goes_on)))
         return deadline;
     uint64_t settled = settled_at(session, context, turn);
     return settled > context->now ? sooner(deadline, settled) : deadline;
