@@ -41,8 +41,7 @@ def ask(address: str, port: str, text: str) -> None:
 
 
 def memcached(address: str, port: str, longest: str) -> None:
-    """Several connections that set, get, count and delete; keys of their own, one counter together."""
-    ask(address, port, "set counter 0 0 1\r\n0\r\nquit\r\n")
+    """Several connections that set, get, count and delete; keys and a counter of their own."""
     with ThreadPoolExecutor(MEMCACHED_WORKERS) as pool:
         list(
             pool.map(
@@ -54,13 +53,15 @@ def memcached(address: str, port: str, longest: str) -> None:
 def _memcached(address: str, port: int, worker: int, longest: int) -> None:
     chance = random.Random(worker)  # noqa: S311 - the same in each run
     with socket.create_connection((address, port), timeout=10) as peer, peer.makefile("rb") as answers:
+        peer.sendall(f"set counter{worker} 0 0 1\r\n0\r\n".encode())
+        assert answers.readline() == b"STORED\r\n"
         for number in range(MEMCACHED_ROUNDS):
             keys = [f"k{worker}-{chance.randrange(64)}" for _ in range(16)]
             value = chance.randbytes(chance.randrange(1, longest)).hex()
             # Pipelined: sixteen requests in one write.
             peer.sendall(b"".join(f"set {key} 0 0 {len(value)}\r\n{value}\r\n".encode() for key in keys))
             assert all(answers.readline() == b"STORED\r\n" for _ in keys)
-            peer.sendall(f"get {keys[0]}\r\nincr counter {number}\r\ndelete {keys[1]}\r\n".encode())
+            peer.sendall(f"get {keys[0]}\r\nincr counter{worker} {number}\r\ndelete {keys[1]}\r\n".encode())
             lines = [answers.readline() for _ in range(5)]
             assert lines[1].strip() == value.encode(), lines
         peer.sendall(b"quit\r\n")

@@ -71,7 +71,7 @@ def test_memcached_with_pipelining(oracle_bed: Bed, longest: int) -> None:
     production, target = oracle_bed.serve(Memcached)
     clients.memcached(oracle_bed.lab, production, longest)
     same_state(oracle_bed, production, target)
-    oracle_bed.assert_exact(17)
+    oracle_bed.assert_exact(16)
 
 
 def test_target_that_answers_earlier_than_production(oracle_bed: Bed) -> None:

@@ -273,7 +273,7 @@ def test_no_settling_while_a_piece_of_the_answer_is_missing(open_scene):
 
 
 def upload_that_is_answered_midway(scene, last):
-    """Full segments, and what is behind them acknowledges an answer; ``last`` is the size of the one before."""
+    """Full segments, and behind them what acknowledges an answer; ``last`` is the size of the one before."""
     scene.client.says(bytes(1448), "A")
     scene.client.says(bytes(last))
     scene.server.says(b"STORED")
