@@ -206,8 +206,10 @@ int dp_stop(struct dp_engine *engine, uint64_t timeout);
 void dp_close(struct dp_engine *engine);
 const char *dp_error(const struct dp_engine *engine);
 
-/* Without threads: one turn of every worker at the given time. Never together with dp_start. */
+/* Without threads: one turn of every worker at the given time, or of one of them: in whatever order, or each
+ * in a thread of the caller's. Never together with dp_start. */
 void dp_step(struct dp_engine *engine, uint64_t now);
+void dp_step_worker(struct dp_engine *engine, uint32_t worker, uint64_t now);
 
 /* From the next turn on every worker resets its sessions and admits no new ones. */
 void dp_drain(struct dp_engine *engine);

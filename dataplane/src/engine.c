@@ -277,7 +277,12 @@ const char *dp_error(const struct dp_engine *engine)
 void dp_step(struct dp_engine *engine, uint64_t now)
 {
     for (uint32_t i = 0; i < engine->config->workers; i++)
-        worker_turn(&engine->workers[i], now);
+        dp_step_worker(engine, i, now);
+}
+
+void dp_step_worker(struct dp_engine *engine, uint32_t worker, uint64_t now)
+{
+    worker_turn(&engine->workers[worker], now);
 }
 
 void dp_drain(struct dp_engine *engine)

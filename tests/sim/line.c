@@ -1,5 +1,6 @@
 #include "line.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "sim.h"
@@ -59,6 +60,69 @@ static struct dp_config make_config(const struct sim *sim)
     return config;
 }
 
+/* --- turning
+ * ------------------------------------------------------------------------------------------------ */
+
+static void *turner_run(void *argument)
+{
+    const struct turner *turner = argument;
+    struct line *line = turner->line;
+    for (;;) {
+        pthread_barrier_wait(&line->begin);
+        if (line->turn_at == UINT64_MAX)
+            return NULL;
+        dp_step_worker(line->engine, turner->worker, line->turn_at);
+        pthread_barrier_wait(&line->end);
+    }
+}
+
+static void start_turners(struct sim *sim)
+{
+    struct line *line = &sim->line;
+    uint32_t workers = sim->scenario.workers;
+    pthread_barrier_init(&line->begin, NULL, workers + 1);
+    pthread_barrier_init(&line->end, NULL, workers + 1);
+    for (; line->turner_count < workers; line->turner_count++) {
+        struct turner *turner = &line->turners[line->turner_count];
+        *turner = (struct turner){.line = line, .worker = line->turner_count};
+        if (pthread_create(&turner->thread, NULL, turner_run, turner))
+            abort();
+    }
+}
+
+static void stop_turners(struct line *line)
+{
+    if (!line->turner_count)
+        return;
+    line->turn_at = UINT64_MAX;
+    pthread_barrier_wait(&line->begin);
+    for (uint32_t i = 0; i < line->turner_count; i++)
+        pthread_join(line->turners[i].thread, NULL);
+    pthread_barrier_destroy(&line->begin);
+    pthread_barrier_destroy(&line->end);
+    line->turner_count = 0;
+}
+
+/* One turn of every worker: all at once, or one after the other in an order that the seed decides. */
+static void turn(struct sim *sim)
+{
+    struct line *line = &sim->line;
+    uint32_t order[MOST_WORKERS];
+    if (line->turner_count) {
+        line->turn_at = sim->now;
+        pthread_barrier_wait(&line->begin);
+        pthread_barrier_wait(&line->end);
+        return;
+    }
+    for (uint32_t i = 0; i < sim->scenario.workers; i++) {
+        uint32_t at = below(&line->random, i + 1);
+        order[i] = order[at];
+        order[at] = i;
+    }
+    for (uint32_t i = 0; i < sim->scenario.workers; i++)
+        dp_step_worker(line->engine, order[i], sim->now);
+}
+
 static uint32_t find_counter(const char *name);
 
 void line_open(struct sim *sim)
@@ -76,10 +140,14 @@ void line_open(struct sim *sim)
         dp_mem_limit(sim->line.engine, PORT_TEST, queue, sim->scenario.ring);
     for (uint32_t account = 0; account < ACCOUNT_COUNT; account++)
         sim->line.accounts[account] = find_counter(NAMES[account]);
+    sim->line.random = random_stream(sim->scenario.seed, 300);
+    if (sim->scenario.threads)
+        start_turners(sim);
 }
 
 void line_close(struct sim *sim)
 {
+    stop_turners(&sim->line);
     if (sim->line.engine)
         dp_close(sim->line.engine);
     sim->line.engine = NULL;
@@ -223,7 +291,7 @@ void line_step(struct sim *sim)
     uint8_t bytes[MOST_FRAME];
     struct line *line = &sim->line;
     bool full = false;
-    dp_step(line->engine, sim->now);
+    turn(sim);
     line->steps++;
     for (uint32_t queue = 0; queue < sim->scenario.workers; queue++) {
         uint32_t count = 0;

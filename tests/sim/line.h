@@ -3,12 +3,15 @@
 #ifndef SIM_LINE_H
 #define SIM_LINE_H
 
+#include <pthread.h>
+
 #include "dataplane.h"
 #include "path.h"
+#include "random.h"
 
 struct sim;
 
-enum { PORT_MIRROR, PORT_TEST };
+enum { PORT_MIRROR, PORT_TEST, MOST_WORKERS = 8 };
 
 /* The counters that are read all the time. */
 #define ACCOUNTS                                                                                             \
@@ -38,8 +41,21 @@ enum account {
         ACCOUNT_COUNT
 };
 
+/* A worker that turns in a thread of its own when `begin` is passed, and then waits at `end`. */
+struct turner {
+    struct line *line;
+    uint32_t worker;
+    pthread_t thread;
+};
+
 struct line {
     struct dp_engine *engine;
+    struct random random; /* in which order workers turn */
+    struct turner turners[MOST_WORKERS];
+    uint32_t turner_count;
+    pthread_barrier_t begin;
+    pthread_barrier_t end;
+    uint64_t turn_at;                 /* UINT64_MAX: the turners end */
     uint32_t accounts[ACCOUNT_COUNT]; /* where they stand */
     uint64_t frames_in[2];            /* by port */
     uint64_t frames_out;

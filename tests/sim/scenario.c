@@ -73,7 +73,7 @@ static void draw_client(struct scenario *s, struct random *random)
 
 static void draw_line(struct scenario *s, struct random *random)
 {
-    s->workers = between(random, 1, 2);
+    s->workers = ONE_OF(random, 1, 1, 2, 2, 4);
     s->spray = chance(random, 100);
     s->multiplier = ONE_OF(random, 1, 1, 1, 2, 3);
     s->pool = s->connections == 1 ? ONE_OF(random, 0, 1, 3) : 0;
@@ -85,7 +85,7 @@ static void draw_line(struct scenario *s, struct random *random)
     s->response_s = 300;
     s->chunks = 100000;
     s->backlog = 100000000;
-    s->limit = 64;
+    s->limit = 256; /* shared out to the workers */
 }
 
 static void draw_mirror(struct scenario *s, struct random *random)
@@ -248,7 +248,7 @@ bool scenario_mirror_is_whole(const struct scenario *s)
 bool scenario_completes(const struct scenario *s)
 {
     return scenario_mirror_is_whole(s) && !s->misbehaviour && !s->stop_ms && s->chunks >= 100000 &&
-           s->backlog >= 100000000 && s->limit >= 64;
+           s->backlog >= 100000000 && s->limit >= 256;
 }
 
 bool scenario_is_strict(const struct scenario *s)

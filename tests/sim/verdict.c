@@ -254,7 +254,7 @@ void verdict_check(struct sim *sim)
         sim_fail(sim, "%llu sessions have not ended", (unsigned long long)line_count(sim, "sessions_live"));
     check_frames(sim);
     check_target(sim);
-    if (scenario->limit >= 64 && !scenario->stop_ms) {
+    if (scenario->limit >= 256 && !scenario->stop_ms) {
         check_reasons(sim);
         if (!scenario->resync && scenario->misbehaviour == BEHAVES)
             check_sessions(sim);
