@@ -4,6 +4,7 @@
  *     sim --seed 17 --trace            one of them, with all that happens
  *     sim --seed 17 --shrink           the simplest settings under which it still fails
  *     sim --seed 17 --set up_loss=0    one of them, with a parameter of scenario.def changed
+ *     sim --seed 17 --draw             what its parameters are; nothing is run
  */
 #include "sim.h"
 
@@ -14,7 +15,7 @@
 
 void __sanitizer_set_death_callback(void (*callback)(void));
 
-enum { MOST_SETTINGS = 64, MOST_JOBS = 16 };
+enum { MOST_SETTINGS = 128, MOST_JOBS = 16 };
 
 struct options {
     uint64_t first;
@@ -24,6 +25,7 @@ struct options {
     bool trace;
     bool shrink;
     bool show;
+    bool draw;
     const char *settings[MOST_SETTINGS];
     uint32_t setting_count;
 };
@@ -194,6 +196,8 @@ static bool take_flag(struct options *options, const char *name)
         options->shrink = true;
     else if (strcmp(name, "--show") == 0)
         options->show = true;
+    else if (strcmp(name, "--draw") == 0)
+        options->draw = true;
     else
         return false;
     return true;
@@ -224,9 +228,14 @@ int main(int argc, char **argv)
 {
     struct options options = {.jobs = 1, .failures = 10};
     if (!take_options(&options, argc, argv)) {
-        fprintf(stderr, "sim --seeds A-B [--jobs N] | --seed N [--trace] [--shrink] [--show]; [--set "
-                        "parameter=value]…\n");
+        fprintf(stderr, "sim --seeds A-B [--jobs N] | --seed N [--trace] [--shrink] [--show] [--draw]; "
+                        "[--set parameter=value]…\n");
         return 2;
+    }
+    if (options.draw) {
+        struct scenario scenario = make_scenario(&options, options.first);
+        scenario_print(&scenario, stdout);
+        return 0;
     }
     __sanitizer_set_death_callback(on_death);
     struct tally total = {0};
