@@ -24,7 +24,7 @@ PARTS = ("parse", "line", "lab", "latency", "overload")
 IN_LAB = PARTS[2:]
 OUTPUT = native.BUILD.parent / "bench.json"
 SCHEMA = 1
-WIDTH = 130  # of tables that go into a file
+WIDTH = 150  # of tables that go into a file
 
 Measure = Callable[..., Any]
 Draw = Callable[[Any], Table]
