@@ -2,6 +2,11 @@
 
 enum { CACHE_LINE = 64 };
 
+/* A connection with one session: 640 bytes, so that a million of them fit into 700 MB with their slots and
+ * rings. */
+_Static_assert(sizeof(struct session) <= 6 * CACHE_LINE, "a session has grown beyond six cache lines");
+_Static_assert(sizeof(struct stream) <= 4 * CACHE_LINE, "a stream has grown beyond four cache lines");
+
 static void fetch(const void *object, size_t size)
 {
     for (size_t at = 0; object && at < size; at += CACHE_LINE)
