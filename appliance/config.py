@@ -89,6 +89,10 @@ class Port(Model):
     ring_size: Annotated[int, Field(ge=64, le=32768), AfterValidator(_power_of_two)] = Field(
         default=4096, description="Descriptors of each ring of each queue, a power of two."
     )
+    busy_poll: bool = Field(
+        default=False,
+        description="Workers drive the driver's polling; its interrupts are put off meanwhile.",
+    )
     verify_checksums: bool = Field(
         default=True, description="Drop and count frames whose IP or TCP checksum is wrong."
     )

@@ -64,6 +64,7 @@ class Machine:
     kept_to: Callable[[Collection[int]], AbstractContextManager[None]] = placement.kept_to
     forwards: Callable[[str], list[str]] = nic.forwards
     silent: Callable[[str], AbstractContextManager[None]] = nic.silent
+    busy_polling: Callable[[str], AbstractContextManager[None]] = nic.busy_polling
     neighbours: Callable[[str], AbstractContextManager[Resolver]] = nic.Neighbours
     steering: Callable[..., Steering] = steering.Steering
     dataplane: Callable[[binding.Config], Dataplane] = binding.Dataplane
@@ -79,6 +80,8 @@ class PortReport:
     xdp: AttachMode
     refusal: str
     queues: tuple[PortMode, ...]
+    huge_pages: int
+    busy_poll: bool
 
 
 class Engine:
@@ -183,9 +186,15 @@ class Engine:
                 xdp=attached.mode,
                 refusal=attached.refusal or "",
                 queues=tuple(modes),
+                huge_pages=huge,
+                busy_poll=port.settings.busy_poll,
             )
-            for port, attached, modes in zip(  # a port that reads capture files has no device to report
-                self.plan.ports, self._steerings, self._dataplane.modes(), strict=False
+            for port, attached, modes, huge in zip(  # a port that reads capture files has no device to report
+                self.plan.ports,
+                self._steerings,
+                self._dataplane.modes(),
+                self._dataplane.huge_pages(),
+                strict=False,
             )
         ]
 
@@ -238,6 +247,9 @@ class Engine:
         self.hops = self._neighbours.resolve(self.plan.targets)
         for mirror in self.config.mirror:
             undo.enter_context(machine.silent(mirror.device))
+        for port in self.plan.ports:
+            if port.settings.busy_poll:
+                undo.enter_context(machine.busy_polling(port.settings.device))
         self._attach(undo)
         offset = time.time_ns() - time.monotonic_ns()
         maps = [each.sockets_map for each in self._steerings]

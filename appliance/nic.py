@@ -9,7 +9,7 @@ import errno
 import socket
 import struct
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -44,6 +44,11 @@ RTN_UNICAST = 1
 RT_SCOPE_UNIVERSE = 0
 
 PROC = Path("/proc/sys/net")
+NET = Path("/sys/class/net")
+
+# Polls without frames before interrupts are on again, and the time until then. A short time can leave a queue
+# without either (kernels before 58e2330bd455).
+BUSY_POLLING = {"napi_defer_hard_irqs": "2", "gro_flush_timeout": "200000"}  # polls; nanoseconds
 
 
 @dataclass(frozen=True)
@@ -150,6 +155,29 @@ def silent(device: str) -> Iterator[None]:
         _switch_arp(route, index, IFF_NOARP)
         undo.enter_context(_promiscuous(index))
         yield
+
+
+@contextmanager
+def busy_polling(device: str) -> Iterator[None]:
+    """The device puts off its interrupts while somebody polls its queues. Undone at the end.
+
+    Raises DeviceError where the kernel cannot (it needs Linux 5.11).
+    """
+    folder = NET / device
+    before = {name: _read(folder / name) for name in BUSY_POLLING}
+    if None in before.values():
+        raise DeviceError(f"{device}: this kernel cannot put off its interrupts; leave out busy_poll")
+    with ExitStack() as undo:
+        for name, value in BUSY_POLLING.items():
+            undo.callback(_write, folder / name, str(before[name]))
+            _write(folder / name, value)
+        yield
+
+
+def _write(path: Path, value: str) -> None:
+    """Nothing is left to be set where the device is gone."""
+    with suppress(FileNotFoundError):
+        path.write_text(value)
 
 
 def forwards(device: str) -> list[str]:

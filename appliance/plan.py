@@ -177,6 +177,7 @@ def _binding_port(port: PortPlan, sockets_map: int) -> binding.Port:
         mode=BIND[port.settings.mode],
         ring_size=port.settings.ring_size,
         sockets_map=sockets_map,
+        busy_poll=port.settings.busy_poll,
         verify_checksums=port.settings.verify_checksums,
         mtu=_mtu(port),
         mac=port.facts.mac,

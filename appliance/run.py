@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from appliance.config import Config
+    from appliance.engine import PortReport
 
 log = structlog.get_logger()
 
@@ -65,7 +66,7 @@ def report(engine: Engine) -> list[str]:
         why = f" ({port.refusal})" if port.refusal else ""
         lines.append(
             f"{port.role.name.lower()} port {port.device}: driver {port.driver or 'unknown'},"
-            f" XDP {port.xdp.value}{why}, socket of each queue: {modes}"
+            f" XDP {port.xdp.value}{why}, socket of each queue: {modes}; {_ways(port)}"
         )
     for transfer in engine.config.transfers:
         hop = next(hop for target, hop in engine.hops.items() if target == transfer.target.address)
@@ -75,6 +76,17 @@ def report(engine: Engine) -> list[str]:
     control = ", ".join(map(str, engine.plan.control_cpus))
     lines.append(f"workers: {engine.plan.workers}, on CPUs: {cpus}; control process on: {control}")
     return lines
+
+
+def _ways(port: PortReport) -> str:
+    """How its sockets are driven, and where their buffers lie."""
+    if port.huge_pages == len(port.queues):
+        buffers = "buffers on huge pages"
+    elif port.huge_pages:
+        buffers = f"buffers of {port.huge_pages} queues on huge pages, of the others on normal ones"
+    else:
+        buffers = "buffers on normal pages"
+    return f"busy polling, {buffers}" if port.busy_poll else buffers
 
 
 def status(before: dict[str, int], now: dict[str, int], seconds: float) -> str:

@@ -93,6 +93,7 @@ class Port:
     ring_size: int = 2048
     sockets_map: int = -1
     verify_checksums: bool = True
+    busy_poll: bool = False
     mtu: int = 1500
     mac: str = "00:00:00:00:00:00"
 
@@ -553,6 +554,13 @@ class Dataplane:
         """The mode obtained: for each port, for each queue."""
         return [
             [PortMode(self._check(lib.dp_port_mode(self._engine, index, q))) for q in range(port.queues)]
+            for index, port in enumerate(self.config.ports)
+        ]
+
+    def huge_pages(self) -> list[int]:
+        """For each port: how many queues have their buffers on reserved huge pages."""
+        return [
+            sum(self._check(lib.dp_port_huge_pages(self._engine, index, q)) for q in range(port.queues))
             for index, port in enumerate(self.config.ports)
         ]
 

@@ -52,6 +52,7 @@ struct dp_port {
     uint32_t ring_size;        /* descriptors of each ring, a power of two */
     int32_t sockets_map;       /* fd of the XSKMAP of the program that is attached to the device; xsk only */
     uint32_t verify_checksums; /* 1: frames with a wrong IP or TCP checksum are dropped and counted */
+    uint32_t busy_poll;        /* 1: the worker drives the driver's polling, not interrupts; xsk only */
     uint32_t mtu;              /* of the device; bounds the segments sent through a test port */
     uint8_t mac[6];            /* of the device: source of what is sent; test port only */
 };
@@ -318,6 +319,9 @@ int dp_sessions_take(struct dp_engine *engine, struct dp_session_row *rows, uint
 
 /* The mode obtained, and the kernel's statistics, of one queue. */
 int dp_port_mode(const struct dp_engine *engine, uint32_t port, uint32_t queue);
+
+/* 1: the queue's buffers are on reserved huge pages; 0: they are not. */
+int dp_port_huge_pages(const struct dp_engine *engine, uint32_t port, uint32_t queue);
 int dp_port_statistics(const struct dp_engine *engine, uint32_t port, uint32_t queue,
                        struct dp_port_statistics *statistics);
 

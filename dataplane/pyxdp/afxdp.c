@@ -14,7 +14,7 @@ uint32_t afxdp_receive(struct afxdp *s, struct afxdp_frame *frames, uint32_t mos
     uint32_t count = xsk_ring_cons__peek(&s->rx, most, &at);
     if (!count) {
         /* A driver that ran out of frames sleeps until it is told that there are new ones. */
-        if (xsk_ring_prod__needs_wakeup(&s->fill))
+        if (s->busy_poll || xsk_ring_prod__needs_wakeup(&s->fill))
             recvfrom(s->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
         return 0;
     }
@@ -133,6 +133,11 @@ uint32_t afxdp_transmit_frames(const struct afxdp *s)
 enum afxdp_mode afxdp_mode_of(const struct afxdp *s)
 {
     return s->mode;
+}
+
+bool afxdp_on_huge_pages(const struct afxdp *s)
+{
+    return s->huge_pages;
 }
 
 int afxdp_fd(const struct afxdp *s)

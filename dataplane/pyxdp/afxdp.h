@@ -42,6 +42,7 @@ struct afxdp_config {
     uint32_t ring_size;  /* descriptors of RX and TX ring, a power of two, 64 to 32768 */
     uint32_t frame_size; /* 2048 or 4096; 0: the smallest that carries the device's MTU */
     bool transmit;       /* false: receive only */
+    bool busy_poll;      /* the process drives the driver's polling (see afxdp_receive), not interrupts */
 };
 
 struct afxdp_frame {
@@ -72,7 +73,8 @@ int afxdp_register(const struct afxdp *socket, int sockets_map);
 
 void afxdp_close(struct afxdp *socket);
 
-/* Borrows up to most frames that have arrived; returns how many. */
+/* Borrows up to most frames that have arrived; returns how many. With busy_poll an empty ring has the driver
+ * look at the device, here and now: up to BUSY_POLL_FRAMES of afxdp_open.c, to be borrowed next time. */
 uint32_t afxdp_receive(struct afxdp *socket, struct afxdp_frame *frames, uint32_t most);
 
 /* Frames that have arrived and were not received yet. */
@@ -98,6 +100,7 @@ uint32_t afxdp_transmit_frames(const struct afxdp *socket);
 
 /* The mode obtained (never AUTO), the descriptor to poll, the MTU of the device when it was opened. */
 enum afxdp_mode afxdp_mode_of(const struct afxdp *socket);
+bool afxdp_on_huge_pages(const struct afxdp *socket); /* the umem; else it is on normal pages */
 int afxdp_fd(const struct afxdp *socket);
 uint32_t afxdp_mtu(const struct afxdp *socket);
 

@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <linux/ethtool.h>
+#include <linux/mman.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <stdarg.h>
@@ -27,6 +28,15 @@
 #define LARGE_FRAME 4096 /* a page: the most without multi-buffer */
 #define LEAST_RING 64
 #define LARGEST_RING 32768
+/* Linux 5.11. */
+#ifndef SO_PREFER_BUSY_POLL
+#define SO_PREFER_BUSY_POLL 69
+#define SO_BUSY_POLL_BUDGET 70
+#endif
+
+#define BUSY_POLL_MICROSECONDS 20
+#define BUSY_POLL_FRAMES 64
+#define HUGE_PAGE ((size_t)2 << 20)
 #define BUSY_RETRY_NS (10 * 1000 * 1000)
 #define BUSY_RETRIES 50
 
@@ -135,6 +145,24 @@ static int check_sizes(struct afxdp *s, const struct afxdp_config *config, char 
     return 0;
 }
 
+/* Reserved huge pages if enough are free (vm.nr_hugepages), else normal ones: with the advice to join them,
+ * which means fewer TLB misses too. Neither is copied when the process forks: the pages are pinned. */
+static void *map_pages(struct afxdp *s)
+{
+    size_t rounded = (s->area_size + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+    void *area = mmap(NULL, rounded, PROT_READ | PROT_WRITE, flags | MAP_HUGETLB | (int)MAP_HUGE_2MB, -1, 0);
+    s->huge_pages = area != MAP_FAILED;
+    if (s->huge_pages) {
+        s->area_size = rounded;
+    } else {
+        area = mmap(NULL, s->area_size, PROT_READ | PROT_WRITE, flags, -1, 0);
+        madvise(area, s->area_size, MADV_HUGEPAGE);
+    }
+    madvise(area, s->area_size, MADV_DONTFORK);
+    return area;
+}
+
 /* The receive part first, then the transmit part. */
 static int map_area(struct afxdp *s, const struct afxdp_config *config, char *error)
 {
@@ -143,12 +171,9 @@ static int map_area(struct afxdp *s, const struct afxdp_config *config, char *er
     s->frame_mask = ~(uint64_t)(s->frame_size - 1);
     s->area_size = (size_t)s->frame_size * (rx_frames + s->tx_frames);
     s->tx_free = calloc(s->tx_frames + 1, sizeof(*s->tx_free));
-    s->area = mmap(NULL, s->area_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    s->area = map_pages(s);
     if (s->area == MAP_FAILED || !s->tx_free)
         return fail(error, -ENOMEM, "no memory for an umem of %zu KiB", s->area_size / 1024);
-    /* Both are only advice: fewer TLB misses; and no copy of pinned pages when the process forks. */
-    madvise(s->area, s->area_size, MADV_HUGEPAGE);
-    madvise(s->area, s->area_size, MADV_DONTFORK);
     while (s->tx_free_count < s->tx_frames) {
         s->tx_free[s->tx_free_count] = (uint64_t)s->frame_size * (rx_frames + s->tx_free_count);
         s->tx_free_count++;
@@ -234,6 +259,25 @@ static void widen_transmit(const struct afxdp *s)
     setsockopt(s->fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
 }
 
+static int set_busy_poll(struct afxdp *s, const struct afxdp_config *config, char *error)
+{
+    static const struct {
+        int name, value;
+    } options[] = {{SO_PREFER_BUSY_POLL, 1},
+                   {SO_BUSY_POLL, BUSY_POLL_MICROSECONDS},
+                   {SO_BUSY_POLL_BUDGET, BUSY_POLL_FRAMES}};
+    s->busy_poll = config->busy_poll;
+    for (size_t i = 0; config->busy_poll && i < sizeof(options) / sizeof(*options); i++) {
+        if (setsockopt(s->fd, SOL_SOCKET, options[i].name, &options[i].value, sizeof(int))) {
+            int code = -errno;
+            return fail(error, code, "busy polling cannot be set up for queue %u of %s: %s", config->queue,
+                        config->device,
+                        code == -ENOPROTOOPT ? "it needs Linux 5.11; leave out busy_poll" : strerror(-code));
+        }
+    }
+    return 0;
+}
+
 static void fill_all(struct afxdp *s, uint32_t frames)
 {
     uint32_t at = 0;
@@ -259,6 +303,8 @@ int afxdp_open(const struct afxdp_config *config, struct afxdp **out, char *erro
         code = bind_socket(s, config, error);
     if (!code)
         code = read_mode(s, error);
+    if (!code)
+        code = set_busy_poll(s, config, error);
     if (code) {
         afxdp_close(s);
         return code;

@@ -26,6 +26,8 @@ struct afxdp {
     uint32_t tx_free_count;
     uint32_t tx_queued; /* in the TX ring, not yet shown to the kernel */
     uint64_t *tx_free;  /* addresses of frames to fill, a stack */
+    bool busy_poll;
+    bool huge_pages;
     int fd;
     enum afxdp_mode mode;
     uint32_t queue;

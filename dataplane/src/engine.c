@@ -314,6 +314,12 @@ int dp_port_mode(const struct dp_engine *engine, uint32_t port, uint32_t queue)
     return at ? (int)at->mode : -EINVAL;
 }
 
+int dp_port_huge_pages(const struct dp_engine *engine, uint32_t port, uint32_t queue)
+{
+    const struct port *at = port_at(engine, port, queue);
+    return at ? at->huge_pages : -EINVAL;
+}
+
 int dp_port_statistics(const struct dp_engine *engine, uint32_t port, uint32_t queue,
                        struct dp_port_statistics *statistics)
 {

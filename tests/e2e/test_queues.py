@@ -55,6 +55,12 @@ def mirror_each_direction_to_a_port(lab: Lab) -> None:
         lab.run("switch", ("tc", *command.split()))
 
 
+def put_off(lab: Lab) -> list[str]:
+    """Read how the test port's interrupts are put off."""
+    names = [f"/sys/class/net/test0/{name}" for name in ("napi_defer_hard_irqs", "gro_flush_timeout")]
+    return lab.run("appliance", ("cat", *names)).stdout.split()
+
+
 @pytest.mark.usefixtures("_own_lab")
 def test_two_mirror_ports_and_fewer_queues_to_the_target_make_one_replay(
     make_bed: Callable[..., Bed],
@@ -66,16 +72,18 @@ def test_two_mirror_ports_and_fewer_queues_to_the_target_make_one_replay(
     ports = [{"device": name, "ring_size": RING_SIZE} for name in ("mirror0", "mirror1")]
     configuration = {
         "mirror": ports,
-        "test": {"device": "test0", "ring_size": RING_SIZE},
+        "test": {"device": "test0", "ring_size": RING_SIZE, "busy_poll": True},
         "transfers": [{"source": PRODUCTION_PORT, "target": f"{bed.lab.target}:{TARGET_PORT}"}],
         "workers": TEST_QUEUES,
     }
     path.write_text(yaml.safe_dump(configuration))
     bed.replay.arguments = ("--config", str(path))
     bed.replay.start()
+    assert put_off(bed.lab) == ["2", "200000"]
     report = bed.client(REQUESTS, pause=0.01)
     bed.settle()
     counters = bed.finish()
+    assert put_off(bed.lab) == ["0", "0"]
     account = bed.accounts()
     assert account.equal, account
     assert account.production == REQUESTS
@@ -88,4 +96,5 @@ def test_two_mirror_ports_and_fewer_queues_to_the_target_make_one_replay(
     for port in ("mirror port mirror0", "mirror port mirror1", "test port test0"):
         queues = {"mirror0": QUEUES, "mirror1": 1, "test0": TEST_QUEUES}[port.split()[-1]]
         modes = ", ".join(["copy"] * queues)
-        assert f"{port}: driver veth, XDP native, socket of each queue: {modes}\n" in said
+        assert f"{port}: driver veth, XDP native, socket of each queue: {modes}; " in said
+    assert "; busy polling, buffers on " in said

@@ -85,6 +85,9 @@ class FakeDataplane:
     def modes(self):
         return [[PortMode.COPY] * port.queues for port in self.config.ports]
 
+    def huge_pages(self):
+        return [0 for _ in self.config.ports]
+
     def port_statistics(self, port, queue):
         assert queue < self.config.ports[port].queues
         return PortStatistics(0, 0, 0, 0, 0, 0)
@@ -141,6 +144,7 @@ class FakeMachine:
             kept_to=self.keep_to,
             forwards=lambda _device: self.forwarding,
             silent=self.silent,
+            busy_polling=self.busy_polling,
             neighbours=self.neighbours,
             steering=self.steering,
             dataplane=self.dataplane,
@@ -150,6 +154,14 @@ class FakeMachine:
         self.events.append(event)
         if event == self.fail_at:
             raise RuntimeError(event)
+
+    @contextmanager
+    def busy_polling(self, device):
+        self.did(f"busy polling on {device}")
+        try:
+            yield
+        finally:
+            self.did(f"interrupts on {device}")
 
     @contextmanager
     def silent(self, device):

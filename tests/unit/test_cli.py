@@ -48,6 +48,9 @@ def settings_of(monkeypatch, *arguments):
     return found[0]
 
 
+SOCKETS = "socket of each queue: copy; buffers on normal pages"
+
+
 class TestLetters:
     @pytest.mark.parametrize("letter", letters.REFUSED)
     @pytest.mark.parametrize("form", ["{} 10", "{}10", "{}"])
@@ -135,8 +138,8 @@ class TestRun:
         thread.join()
         said = "".join(seen) + capfd.readouterr().out
         assert said.splitlines() == [
-            "mirror port mirror0: driver veth, XDP native, socket of each queue: copy",
-            "test port test0: driver veth, XDP native, socket of each queue: copy",
+            f"mirror port mirror0: driver veth, XDP native, {SOCKETS}",
+            f"test port test0: driver veth, XDP native, {SOCKETS}",
             "transfer 80-198.19.0.2:8080: next hop 198.19.0.2 at 02:00:00:00:00:02",
             (
                 "transfer 80-198.19.0.2:8080: the mirrored clients' own addresses; 64,512 ports: 64,512"

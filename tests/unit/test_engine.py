@@ -244,6 +244,19 @@ def test_the_stats_folder_is_made(config, tmp_path):
     assert Path(path.parent).is_dir()
 
 
+def test_busy_polling_is_set_up_before_the_sockets_and_undone_after_them(config):
+    scene = FakeMachine()
+    test = config.test.model_copy(update={"busy_poll": True})
+    with Engine(config.model_copy(update={"test": test}), scene.machine) as engine:
+        assert [port.busy_poll for port in scene.told.ports] == [False, True]
+        assert [port.busy_poll for port in engine.reports()] == [False, True]
+    began, bound, closed, ended = map(
+        scene.events.index,
+        ("busy polling on test0", "open dataplane", "close dataplane", "interrupts on test0"),
+    )
+    assert began < bound < closed < ended
+
+
 def test_the_control_process_keeps_off_the_workers_cpus(config):
     scene = FakeMachine()
     with Engine(config, scene.machine) as engine:

@@ -68,7 +68,9 @@ def test_every_queue_of_a_guest_is_zero_copy_and_all_requests_are_replayed(make_
     assert outcome.status == 0, outcome.report
     every = ", ".join(["zerocopy"] * QUEUES)
     for port in ("mirror port mirror0", "test port test0"):
-        obtained = f"{port}: driver virtio_net, XDP native, socket of each queue: {every}"
+        obtained = (
+            f"{port}: driver virtio_net, XDP native, socket of each queue: {every}; buffers on huge pages"
+        )
         assert obtained in outcome.report, outcome.report
 
     account = bed.accounts()

@@ -21,6 +21,7 @@ struct port {
     const struct port_ops *ops;
     enum dp_port_role role;
     enum dp_port_mode mode; /* the mode obtained */
+    bool huge_pages;        /* its buffers are on them */
     uint32_t mtu;
     uint32_t room;          /* frames that it holds until they are received; 0: it never has to drop */
     enum patience patience; /* of its frames */

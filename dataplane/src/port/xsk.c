@@ -133,6 +133,7 @@ static int open_socket(struct xsk_port *x, const struct dp_port *config, uint32_
         .mode = mode_wanted(config->mode),
         .ring_size = config->ring_size,
         .transmit = config->role == DP_ROLE_TEST,
+        .busy_poll = config->busy_poll,
     };
     int code = afxdp_open(&wanted, &x->socket, error);
     if (code)
@@ -163,6 +164,7 @@ int port_open_xsk(const struct dp_port *config, uint32_t queue, struct port **po
         .role = config->role,
         .mode = afxdp_mode_of(x->socket) == AFXDP_ZEROCOPY ? DP_MODE_ZEROCOPY : DP_MODE_COPY,
         .room = config->ring_size,
+        .huge_pages = afxdp_on_huge_pages(x->socket),
         .mtu = config->mtu && config->mtu < mtu ? config->mtu : mtu,
     };
     *port = &x->port;
