@@ -64,6 +64,7 @@ class Machine:
     kept_to: Callable[[Collection[int]], AbstractContextManager[None]] = placement.kept_to
     forwards: Callable[[str], list[str]] = nic.forwards
     silent: Callable[[str], AbstractContextManager[None]] = nic.silent
+    symmetric: Callable[[str], AbstractContextManager[bool]] = nic.symmetric
     busy_polling: Callable[[str], AbstractContextManager[None]] = nic.busy_polling
     neighbours: Callable[[str], AbstractContextManager[Resolver]] = nic.Neighbours
     steering: Callable[..., Steering] = steering.Steering
@@ -248,6 +249,9 @@ class Engine:
         for mirror in self.config.mirror:
             undo.enter_context(machine.silent(mirror.device))
         for port in self.plan.ports:
+            if port.role is PortRole.MIRROR and port.queues > 1:
+                one = undo.enter_context(machine.symmetric(port.settings.device))
+                log.info("RSS of a mirror port", device=port.settings.device, symmetric=one)
             if port.settings.busy_poll:
                 undo.enter_context(machine.busy_polling(port.settings.device))
         self._attach(undo)

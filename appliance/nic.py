@@ -13,13 +13,15 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from appliance.errors import DeviceError, NeighbourError
+from dataplane.pyxdp import XdpError
+from dataplane.pyxdp.rss import Symmetry, rss, set_rss
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -45,6 +47,7 @@ RT_SCOPE_UNIVERSE = 0
 
 PROC = Path("/proc/sys/net")
 NET = Path("/sys/class/net")
+REPEATED = b"\x6d\x5a"  # any two bytes make the hash symmetric; these spread well
 
 # Polls without frames before interrupts are on again, and the time until then. A short time can leave a queue
 # without either (kernels before 58e2330bd455).
@@ -172,6 +175,35 @@ def busy_polling(device: str) -> Iterator[None]:
             undo.callback(_write, folder / name, str(before[name]))
             _write(folder / name, value)
         yield
+
+
+@contextmanager
+def symmetric(device: str) -> Iterator[bool]:
+    """Both directions of a connection come to one queue, if the device can; gives whether it can.
+
+    By its own symmetric hash (Linux 6.8), or by a key of two repeated bytes, with which the hash does not
+    depend on the direction. Undone at the end.
+    """
+    before = rss(device)
+    with ExitStack() as undo:
+        obtained = before is not None
+        if before and before.symmetry is Symmetry.PLAIN and not _repeats(before.key):
+            if set_rss(device, symmetry=Symmetry.XOR):
+                undo.callback(_restore, device, symmetry=before.symmetry)
+            else:
+                obtained = set_rss(device, key=(REPEATED * len(before.key))[: len(before.key)])
+                undo.callback(_restore, device, key=before.key)
+        yield obtained
+
+
+def _repeats(key: bytes) -> bool:
+    return all(one == other for one, other in zip(key, key[2:], strict=False))
+
+
+def _restore(device: str, **before: Any) -> None:  # noqa: ANN401 - as set_rss has them
+    """Nothing is left to be restored where the device is gone."""
+    with suppress(XdpError):
+        set_rss(device, **before)
 
 
 def _write(path: Path, value: str) -> None:

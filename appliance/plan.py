@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from appliance.transfer import Address, Endpoint
     from appliance.transfers import Transfer
     from dataplane.pyxdp import Capabilities
+    from dataplane.pyxdp.rss import Rss
 
 NANOSECONDS_PER_S = 1_000_000_000
 NANOSECONDS_PER_MS = 1_000_000
@@ -79,6 +80,13 @@ class Plan:
         return self.ports[-1]
 
     @property
+    def rss(self) -> Rss | None:
+        """How answers are spread over the test port's queues; None: not known, or of no use."""
+        known = self.test.facts.rss
+        wanted = self.workers > 1 and known is not None and max(known.table) < self.test.queues
+        return known if wanted else None
+
+    @property
     def targets(self) -> tuple[Address, ...]:
         """The target's address of each transfer."""
         return tuple(address(transfer.target) for transfer in self.config.transfers)
@@ -116,6 +124,7 @@ def dataplane(
         workers=plan.workers,
         cpus=plan.cpus,
         limits=binding.Limits(**config.limits.model_dump()),
+        rss=_rss(plan.rss),
         timing=_timing(config.timing),
         filter=config.filter,
         clock_offset=clock_offset,
@@ -208,6 +217,10 @@ def binding_transfer(config: Config, transfer: Transfer, target: Address, mac: s
         loopback_ip=transfer.loopback_clients,
         sessions_per_second=transfer.sessions_per_second,
     )
+
+
+def _rss(rss: Rss | None) -> binding.Rss:
+    return binding.Rss(rss.table, rss.key, rss.symmetry, rss.fields) if rss else binding.Rss()
 
 
 def _transport(transfer: Transfer) -> Transport:

@@ -75,7 +75,15 @@ def report(engine: Engine) -> list[str]:
     cpus = ", ".join(map(str, engine.plan.cpus)) or "any"
     control = ", ".join(map(str, engine.plan.control_cpus))
     lines.append(f"workers: {engine.plan.workers}, on CPUs: {cpus}; control process on: {control}")
+    if engine.plan.workers > 1:
+        lines.append(f"answers on another queue than their owner's are handed off; {_forging(engine)}")
     return lines
+
+
+def _forging(engine: Engine) -> str:
+    if engine.plan.rss is None:
+        return "the test port's driver does not tell how it spreads them"
+    return "forged ports of pools and copies are chosen by the test port's RSS so that there are none"
 
 
 def _ways(port: PortReport) -> str:

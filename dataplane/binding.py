@@ -99,6 +99,16 @@ class Port:
 
 
 @dataclass(frozen=True)
+class Rss:
+    """How the test port's NIC spreads what it receives (``struct dp_rss``)."""
+
+    table: tuple[int, ...] = ()
+    key: bytes = b""
+    symmetry: int = 0
+    fields: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+
+
+@dataclass(frozen=True)
 class Range:
     """Consecutive addresses of a client pool (``struct dp_range``)."""
 
@@ -187,6 +197,7 @@ class Config:
     workers: int = 1
     cpus: tuple[int, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    rss: Rss = field(default_factory=Rss)
     timing: Timing = field(default_factory=Timing)
     capture: Capture = field(default_factory=Capture)
     filter: str = ""
@@ -412,6 +423,7 @@ def _config(config: Config) -> Any:  # noqa: ANN401 - a cffi struct has no Pytho
             "range_count": len(ranges),
             "ranges": [{"first": address_bytes(r.first), "count": r.count} for r in ranges],
             "limits": asdict(config.limits),
+            "rss": _rss(config.rss),
             "timing": asdict(config.timing),
             "capture": _capture(config.capture),
             "clock_offset": config.clock_offset,
@@ -421,6 +433,11 @@ def _config(config: Config) -> Any:  # noqa: ANN401 - a cffi struct has no Pytho
     if config.filter:
         _compile(config.filter, ffi.addressof(made, "filter"))
     return made
+
+
+def _rss(rss: Rss) -> dict[str, Any]:
+    sizes = {"table_size": len(rss.table), "key_size": len(rss.key)}
+    return {**sizes, **asdict(rss)}
 
 
 def check_filter(text: str) -> None:

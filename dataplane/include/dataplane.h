@@ -29,6 +29,8 @@
 #define DP_PATH_SIZE 256
 #define DP_FILE_SIZE 1024
 #define DP_MAX_INSTRUCTIONS 4096
+#define DP_MAX_RSS_KEY 64
+#define DP_MAX_RSS_TABLE 4096
 #define DP_ERROR_SIZE 256
 
 /* Numbers of IP; 0 in a transfer means TCP. */
@@ -55,6 +57,21 @@ struct dp_port {
     uint32_t busy_poll;        /* 1: the worker drives the driver's polling, not interrupts; xsk only */
     uint32_t mtu;              /* of the device; bounds the segments sent through a test port */
     uint8_t mac[6];            /* of the device: source of what is sent; test port only */
+};
+
+/* How the test port's NIC spreads what it receives over its queues (Toeplitz, as its driver tells): forged
+ * endpoints are then chosen so that answers arrive on the queue of their session's owner. table_size 0: not
+ * known; answers on another queue are handed off, which they are too if the NIC does not do as it says. */
+enum dp_rss_symmetry { DP_RSS_PLAIN, DP_RSS_XOR, DP_RSS_OR_XOR };
+enum dp_rss_fields { DP_RSS_ADDRESSES = 1, DP_RSS_PORTS = 2 };
+
+struct dp_rss {
+    uint32_t table_size;
+    uint16_t table[DP_MAX_RSS_TABLE]; /* queue, by hash modulo table_size */
+    uint32_t key_size;
+    uint8_t key[DP_MAX_RSS_KEY];
+    uint32_t symmetry;     /* enum dp_rss_symmetry */
+    uint32_t fields[2][2]; /* enum dp_rss_fields, of TCP and UDP, over IPv4 and IPv6 */
 };
 
 /* Consecutive addresses of a client pool. */
@@ -152,6 +169,7 @@ struct dp_config {
     uint32_t range_count;
     struct dp_range ranges[DP_MAX_RANGES];
     struct dp_limits limits;
+    struct dp_rss rss;
     struct dp_timing timing;
     struct dp_capture capture;
     struct dp_filter filter;       /* of the frames of mirror ports */

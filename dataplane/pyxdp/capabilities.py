@@ -9,6 +9,7 @@ from dataplane.pyxdp._pyxdp import lib
 from dataplane.pyxdp.ethtool import Queues
 from dataplane.pyxdp.netdev import XdpFeature, XdpFeatures, xdp_features
 from dataplane.pyxdp.numa import near
+from dataplane.pyxdp.rss import Rss, rss
 
 _ONE_QUEUE = Queues(0, 1, 1, 0, 1, 1)
 
@@ -30,7 +31,8 @@ class Capabilities:
     without a copy. zero_copy_segments: buffers that one zero-copy frame may have (1: jumbo frames cost it).
     native_mtu: the largest MTU, in bytes, with which a native program can be attached. socket_mtu: the
     largest MTU whose frames a Socket can take. near_cpus: those of its NUMA node; none where it has no node,
-    or does not say. notes: what stands in the way, a sentence each.
+    or does not say. rss: how frames are spread over the queues. notes: what stands in the way, a sentence
+    each.
     """
 
     device: str
@@ -47,6 +49,7 @@ class Capabilities:
     native_mtu: int | None
     socket_mtu: int
     near_cpus: tuple[int, ...]
+    rss: Rss | None
     notes: tuple[str, ...]
 
 
@@ -77,6 +80,7 @@ def capabilities(device: str) -> Capabilities:
         native_mtu=native_mtu,
         socket_mtu=_SOCKET_MTU,
         near_cpus=near(device),
+        rss=rss(device),
         notes=tuple(notes),
     )
 

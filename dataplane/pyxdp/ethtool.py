@@ -62,7 +62,7 @@ def interface(device: str) -> Interface:
 
 def driver(device: str) -> tuple[str, str]:
     """Name of the driver and bus address (as ``0000:01:00.0``); empty where the device does not say."""
-    answer = _ethtool(device, _DRIVER_INFO.pack(_ETHTOOL_GDRVINFO, *[b""] * 5, *[0] * 5))
+    answer = ask(device, _DRIVER_INFO.pack(_ETHTOOL_GDRVINFO, *[b""] * 5, *[0] * 5))
     if answer is None:
         return "", ""
     fields = _DRIVER_INFO.unpack(answer)
@@ -71,7 +71,7 @@ def driver(device: str) -> tuple[str, str]:
 
 def queues(device: str) -> Queues | None:
     """The device's queues, or None if its driver does not say."""
-    answer = _ethtool(device, _CHANNELS.pack(_ETHTOOL_GCHANNELS, *[0] * 8))
+    answer = ask(device, _CHANNELS.pack(_ETHTOOL_GCHANNELS, *[0] * 8))
     if answer is None:
         return None
     _, most_rx, most_tx, _, most_combined, rx, tx, _, combined = _CHANNELS.unpack(answer)
@@ -85,8 +85,8 @@ def _ioctl(device: str, request: int) -> bytes:
         return fcntl.ioctl(asker, request, _IFREQ.pack(device.encode()))
 
 
-def _ethtool(device: str, question: bytes) -> bytes | None:
-    """The answer in place of the question; None if the driver has none."""
+def ask(device: str, question: bytes) -> bytes | None:
+    """What SIOCETHTOOL puts in a question's place; None if the driver has no answer, or does not do it."""
     data = array("B", question)
     request = struct.pack("16sP16x", device.encode(), data.buffer_info()[0])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:

@@ -102,6 +102,9 @@ int config_check(struct dp_config *config, char *error)
             return code;
         tests += config->ports[i].role == DP_ROLE_TEST;
     }
+    if (config->rss.table_size > DP_MAX_RSS_TABLE || config->rss.key_size > DP_MAX_RSS_KEY)
+        return invalid(error, "rss: %u queues in the table, %u bytes of key; at most %d and %d",
+                       config->rss.table_size, config->rss.key_size, DP_MAX_RSS_TABLE, DP_MAX_RSS_KEY);
     if (!filter_is_valid(&config->filter))
         return invalid(error, "the filter's program is not valid; let dp_filter_compile make it");
     if (tests != 1)

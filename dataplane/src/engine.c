@@ -118,6 +118,9 @@ static int open_handoffs(struct dp_engine *engine)
 
 static int open_workers(struct dp_engine *engine)
 {
+    bool rss_known = engine->config->rss.table_size > 0 && engine->config->workers > 1;
+    if (rss_known)
+        toeplitz_open(&engine->toeplitz, &engine->config->rss);
     for (uint32_t i = 0; i < engine->config->workers; i++) {
         struct worker *worker = &engine->workers[i];
         worker->config = engine->config;
@@ -136,6 +139,7 @@ static int open_workers(struct dp_engine *engine)
                                engine->config->limits.connections, engine->config->limits.sessions,
                                (unsigned long long)engine->config->limits.buffer_bytes);
         worker->replay.context.transfers = stats_transfers(engine->segment, i);
+        worker->replay.endpoints.toeplitz = rss_known ? &engine->toeplitz : NULL;
     }
     return 0;
 }

@@ -81,6 +81,16 @@ static void look_at(const struct worker *worker, struct seen *seen, uint32_t cou
         ahead_partner(&worker->replay, &seen[i].glance);
 }
 
+/* The NIC did not deliver the target's frame where it was computed to. */
+static bool is_astray(const struct worker *worker, const struct seen *seen)
+{
+    const struct toeplitz *toeplitz = worker->replay.endpoints.toeplitz;
+    const struct packet *packet = &seen->packet;
+    return toeplitz && toeplitz_queue(toeplitz, packet->transport, &packet->source, &packet->destination) %
+                               worker->config->workers !=
+                           worker->index;
+}
+
 /* Passes a frame on to its owner. */
 static enum drop hand_off(struct worker *worker, const struct seen *seen)
 {
@@ -89,7 +99,9 @@ static enum drop hand_off(struct worker *worker, const struct seen *seen)
     if (!handoff_put(seen->way, &handed))
         return DROP_handoff_full;
     struct stats *stats = worker->stats;
-    stats_add(seen->handed.role == DP_ROLE_MIRROR ? &stats->mirror_handed_off : &stats->test_handed_off, 1);
+    bool mirror = seen->handed.role == DP_ROLE_MIRROR;
+    stats_add(mirror ? &stats->mirror_handed_off : &stats->test_handed_off, 1);
+    stats_add(&stats->test_astray, !mirror && is_astray(worker, seen));
     return DROP_NONE;
 }
 

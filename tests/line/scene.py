@@ -25,7 +25,18 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
 from dataplane import binding
-from dataplane.binding import SECOND, Config, Dataplane, Limits, Port, PortKind, PortRole, Timing, Transfer
+from dataplane.binding import (
+    SECOND,
+    Config,
+    Dataplane,
+    Limits,
+    Port,
+    PortKind,
+    PortRole,
+    Rss,
+    Timing,
+    Transfer,
+)
 
 MILLISECOND = SECOND // 1000
 MIRROR, TEST = 0, 1
@@ -186,6 +197,7 @@ class Scene:
         *,
         mtu: int = 1500,
         workers: int = 1,
+        rss: Rss | None = None,
         timing: Timing | None = None,
         limits: Limits | None = None,
         source: str | None = None,
@@ -216,6 +228,7 @@ class Scene:
             transfers=(transfer,),
             workers=workers,
             limits=limits or small,
+            rss=rss or Rss(),
             timing=timing or Timing(),
             filter=filter,
         )

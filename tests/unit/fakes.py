@@ -29,6 +29,7 @@ def capabilities(device, **changes):
         "native_mtu": 3506,
         "socket_mtu": 3498,
         "near_cpus": (),
+        "rss": None,
         "notes": (),
     }
     return Capabilities(device=device, **{**known, **changes})
@@ -144,6 +145,7 @@ class FakeMachine:
             kept_to=self.keep_to,
             forwards=lambda _device: self.forwarding,
             silent=self.silent,
+            symmetric=self.symmetric,
             busy_polling=self.busy_polling,
             neighbours=self.neighbours,
             steering=self.steering,
@@ -154,6 +156,11 @@ class FakeMachine:
         self.events.append(event)
         if event == self.fail_at:
             raise RuntimeError(event)
+
+    @contextmanager
+    def symmetric(self, device):
+        self.did(f"symmetric {device}")
+        yield True
 
     @contextmanager
     def busy_polling(self, device):

@@ -6,6 +6,7 @@ from appliance.loading import build
 from appliance.nic import Hop
 from dataplane.binding import PortMode
 from dataplane.pyxdp import AttachMode, Queues
+from dataplane.pyxdp.rss import Fields, Rss, Symmetry
 from tests.unit.fakes import capabilities
 
 CPUS = [0, 1, 2, 3]
@@ -61,6 +62,26 @@ def test_workers_are_near_the_test_port_and_the_control_process_elsewhere(near, 
     made = plan.make(config(), facts(**both), CPUS)
     assert (made.cpus, made.control_cpus) == (cpus, control)
     assert len(made.warnings) == warnings
+
+
+def rss(*table):
+    return Rss(table, bytes(40), Symmetry.PLAIN, ((Fields(3), Fields(3)), (Fields(1), Fields(1))))
+
+
+@pytest.mark.parametrize(
+    ("known", "settings", "used"),
+    [
+        (rss(0, 1, 2, 3), {}, True),
+        (rss(0, 1, 2, 3), {"workers": 1}, False),  # nothing to choose
+        (rss(0, 1, 2, 3), {"test": {"queues": 2}}, False),  # some answers come to queues that are not served
+        (None, {}, False),
+    ],
+)
+def test_the_spread_of_answers_reaches_the_dataplane_where_it_is_of_use(known, settings, used):
+    made = plan.make(config(**settings), facts(test={"rss": known, **combined(4)}), CPUS)
+    hops = {target: Hop(target, "02:00:00:00:00:02") for target in made.targets}
+    told = plan.dataplane(made, [10, 11], hops, 0).rss
+    assert (told.table, len(told.key)) == (((0, 1, 2, 3), 40) if used else ((), 0))
 
 
 def test_ports_on_two_nodes_are_warned_about():

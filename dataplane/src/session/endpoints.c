@@ -67,8 +67,17 @@ static bool is_free(const struct endpoints *endpoints, const struct dp_transfer 
     return !table_find(endpoints->forged, flow);
 }
 
-/* Address by address, then the next port of each. */
-static bool forge_from_pool(struct endpoints *endpoints, uint32_t index, struct flow *flow)
+/* Whether the target's answers come to a queue of this worker. */
+static bool comes_here(const struct endpoints *endpoints, const struct dp_transfer *transfer,
+                       const struct endpoint *client)
+{
+    struct endpoint target = {address_from_bytes(transfer->target_ip), transfer->target_port};
+    uint32_t queue = toeplitz_queue(endpoints->toeplitz, transfer_transport(transfer), &target, client);
+    return queue % endpoints->config->workers == endpoints->worker;
+}
+
+/* Address by address, then the next port of each; here: only those whose answers come to this worker. */
+static bool forge_from_pool(struct endpoints *endpoints, uint32_t index, bool here, struct flow *flow)
 {
     const struct dp_transfer *transfer = &endpoints->config->transfers[index];
     uint64_t addresses = pool_addresses(endpoints, transfer);
@@ -78,22 +87,23 @@ static bool forge_from_pool(struct endpoints *endpoints, uint32_t index, struct 
         uint64_t number = (*cursor)++ % (addresses * ports);
         struct endpoint client = {pool_address(endpoints, transfer, number % addresses),
                                   port_number(transfer, number / addresses)};
-        if (is_free(endpoints, transfer, &client, flow))
+        if (is_free(endpoints, transfer, &client, flow) &&
+            (!here || comes_here(endpoints, transfer, &client)))
             return true;
     }
     return false;
 }
 
-/* Other ports of the client's own address, from a place that its port and the copy choose. */
+/* Other ports of the client's own address, from a place that its port and the copy choose; here: as above. */
 static bool forge_beside(const struct endpoints *endpoints, const struct dp_transfer *transfer,
-                         const struct endpoint *client, uint32_t copy, struct flow *flow)
+                         const struct endpoint *client, uint32_t copy, bool here, struct flow *flow)
 {
     uint64_t ports = PORTS / instances_of(transfer);
     uint64_t start = hash_mix(client->port + 1u, 0x9e3779b97f4a7c15 * (copy + 1)) % ports;
     struct endpoint other = *client;
     for (uint32_t tries = 0; tries < MOST_TRIES && tries < ports; tries++) {
         other.port = port_number(transfer, (start + tries) % ports);
-        if (is_free(endpoints, transfer, &other, flow))
+        if (is_free(endpoints, transfer, &other, flow) && (!here || comes_here(endpoints, transfer, &other)))
             return true;
     }
     return false;
@@ -110,26 +120,33 @@ static bool is_loopback(const struct address *address)
 /* Under the address that stands for loopback clients: the client's own port, or, where that is taken or
  * another worker's, any. */
 static bool forge_for_loopback(const struct endpoints *endpoints, const struct dp_transfer *transfer,
-                               const struct endpoint *client, uint32_t copy, struct flow *flow)
+                               const struct endpoint *client, uint32_t copy, bool here, struct flow *flow)
 {
     struct endpoint stand_in = {address_from_bytes(transfer->loopback_ip), client->port};
     if (copy == 0 && instances_of(transfer) == 1 && is_free(endpoints, transfer, &stand_in, flow))
         return true;
-    return forge_beside(endpoints, transfer, &stand_in, copy, flow);
+    return forge_beside(endpoints, transfer, &stand_in, copy, here, flow);
+}
+
+static bool forge(struct endpoints *endpoints, uint32_t index, const struct endpoint *client, uint32_t copy,
+                  bool here, struct flow *flow)
+{
+    const struct dp_transfer *transfer = &endpoints->config->transfers[index];
+    if (transfer->range_count)
+        return forge_from_pool(endpoints, index, here, flow);
+    struct address stand_in = address_from_bytes(transfer->loopback_ip);
+    if (!address_is_any(&stand_in) && is_loopback(&client->address))
+        return forge_for_loopback(endpoints, transfer, client, copy, here, flow);
+    if (copy == 0 && instances_of(transfer) == 1 && is_free(endpoints, transfer, client, flow))
+        return true;
+    return transfer->multiplier > 1 || instances_of(transfer) > 1
+               ? forge_beside(endpoints, transfer, client, copy, here, flow)
+               : false;
 }
 
 bool endpoints_forge(struct endpoints *endpoints, uint32_t index, const struct endpoint *client,
                      uint32_t copy, struct flow *flow)
 {
-    const struct dp_transfer *transfer = &endpoints->config->transfers[index];
-    if (transfer->range_count)
-        return forge_from_pool(endpoints, index, flow);
-    struct address stand_in = address_from_bytes(transfer->loopback_ip);
-    if (!address_is_any(&stand_in) && is_loopback(&client->address))
-        return forge_for_loopback(endpoints, transfer, client, copy, flow);
-    if (copy == 0 && instances_of(transfer) == 1 && is_free(endpoints, transfer, client, flow))
-        return true;
-    return transfer->multiplier > 1 || instances_of(transfer) > 1
-               ? forge_beside(endpoints, transfer, client, copy, flow)
-               : false;
+    return (endpoints->toeplitz && forge(endpoints, index, client, copy, true, flow)) ||
+           forge(endpoints, index, client, copy, false, flow);
 }

@@ -4,17 +4,21 @@
  * target has it; the table of sessions is the only record of that, so nothing has to be given back. From a
  * client pool endpoints are taken in a cycle over addresses × ports, so that the one longest unused comes
  * next. Without a pool a connection's first session keeps the mirrored client's own address and port (as
- * tcpcopy does), and copies get other ports of that address. Every endpoint chosen hashes to this worker.
+ * tcpcopy does), and copies get other ports of that address. Every endpoint chosen hashes to this worker;
+ * where it is known how the test port spreads answers over queues, those are preferred whose answers come to
+ * a queue of this worker, so that nothing has to be handed off.
  */
 #ifndef XDPCOPY_ENDPOINTS_H
 #define XDPCOPY_ENDPOINTS_H
 
+#include "../wire/toeplitz.h"
 #include "dataplane.h"
 #include "table.h"
 
 struct endpoints {
     const struct dp_config *config;
     const struct table *forged;
+    const struct toeplitz *toeplitz; /* of the test port; NULL: not known */
     uint32_t worker;
     uint64_t cursors[DP_MAX_TRANSFERS]; /* where in its pool each transfer looks next */
 };
