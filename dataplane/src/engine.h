@@ -25,7 +25,7 @@ struct dp_engine {
     uint32_t repeats_read; /* see repeats.h */
     struct port *capture;
     struct dp_session_row *rows; /* DP_MAX_ROWS of each worker */
-    struct toeplitz toeplitz; /* of the test port */
+    struct toeplitz toeplitz;    /* of the test port */
     uint64_t next_hops[DP_MAX_TRANSFERS];
     char error[DP_ERROR_SIZE];
 };
