@@ -141,9 +141,10 @@ def finish_multiplied(bed: OptionsBed, times: int, requests: int) -> None:
 
 
 def test_n_10_with_a_pool_brings_exactly_ten_times_the_requests(options_bed: OptionsBed) -> None:
+    """Kept connections and short ones."""
     bed = options_bed
     bed.start(transfer={"multiplier": 10, "clients": [POOL]})
-    bed.short(1000, 8)
+    bed.client(1000, parallel=16, pause=0.02)
     finish_multiplied(bed, 10, 1000)
 
 

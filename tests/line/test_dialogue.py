@@ -331,3 +331,48 @@ def test_target_that_speaks_early_has_time_to_answer_when_the_request_is_deliver
     scene.expect()
     scene.target.says(bytes(91))
     scene.expect("PA next")
+
+
+def three_requests(scene):
+    """Each answered by production with ten bytes; the target has had the first."""
+    for text in (b"one", b"two", b"three"):
+        scene.client.says(text)
+        scene.server.says(b"0123456789")
+    scene.expect("PA one")
+
+
+def test_rest_of_an_answer_is_not_the_next_answer(open_scene):
+    """A server that is held up before its last bytes: what comes late says nothing about the next request."""
+    scene = open_scene
+    three_requests(scene)
+    scene.target.says(b"0123")
+    scene.expect("A")
+    scene.advance(0.007)
+    scene.expect("PA two")
+    scene.target.says(b"456789")
+    scene.expect("A")
+    scene.advance(0.1)
+    scene.expect()
+    scene.target.says(b"0123456789")
+    scene.expect("PA three")
+
+
+def test_answers_that_are_shorter_again_and_again_cost_one_long_silence(open_scene):
+    scene = open_scene
+    three_requests(scene)
+    scene.client.says(b"four")
+    scene.server.says(b"0123456789")
+    scene.target.says(b"0123")
+    scene.expect("A")
+    scene.advance(0.007)
+    scene.expect("PA two")
+    scene.target.says(b"0123")
+    scene.expect("A")
+    scene.advance(0.25)
+    scene.expect()
+    scene.advance(0.06)
+    scene.expect("PA three")
+    scene.target.says(b"0123")
+    scene.expect("A")
+    scene.advance(0.007)
+    scene.expect("PA four")

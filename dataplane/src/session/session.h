@@ -41,6 +41,7 @@ struct session {
     uint32_t turn_end;     /* turns up to this one have left with it */
     uint32_t answer_mark;  /* how much the target had answered when the present turn began */
     uint32_t credit;       /* what the target had said by then beyond production's answers */
+    uint32_t owed;         /* what its last answer was shorter than production's, and may still come */
     uint32_t delivered;    /* bytes up to this offset have been accounted as acknowledged */
     uint32_t turns;        /* begun */
     uint32_t retransmits;
@@ -48,6 +49,7 @@ struct session {
     uint16_t most_mss; /* that the SYN announces (-D); 0: what the test port carries */
     uint8_t end;       /* enum end; END_NONE while it lives */
     bool begun;        /* the first turn has begun */
+    bool shorter;      /* the target's answers are shorter than production's: nothing is owed */
     bool fin_open;     /* the FIN may be sent */
     bool ready;        /* is on the list */
     bool reset_due;

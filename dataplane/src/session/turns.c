@@ -8,9 +8,16 @@ enum {
     CUT_QUIET = 1000 * NANOSECONDS_PER_MILLI, /* ends an answer of unknown size, where the capture ends */
 };
 
-static uint32_t answered(const struct session *session)
+/* What the target has said since the present turn began. */
+static uint32_t said(const struct session *session)
 {
     return tcp_received(&session->tcp) - session->answer_mark;
+}
+
+/* The same without what is likely the rest of the answer before. */
+static uint32_t answered(const struct session *session)
+{
+    return said(session) > session->owed ? said(session) - session->owed : 0;
 }
 
 /* Whether the answer that the client had seen before this turn has come from the target too: in bytes since
@@ -40,7 +47,7 @@ static uint64_t quiet_since(const struct session *session)
 /* Whether the target has said anything that may be the answer that a turn waits for. */
 static bool has_spoken(const struct session *session, uint32_t turn)
 {
-    return answered(session) || is_answered(session, turn) || is_level(session, turn);
+    return said(session) || is_answered(session, turn) || is_level(session, turn);
 }
 
 /* How long the target must be quiet before the answer to a turn counts as complete, though production's was
@@ -54,7 +61,7 @@ static uint64_t settle_time(const struct session *session, const struct session_
     uint32_t missing = turn - session->turn - answered(session);
     if (is_answered(session, turn) || (answered(session) && missing <= SLIGHTLY_SHORTER))
         return quiet;
-    return later(quiet, answered(session) ? MID_ANSWER : LEVEL_QUIET);
+    return later(quiet, said(session) ? MID_ANSWER : LEVEL_QUIET);
 }
 
 /* When the target will have been quiet for long enough to have said all that it is going to say. It cannot
@@ -97,6 +104,18 @@ static bool may_go_on(const struct session *session, const struct session_contex
            context->now >= settled_at(session, context, chunk->turn);
 }
 
+/* An answer that was a little shorter than production's, when silence ended it, may have been held up: its
+ * rest is owed, and is not the answer to the present turn. If it does not come, the target's answers are
+ * shorter. */
+static void note_owed(struct session *session, uint32_t growth)
+{
+    uint32_t had = said(session) + session->credit;
+    uint32_t missing = growth > had ? growth - had : 0;
+    session->shorter = missing && (session->shorter || session->owed);
+    bool held_up = said(session) && missing <= SLIGHTLY_SHORTER && !session->shorter;
+    session->owed = held_up ? missing : 0;
+}
+
 /* What the target has said beyond production's answer is kept as a credit: it may be the next answer, given
  * before production gave it (to requests that were sent together). Where each turn is answered in full, it is
  * only a longer answer, and the credit is that of one turn. */
@@ -104,6 +123,7 @@ static void begin(struct session *session, const struct session_context *context
 {
     uint32_t growth = seq_after(turn, session->turn) ? turn - session->turn : 0;
     uint32_t own = answered(session);
+    note_owed(session, growth);
     if (own >= growth)
         session->credit = own - growth;
     else
