@@ -30,7 +30,7 @@ build: setup $(STAMPS)/extensions ## the C extensions, in place
 test: build ## everything: lint, C tests, fuzzers and simulator, Python tests (end to end only as root)
 	@$(MAKE) lint test-c
 	@$(MAKE) fuzz
-	@$(AS_OWNER) $(MAKE) -C tests/sim run
+	@$(AS_OWNER) $(MAKE) -C tests/sim run threads
 	@[ "$$(id -u)" = 0 ] || echo "not root: the end-to-end tests are skipped; sudo make test runs them too"
 	@$(PYTHON) -m pytest
 

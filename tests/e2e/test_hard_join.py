@@ -64,7 +64,7 @@ def test_large_posts_are_taken_up_at_their_next_turn(make_hard_bed: Callable[...
     account = bed.accounts()
     assert account.unexpected == account.duplicated == account.out_of_order == account.bodies_different == 0
     assert all(request.status == 200 for request in bed.target.requests()), nonzero(counters)
-    assert account.target > 0
+    assert account.target > 0, nonzero(counters)
     assert ends(counters) == {"complete": 32}, nonzero(counters)
 
 

@@ -1,7 +1,7 @@
 """Hypothesis over the simulator: a seed, and each of its parameters as drawn or simpler.
 
-A failure shrinks to the smallest seed and the simplest parameters that still fail; its text is the command that
-repeats it.
+A failure shrinks to the smallest seed and the simplest parameters that still fail. Its text is the command
+that repeats it.
 """
 
 from __future__ import annotations

@@ -118,17 +118,16 @@ struct chunk *stream_release(struct stream *stream, struct pool *chunks, struct 
 /* Gives back all chunks. */
 void stream_clear(struct stream *stream, struct pool *chunks);
 
-static inline bool stream_has_gap(const struct stream *stream)
-{
-    uint32_t said = stream->has_fin ? stream->fin + 1 : stream->next;
-    return stream->waiting || (stream->has_fin && seq_before(stream->next, stream->fin)) ||
-           seq_after(stream->known, said);
-}
-
 /* The client has said its last byte, and all of them are here. */
 static inline bool stream_is_finished(const struct stream *stream)
 {
     return stream->has_fin && stream->next == stream->fin;
+}
+
+/* Something was said, bytes or the FIN, that is not here. */
+static inline bool stream_has_gap(const struct stream *stream)
+{
+    return seq_after(stream->known, stream->next + stream_is_finished(stream));
 }
 
 #endif
