@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.metadata import entry_points
 from importlib.metadata import version as distribution_version
 from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
 from typing import Annotated
@@ -42,6 +43,8 @@ app.add_typer(lab.app, name="lab")
 app.command()(replay_command.replay)
 app.command()(engine_command.engine)
 app.command()(doctor)
+for added in entry_points(group="xdpcopy.commands"):
+    added.load()(app)
 
 
 @app.callback(invoke_without_command=True)

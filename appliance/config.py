@@ -14,6 +14,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 from pydantic import model_validator as model_check
 
+from appliance.api_settings import Api  # noqa: TC001 - pydantic reads the annotations at run time
 from appliance.paths import AbsolutePath, Control
 from appliance.pool import ClientRange  # noqa: TC001 - pydantic reads the annotations at run time
 from appliance.safety import check_targets
@@ -235,6 +236,9 @@ class Config(Model):
     timing: Timing = Field(default=Timing(), description="Times and counts of the session simulation.")
     safety: Safety = Field(default=Safety(), description="What must never receive replayed traffic.")
     control: Control = Field(default=Control(), description="The control socket of xdpcopy engine.")
+    api: Api | None = Field(
+        default=None, description="The api process; left out: xdpcopy run starts the replay alone."
+    )
     stats: AbsolutePath = Field(
         default=DEFAULT_STATS,
         description="File of the counters that other processes read while the engine runs.",

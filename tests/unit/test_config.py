@@ -5,6 +5,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from appliance.api_settings import Api
 from appliance.config import Config, Limits, Mode, Timing
 from appliance.errors import ConfigError
 from appliance.loading import build, load, parse
@@ -61,7 +62,11 @@ def test_the_full_file_names_every_setting_with_its_default():
     for name in ("test", "limits", "timing", "safety"):
         assert set(written[name]) == set(type(getattr(full, name)).model_fields)
     minimal = load(ROOT / "configs" / "minimal.yaml")
-    assert full.model_copy(update={"transfers": ()}) == minimal.model_copy(update={"transfers": ()})
+    assert full.api == Api()
+    for name in ("api", "control"):
+        assert set(written[name]) == set(type(getattr(full, name)).model_fields)
+    left_out = {"transfers": (), "api": None}
+    assert full.model_copy(update=left_out) == minimal.model_copy(update=left_out)
 
 
 def test_defaults_are_those_of_the_dataplane():

@@ -1,0 +1,121 @@
+"""The application: routes behind the guard, one control socket behind the routes."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Literal
+
+from fastapi import FastAPI, Response
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+
+from api import errors, metrics
+from api.audit import Audit
+from api.context import VIEWER, Context, Ctx
+from api.guard import Guard
+from api.routes import appliance, transfers
+from api.tokens import Limiter, Tokens
+from appliance.control.base import ControlError
+from appliance.control.client import Client
+from appliance.control.protocol import GetStatus
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from appliance.api_settings import Api
+
+ENGINE_TIMEOUT_S = 5.0
+
+
+class Health(BaseModel):
+    """``engine`` up or down; the api itself answers, so it is up."""
+
+    api: Literal["up"] = "up"
+    engine: Literal["up", "down"]
+
+
+def create_app(settings: Api, control: Path) -> FastAPI:
+    """The application. ``control`` is the engine's socket; nobody needs to listen there yet."""
+    app = FastAPI(
+        title="xdpcopy",
+        version=version("xdpcopy"),
+        description="Control of a TCP traffic-replay appliance. Errors are problem+json (RFC 9457).",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # its page would load scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    audit = Audit(settings.audit)
+    app.state.context = Context(Client(control, ENGINE_TIMEOUT_S), audit)
+    errors.install(app)
+    for part in (transfers, appliance):
+        app.include_router(part.router, prefix="/api/v1")
+    _health(app)
+    _metrics(app)
+    app.add_middleware(
+        Guard,
+        tokens=Tokens(settings.tokens),
+        audit=audit,
+        limiter=Limiter(),
+        max_body=settings.max_body_bytes,
+        tls=settings.tls,
+    )
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.origins,
+        allow_methods=["GET", "POST", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "If-Match"],
+        expose_headers=["ETag", "Location"],
+    )
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # the documented way
+    return app
+
+
+def _health(app: FastAPI) -> None:
+    @app.get("/health", tags=["health"])
+    def health(ctx: Ctx) -> Health:
+        """Whether the api answers, and whether it reaches the engine."""
+        return _ask(ctx)
+
+    @app.get("/ready", tags=["health"], responses={503: {"model": Health, "description": "engine: down"}})
+    def ready(response: Response, ctx: Ctx) -> Health:
+        """As health, with 503 while the engine is down."""
+        found = _ask(ctx)
+        response.status_code = 200 if found.engine == "up" else 503
+        return found
+
+
+def _ask(ctx: Context) -> Health:
+    try:
+        ctx.call(GetStatus())
+    except ControlError:
+        return Health(engine="down")
+    return Health(engine="up")
+
+
+def _metrics(app: FastAPI) -> None:
+    @app.get(
+        "/metrics",
+        tags=["metrics"],
+        dependencies=[VIEWER],
+        response_class=Response,
+        responses=errors.documented(401, 429)
+        | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    )
+    def prometheus(ctx: Ctx) -> Response:
+        """For Prometheus, in its text format."""
+        return Response(metrics.text(ctx), media_type="text/plain; version=0.0.4")
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if not app.openapi_schema:
+        made = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        schemas: dict[str, Any] = made["components"]["schemas"]
+        problem = errors.ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(problem.pop("$defs"))
+        schemas["ProblemDetails"] = problem
+        app.openapi_schema = made
+    return app.openapi_schema

@@ -1,0 +1,71 @@
+"""The commands ``xdpcopy api`` and ``xdpcopy token``, added to the command line by an entry point."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from api.tokens import Role, Tokens
+from appliance.api_settings import Api
+from appliance.errors import ConfigError
+from appliance.loading import load
+
+ConfigFile = Annotated[Path, typer.Option(metavar="FILE", help="Configuration file.")]
+OptionalFile = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="Configuration file; left out: the defaults.")
+]
+
+token_app = typer.Typer(help="Tokens of the api.", no_args_is_help=True)
+
+
+def add(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(api)
+    app.add_typer(token_app, name="token")
+
+
+def api(*, config: ConfigFile) -> None:
+    """Serve REST and metrics until SIGTERM, beside an engine that may come and go."""
+    from api.serve import serve  # noqa: PLC0415 - uvicorn and FastAPI are for this command alone
+
+    serve(load(config))
+
+
+@token_app.command("create")
+def create(
+    *,
+    name: Annotated[str, typer.Option(help="Who has it; for the audit log.")],
+    role: Annotated[Role, typer.Option(help="viewer: look; operator: change; admin: the audit log too.")],
+    config: OptionalFile = None,
+) -> None:
+    """Make a token and print it. It is kept as a hash and cannot be shown again."""
+    if not name or len(name) > 64:  # noqa: PLR2004 - as in tokens.Token
+        raise ConfigError(f"--name: '{name}' cannot be used; give 1 to 64 characters")
+    print(_tokens(config).create(name, role))
+
+
+@token_app.command("list")
+def list_tokens(*, config: OptionalFile = None) -> None:
+    """Show whose tokens there are, with their ids."""
+    table = Table("id", "name", "role", "made", box=None)
+    for token in _tokens(config).all():
+        made = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(token.created_at))
+        table.add_row(token.id, token.name, token.role, made)
+    Console().print(table)
+
+
+@token_app.command("revoke")
+def revoke(which: Annotated[str, typer.Argument(metavar="ID")], *, config: OptionalFile = None) -> None:
+    """Refuse a token from now on."""
+    if not _tokens(config).revoke(which):
+        raise ConfigError(f"there is no token '{which}'; xdpcopy token list shows those there are")
+
+
+def _tokens(config: Path | None) -> Tokens:
+    settings = load(config).api if config is not None else None
+    return Tokens((settings or Api()).tokens)

@@ -1,0 +1,95 @@
+"""Errors as application/problem+json (RFC 9457): title, status, detail, and a problem for each field."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from appliance.control.base import ControlError, ErrorKind, Problem
+from appliance.control.checks import problems
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fastapi import FastAPI, Request
+
+log = structlog.get_logger()
+
+MEDIA_TYPE = "application/problem+json"
+
+STATUS = {
+    ErrorKind.INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ErrorKind.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorKind.CONFLICT: HTTPStatus.CONFLICT,
+    ErrorKind.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+class ProblemDetails(BaseModel):
+    """RFC 9457. ``problems`` has field, value and a sentence with the cure, for each reason."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    problems: tuple[Problem, ...] = ()
+
+
+class ProblemResponse(JSONResponse):
+    """A problem as the body of an answer."""
+
+    media_type = MEDIA_TYPE
+
+
+def problem(
+    status: int,
+    detail: str,
+    found: Sequence[Problem] = (),
+    headers: Mapping[str, str] | None = None,
+) -> ProblemResponse:
+    """The answer that says so."""
+    body = ProblemDetails(
+        title=HTTPStatus(status).phrase, status=status, detail=detail, problems=tuple(found)
+    )
+    return ProblemResponse(body.model_dump(mode="json"), status, headers=dict(headers or {}))
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """These answers, for the OpenAPI document."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
+        }
+        for status in statuses
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Every error of the application leaves as a problem."""
+
+    @app.exception_handler(ControlError)
+    def _refused(_: Request, error: ControlError) -> ProblemResponse:
+        status = STATUS[error.kind]
+        later = {"Retry-After": "1"} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
+        return problem(status, str(error), error.problems, later)
+
+    @app.exception_handler(RequestValidationError)
+    def _unusable(_: Request, error: RequestValidationError) -> ProblemResponse:
+        found = problems(error)  # type: ignore[arg-type]  # the same errors()
+        return problem(422, "; ".join(each.message for each in found), found)
+
+    @app.exception_handler(HTTPException)
+    def _http(_: Request, error: HTTPException) -> ProblemResponse:
+        return problem(error.status_code, str(error.detail), headers=error.headers)
+
+    @app.exception_handler(Exception)
+    def _bug(_: Request, error: Exception) -> ProblemResponse:
+        log.error("a request failed", error=repr(error))
+        return problem(500, "an error of xdpcopy itself; its log has more")

@@ -1,0 +1,107 @@
+"""``/metrics`` for Prometheus: every counter under its own name, and what is not a counter beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
+from appliance.control.base import ControlError
+from appliance.control.observed import GetLatency
+from appliance.control.protocol import GetStatus
+from appliance.stats import GAUGES, MEANINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from prometheus_client.metrics_core import Metric
+
+    from api.context import Context
+    from appliance.stats import Distribution
+
+BUCKETS_S = (
+    0.0001,
+    0.00025,
+    0.0005,
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+)
+
+
+class Collector:
+    """Asks when Prometheus asks. Labels are transfers and queues alone: bounded by the configuration."""
+
+    def __init__(self, context: Context) -> None:
+        """Nothing is asked yet."""
+        self._context = context
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics; while no engine answers only that it does not."""
+        try:
+            found = list(self._engine())
+        except ControlError:
+            found = []
+        yield GaugeMetricFamily("xdpcopy_engine_up", "Whether the engine answers.", bool(found))
+        yield from found
+
+    def _engine(self) -> Iterator[Metric]:
+        status, counters = self._context.call(GetStatus()), self._context.sampler.counters()
+        yield GaugeMetricFamily("xdpcopy_armed", "0 after an emergency stop.", status.armed)
+        yield GaugeMetricFamily(
+            "xdpcopy_healthy", "Whether every worker gives signs of life.", status.healthy
+        )
+        yield GaugeMetricFamily("xdpcopy_start_time_seconds", "When the engine started.", status.started_at)
+        for name, value in counters.totals.items():
+            yield _total(name, {(): value}, ())
+        of_transfers: dict[str, dict[tuple[str, ...], int]] = {}
+        for transfer, counted in counters.transfers.items():
+            for name, value in counted.items():
+                of_transfers.setdefault(name, {})[transfer,] = value
+        for name, values in of_transfers.items():
+            yield _total(f"transfer_{name}", values, ("transfer",))
+        latency = self._context.call(GetLatency())
+        yield _times("target", latency.target)
+        yield _times("production", latency.production)
+
+
+def _total(name: str, values: Mapping[tuple[str, ...], int], labels: tuple[str, ...]) -> Metric:
+    plain = name.removeprefix("transfer_") if labels else name
+    kind = GaugeMetricFamily if plain in GAUGES else CounterMetricFamily
+    made: Metric = kind(f"xdpcopy_{name}", MEANINGS[plain], labels=labels)
+    for label, value in values.items():
+        made.add_metric(label, value)  # type: ignore[attr-defined]  # of either kind
+    return made
+
+
+def _times(side: str, found: Mapping[str, Distribution]) -> Metric:
+    made = HistogramMetricFamily(
+        f"xdpcopy_{side}_answer_seconds",
+        "From the last byte of a request to the first of its answer.",
+        labels=("transfer",),
+    )
+    for transfer, times in found.items():
+        buckets = [
+            (str(bound), sum(count for upper, count in times.buckets if upper <= bound))
+            for bound in BUCKETS_S
+        ]
+        made.add_metric((transfer,), [*buckets, ("+Inf", times.count)], times.sum_s)
+    return made
+
+
+def text(context: Context) -> bytes:
+    """The page."""
+    registry = CollectorRegistry()
+    registry.register(Collector(context))
+    return generate_latest(registry)

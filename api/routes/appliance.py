@@ -1,0 +1,133 @@
+"""The appliance: what it is, what it counts, its emergency stop, and the audit log."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import StreamingResponse
+
+from api.audit import Entry  # noqa: TC001 - FastAPI reads the annotations at run time
+from api.context import ADMIN, OPERATOR, VIEWER, Context, Ctx
+from api.errors import ProblemDetails, documented
+from appliance.control import observed, protocol
+from appliance.control.base import ControlError
+from appliance.transfers import Id  # noqa: TC001 - as above
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+router = APIRouter(tags=["appliance"])
+ERRORS = documented(401, 429, 503)
+QUERY_ERRORS = documented(401, 422, 429, 503)
+
+
+@router.get("/appliance", dependencies=[VIEWER], responses=ERRORS)
+def appliance(ctx: Ctx) -> protocol.Status:
+    """Version, ports, queues, the modes obtained, uptime, and whether it is armed."""
+    return ctx.call(protocol.GetStatus())
+
+
+@router.get("/workers", dependencies=[VIEWER], responses=ERRORS)
+def workers(ctx: Ctx) -> protocol.Workers:
+    """The workers and their CPU time."""
+    return ctx.call(protocol.GetWorkers())
+
+
+@router.get("/counters", dependencies=[VIEWER], responses=ERRORS)
+def counters(ctx: Ctx) -> observed.Counters:
+    """Every counter: in all, of each worker, of each transfer."""
+    return ctx.sampler.counters()
+
+
+@router.get(
+    "/counters/stream",
+    dependencies=[VIEWER],
+    response_class=StreamingResponse,
+    responses=documented(401, 422, 429)
+    | {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
+async def stream(
+    request: Request,
+    ctx: Ctx,
+    interval: Annotated[float, Query(ge=0.1, le=60, description="Seconds between two events.")] = 1.0,
+    count: Annotated[int, Query(ge=0, le=1_000_000, description="Ends after so many; 0: never.")] = 0,
+) -> StreamingResponse:
+    """Server-sent events: ``counters`` as above; ``down`` with a problem while no engine answers."""
+    return StreamingResponse(_events(request, ctx, interval, count), media_type="text/event-stream")
+
+
+async def _events(request: Request, ctx: Context, interval: float, count: int) -> AsyncIterator[str]:
+    sent = 0
+    while not await request.is_disconnected():
+        try:
+            found = await to_thread.run_sync(ctx.sampler.counters)
+            yield f"event: counters\ndata: {found.model_dump_json()}\n\n"
+        except ControlError as error:
+            gone = ProblemDetails(title="engine: down", status=503, detail=str(error))
+            yield f"event: down\ndata: {gone.model_dump_json()}\n\n"
+        sent += 1
+        if sent == count:
+            return
+        await asyncio.sleep(interval)
+
+
+@router.get("/ledger", dependencies=[VIEWER], responses=ERRORS)
+def ledger(ctx: Ctx) -> observed.Ledger:
+    """The account so far. While workers run an equation can be off by what is in flight."""
+    return ctx.call(observed.GetLedger())
+
+
+@router.get("/latency", dependencies=[VIEWER], responses=ERRORS)
+def latency(ctx: Ctx) -> observed.Latency:
+    """Answer times of each transfer, percentiles and buckets: the target's beside production's."""
+    return ctx.call(observed.GetLatency())
+
+
+@router.get("/protocols", dependencies=[VIEWER], responses=ERRORS)
+def protocols(ctx: Ctx) -> observed.Protocols:
+    """What the replayed connections speak."""
+    return ctx.call(observed.GetProtocols())
+
+
+@router.get("/sessions", dependencies=[VIEWER], responses=QUERY_ERRORS)
+def sessions(
+    ctx: Ctx,
+    transfer: Annotated[Id | None, Query(description="Of this transfer.")] = None,
+    state: Annotated[observed.SessionState | None, Query(description="In this state.")] = None,
+    client: Annotated[str, Query(max_length=64, description="Of this mirrored client's address.")] = "",
+    limit: Annotated[int, Query(ge=1, le=observed.MAX_SESSIONS)] = 100,
+) -> observed.Sessions:
+    """Sessions that fit all that is given."""
+    return ctx.call(observed.ListSessions(transfer=transfer, state=state, client=client, limit=limit))
+
+
+@router.get("/sessions/{session}", dependencies=[VIEWER], responses=QUERY_ERRORS | documented(404))
+def session(ctx: Ctx, session: str) -> observed.SessionStatus:
+    """One session, with its state and what it waits for."""
+    return ctx.call(observed.GetSession(session=session[:64]))
+
+
+@router.post("/emergency-stop", dependencies=[OPERATOR], responses=documented(401, 403, 413, 429, 503))
+def emergency_stop(request: Request, ctx: Ctx) -> protocol.Emergency:
+    """Reset every session and send nothing more, within a second, until it is armed again."""
+    return _emergency(request, ctx.call(protocol.Stop()))
+
+
+@router.post("/arm", dependencies=[OPERATOR], responses=documented(401, 403, 413, 429, 503))
+def arm(request: Request, ctx: Ctx) -> protocol.Emergency:
+    """End an emergency stop."""
+    return _emergency(request, ctx.call(protocol.Arm()))
+
+
+@router.get("/audit", dependencies=[ADMIN], responses=documented(401, 403, 422, 429))
+def audit(ctx: Ctx, limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> list[Entry]:
+    """The newest entries of the audit log, the newest first."""
+    return ctx.audit.last(limit)
+
+
+def _emergency(request: Request, done: protocol.Emergency) -> protocol.Emergency:
+    request.state.after = done.model_dump(mode="json")
+    return done
