@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import signal
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from cryptography.x509.oid import NameOID
 from api.app import create_app
 from api.tokens import Tokens
 from appliance.errors import ConfigError
+from appliance.run import STOP_SIGNALS
 
 if TYPE_CHECKING:
     from appliance.api_settings import Api
@@ -30,6 +32,7 @@ def serve(config: Config) -> None:
     if config.api is None:
         raise ConfigError("api: it is missing; add a block 'api: {}' for its defaults")
     check(config.api)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # xdpcopy run holds them
     tls = _tls(config.api) if config.api.tls else {}
     uvicorn.run(
         create_app(config.api, config.control.socket),

@@ -25,6 +25,7 @@ from appliance.loading import build, load
 from appliance.process_files import become_daemon, log_to, not_a_daemon, process_files
 from appliance.run import run as replay
 from appliance.stats import StatsFile
+from appliance.supervise import supervise
 from dataplane.binding import COUNTERS
 
 HELP = {"help_option_names": ["-h", "--help"]}
@@ -81,6 +82,10 @@ def run(  # noqa: PLR0913 - one parameter for each option
     if config is not None and (mirrors or asked.has_settings):
         raise ConfigError("give either --config, or -i, -o, -x and other letters; -d, -l and -P go with both")
     chosen = load(config) if config is not None else build(letters.settings(mirrors or [], asked))
+    if config is not None and chosen.api is not None:
+        if asked.daemon or live:
+            raise ConfigError("with an api section run stays in the foreground and has no --live; leave out -d")
+        raise typer.Exit(supervised(config, asked, ledger, stats, chosen.api.user))
     if asked.daemon and live:
         raise ConfigError("--live needs a terminal; leave out -d or --live")
     ready = become_daemon(asked.log_file) if asked.daemon else not_a_daemon
@@ -145,6 +150,14 @@ def main(arguments: list[str] | None = None) -> None:
         where = f"{error.filename}: " if error.filename else ""
         say(f"{where}{error.strerror or error}{cure}")
         sys.exit(1)
+
+
+def supervised(config: Path, asked: letters.Letters, ledger: Path | None, stats: Path | None, user: str) -> int:
+    """Engine and api as two processes: the engine's exit status."""
+    files = {"--ledger": ledger, "--stats": stats}
+    given = [part for name, path in files.items() if path is not None for part in (name, str(path))]
+    with process_files(asked.log_file, asked.pid_file):
+        return supervise(config, given, user)
 
 
 def _with_files(config: Config, ledger: Path | None, stats: Path | None) -> Config:

@@ -1,0 +1,40 @@
+"""Two processes and who looks after them: the api comes back, the engine's end is the end."""
+
+import sys
+
+import pytest
+
+from appliance import cli, supervise
+from appliance.errors import ConfigError
+
+PROGRAM = """
+import os, signal, sys
+command, notes = sys.argv[1], sys.argv[3] + ".notes"
+signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
+with open(notes, "a") as file:
+    print(command, file=file, flush=True)
+if command == "api":
+    sys.exit(3)
+while open(notes).read().count("api") < 2:
+    pass
+sys.exit(int(os.environ.get("STATUS", "0")))
+"""
+
+
+@pytest.mark.parametrize("status", [0, 1, 2])
+def test_an_api_that_ends_is_started_again_and_the_engine_decides(tmp_path, monkeypatch, status):
+    monkeypatch.setenv("STATUS", str(status))
+    monkeypatch.setattr(supervise, "PROGRAM", (sys.executable, "-c", PROGRAM))
+    monkeypatch.setattr(supervise, "RESTART_S", 0.0)
+    config = tmp_path / "xdpcopy.yaml"
+    config.write_text("{mirror: [{device: mirror0}], test: {device: test0}, api: {}}")
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["run", "--config", str(config)])
+    assert ended.value.code == status
+    notes = config.with_name("xdpcopy.yaml.notes")
+    assert notes.read_text().split().count("engine") == 1
+
+
+def test_a_user_that_does_not_exist_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="there is no user 'no-such'"):
+        supervise.supervise(tmp_path / "none", (), "no-such")
