@@ -83,9 +83,8 @@ def run(  # noqa: PLR0913 - one parameter for each option
         raise ConfigError("give either --config, or -i, -o, -x and other letters; -d, -l and -P go with both")
     chosen = load(config) if config is not None else build(letters.settings(mirrors or [], asked))
     if config is not None and chosen.api is not None:
-        if asked.daemon or live:
-            raise ConfigError("with an api section run stays in the foreground and has no --live; leave out -d")
-        raise typer.Exit(supervised(config, asked, ledger, stats, chosen.api.user))
+        files = {"--ledger": ledger, "--stats": stats}
+        raise typer.Exit(supervised(config, asked, files, chosen.api.user, live=live))
     if asked.daemon and live:
         raise ConfigError("--live needs a terminal; leave out -d or --live")
     ready = become_daemon(asked.log_file) if asked.daemon else not_a_daemon
@@ -152,9 +151,12 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(1)
 
 
-def supervised(config: Path, asked: letters.Letters, ledger: Path | None, stats: Path | None, user: str) -> int:
+def supervised(
+    config: Path, asked: letters.Letters, files: dict[str, Path | None], user: str, *, live: bool
+) -> int:
     """Engine and api as two processes: the engine's exit status."""
-    files = {"--ledger": ledger, "--stats": stats}
+    if asked.daemon or live:
+        raise ConfigError("with an api section run stays in the foreground and has no --live; leave out -d")
     given = [part for name, path in files.items() if path is not None for part in (name, str(path))]
     with process_files(asked.log_file, asked.pid_file):
         return supervise(config, given, user)

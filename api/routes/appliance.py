@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 router = APIRouter(tags=["appliance"])
 ERRORS = documented(401, 429, 503)
+EVENT = {
+    "type": "object",
+    "properties": {"event": {"enum": ["counters", "down"]}, "data": {"type": "string"}},
+    "required": ["event", "data"],
+}
 QUERY_ERRORS = documented(401, 422, 429, 503)
 
 
@@ -46,8 +51,7 @@ def counters(ctx: Ctx) -> observed.Counters:
     "/counters/stream",
     dependencies=[VIEWER],
     response_class=StreamingResponse,
-    responses=documented(401, 422, 429)
-    | {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    responses=documented(401, 422, 429) | {200: {"content": {"text/event-stream": {"schema": EVENT}}}},
 )
 async def stream(
     request: Request,
