@@ -56,7 +56,7 @@ def test_long_lived_connections_are_taken_up_at_their_next_turn(
 def test_large_posts_are_taken_up_at_their_next_turn(make_hard_bed: Callable[..., HardBed]) -> None:
     """Their start is in the middle of nothing: no rest of a body is taken for a request."""
     bed = make_hard_bed()
-    with bed.talking(32, 30, interval=0.1, method="POST", size=50_000):
+    with bed.talking(32, 100, interval=0.1, method="POST", size=50_000):  # long beside the start of an engine
         wait_until(bed, served=100)
         bed.start()
     bed.settle()
