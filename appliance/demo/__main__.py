@@ -112,7 +112,7 @@ def _talk(scene: Scene, options: argparse.Namespace, console: Console) -> dict[s
     try:
         with rich.live.Live(Live(title, scene.replay.counters), console=console, refresh_per_second=4):
             said, errors = client.communicate(timeout=CLIENT_LIMIT_S + SETTLE_TIMEOUT_S)
-            scene.replay.settle(lambda counters: not counters.get("sessions_live"), SETTLE_TIMEOUT_S)
+            scene.replay.come_to_rest(SETTLE_TIMEOUT_S)
     finally:
         client.kill()
     if not said:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 PROGRAM = (sys.executable, "-m", "appliance.cli")
 READY_TIMEOUT_S = 15.0
 STOP_TIMEOUT_S = 10.0
+LOOK_S = 0.05
+REST_LOOKS = 6
 
 
 class Replay:
@@ -122,8 +124,23 @@ class Replay:
         while not done(self.counters()):
             if time.monotonic() > deadline:
                 return False
-            time.sleep(0.05)
+            time.sleep(LOOK_S)
         return True
+
+    def come_to_rest(self, timeout: float) -> bool:
+        """Wait until all that was mirrored is in, and no session is left; False if that takes too long.
+
+        The worker may not have had its turn when the traffic ends, so its frames must not grow for a while.
+        """
+        still, frames = 0, -1
+
+        def at_rest(counters: dict[str, int]) -> bool:
+            nonlocal still, frames
+            before, frames = frames, counters.get("mirror_frames", 0)
+            still = still + 1 if frames == before and not counters.get("sessions_live") else 0
+            return still == REST_LOOKS
+
+        return self.settle(at_rest, timeout)
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + READY_TIMEOUT_S

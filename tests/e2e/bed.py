@@ -89,7 +89,7 @@ class Bed:
 
     def settle(self, timeout: float = SETTLE_TIMEOUT_S) -> None:
         """Wait until every session has ended."""
-        if self.replay.settle(lambda counters: not counters["sessions_live"], timeout):
+        if self.replay.come_to_rest(timeout):
             return
         counters = nonzero(self.replay.counters())
         self.finish()

@@ -117,7 +117,7 @@ class Bed:
 
     def settle(self, timeout: float = SETTLE_TIMEOUT_S) -> None:
         """Wait until every session has ended."""
-        done = self.replay.settle(lambda counters: not counters["sessions_live"], timeout)
+        done = self.replay.come_to_rest(timeout)
         assert done, f"sessions that do not end: {nonzero(self.replay.counters())}"
 
     def finish(self) -> dict[str, int]:

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.usefixtures("_alone")
-
 PREFIX = "xq"
 LISTEN_S = 0.5
 CLIENT, PRODUCTION = "198.18.0.1", "198.18.0.2"

@@ -54,7 +54,7 @@ def test_lossy_mirror_replays_no_hole(
     bed.start()
     connections, requests = 64, 40
     bed.talk(connections, requests, interval=0.1, method="POST", size=8000)
-    bed.replay.settle(lambda now: not now["sessions_live"], PATIENCE_S)
+    bed.replay.come_to_rest(PATIENCE_S)
     lost = bed.lost("switch")
     counters = bed.finish()
     bed.production.stop()
