@@ -23,9 +23,9 @@ BUILD_FILES := $(C_ALL) $(shell find dataplane -name 'build.py')
 help: ## these lines
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-setup: packages $(STAMPS)/installed ## Debian packages, Python environment, command xdpcopy (with sudo when packages are missing)
+setup: packages $(STAMPS)/installed
 
-build: setup $(STAMPS)/extensions ## the C extensions, in place
+build: setup $(STAMPS)/extensions ## Debian packages (with sudo), Python environment, C extensions, the command xdpcopy
 
 test: build ## everything: lint, C tests, fuzzers and simulator, Python tests (end to end only as root)
 	@$(MAKE) lint test-c

@@ -36,7 +36,7 @@ def compile_bpf(source: Path) -> bytes:
     """The BPF ELF object of a C source; needs clang and the headers of libbpf."""
     clang = shutil.which("clang")
     if clang is None:
-        sys.exit("xdpcopy: clang is needed to compile dataplane/bpf; run 'make setup' or install clang")
+        sys.exit("xdpcopy: clang is needed to compile dataplane/bpf; run 'make build' or install clang")
     machine = subprocess.run(["gcc", "-dumpmachine"], capture_output=True, text=True, check=True)
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "steer.bpf.o"

@@ -31,7 +31,7 @@ packages=$(missing $(wanted "$1"))
 [ -n "$packages" ] || exit 0
 echo "Debian packages to install:" $packages
 if [ "$(id -u)" != 0 ]; then
-    echo "That needs root: run 'sudo make setup' once." >&2
+    echo "That needs root: run 'sudo make build' once." >&2
     exit 1
 fi
 install $packages

@@ -33,7 +33,7 @@ def _lacks() -> str:
     if os.geteuid():
         return "needs root: sudo make test-zerocopy"
     if absent:
-        return f"not installed: {', '.join(absent)}; sudo make setup installs all of docker/packages.txt"
+        return f"not installed: {', '.join(absent)}; sudo make build installs all of docker/packages.txt"
     if not Path("/dev/net/tun").exists():
         return "there is no /dev/net/tun: modprobe tun, or start the container with --device /dev/net/tun"
     return ""
