@@ -35,8 +35,8 @@ TEST_TAP = "tap-test"
 MEMORY_MB = 2048
 HUGE_PAGES = 200  # of 2 MiB: 32 for each queue of the mirror port, 12 for each of the test port
 # Without KVM a second counts for about a tenth of one.
-READY_TIMEOUT_S = 120.0
-STOP_TIMEOUT_S = 60.0
+READY_TIMEOUT_S = 240.0
+STOP_TIMEOUT_S = 120.0
 STEP_S = 0.05
 # Frames that wait in a tap: more than the test sends in all, so that the slow guest loses none.
 TAP_FRAMES = 100_000
