@@ -10,11 +10,11 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from api import errors, metrics
+from api import dashboard, errors, metrics
 from api.audit import Audit
 from api.context import VIEWER, Context, Ctx
 from api.guard import Guard
-from api.routes import appliance, transfers
+from api.routes import appliance, token, transfers
 from api.tokens import Limiter, Tokens
 from appliance.control.base import ControlError
 from appliance.control.client import Client
@@ -49,10 +49,11 @@ def create_app(settings: Api, control: Path) -> FastAPI:
     audit = Audit(settings.audit)
     app.state.context = Context(Client(control, ENGINE_TIMEOUT_S), audit)
     errors.install(app)
-    for part in (transfers, appliance):
+    for part in (transfers, appliance, token):
         app.include_router(part.router, prefix="/api/v1")
     _health(app)
     _metrics(app)
+    dashboard.install(app)
     app.add_middleware(
         Guard,
         tokens=Tokens(settings.tokens),

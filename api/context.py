@@ -5,44 +5,47 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Generic, TypeVar
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
 from api.tokens import Role, Token
-from appliance.control.observed import Counters, GetCounters
+from appliance.control import base
+from appliance.control.observed import MAX_SESSIONS, Counters, GetCounters, ListSessions, Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from api.audit import Audit
-    from appliance.control import base
     from appliance.control.client import Client
 
-    A = TypeVar("A", bound=base.Answer)
+A = TypeVar("A", bound=base.Answer)
 
 FRESH_S = 0.05
+SESSIONS_FRESH_S = 2.0
 
 bearer = HTTPBearer(auto_error=False, description="A token of xdpcopy token create.")
 
 
-class Sampler:
-    """The newest counters. However many ask, the engine reads its stats segment once in ``FRESH_S``."""
+class Shared(Generic[A]):
+    """The newest answer to one request. However many want it, the engine is asked once in ``fresh_s``."""
 
-    def __init__(self, client: Client) -> None:
-        """Nothing is read yet."""
+    def __init__(self, client: Client, request: base.Request[A], fresh_s: float) -> None:
+        """Nothing is asked yet."""
         self._client = client
+        self._request = request
         self._lock = threading.Lock()
-        self._last: Counters | None = None
+        self._last: A | None = None
         self._read_at = 0.0
+        self.fresh_s = fresh_s
 
-    def counters(self) -> Counters:
-        """At most ``FRESH_S`` old. Raises ControlError."""
+    def newest(self) -> A:
+        """At most ``fresh_s`` old. Raises ControlError."""
         with self._lock:
-            if self._last is None or time.monotonic() - self._read_at > FRESH_S:
-                self._last = self._client.call(GetCounters())
+            if self._last is None or time.monotonic() - self._read_at > self.fresh_s:
+                self._last = self._client.call(self._request)
                 self._read_at = time.monotonic()
             return self._last
 
@@ -53,11 +56,13 @@ class Context:
 
     client: Client
     audit: Audit
-    sampler: Sampler = field(init=False)
+    counters: Shared[Counters] = field(init=False)
+    sessions: Shared[Sessions] = field(init=False)
 
     def __post_init__(self) -> None:
-        """The sampler asks the same engine."""
-        self.sampler = Sampler(self.client)
+        """What is shared comes from the same engine."""
+        self.counters = Shared(self.client, GetCounters(), FRESH_S)
+        self.sessions = Shared(self.client, ListSessions(limit=MAX_SESSIONS), SESSIONS_FRESH_S)
 
     def call(self, request: base.Request[A]) -> A:
         """What the engine answers. Raises ControlError."""

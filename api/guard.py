@@ -9,6 +9,7 @@ from anyio import to_thread
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 
+from api import dashboard
 from api.errors import problem
 from api.tokens import Limiter, Token, Tokens
 from appliance.errors import MachineError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from api.audit import Audit
     from api.errors import ProblemResponse
 
-PUBLIC = frozenset({"/health", "/ready", "/api/v1/openapi.json"})
+PUBLIC = dashboard.PATHS | {"/health", "/ready", "/api/v1/openapi.json"}
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 REFUSALS = frozenset({401, 403, 429})
 MAX_PATH = 512
@@ -57,7 +58,8 @@ class Guard:
             if message["type"] == "http.response.start":
                 await self._note(scope, message["status"])
                 headers = MutableHeaders(scope=message)
-                headers.update(HEADERS)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
                 if self.tls:
                     headers["Strict-Transport-Security"] = "max-age=31536000"
             await send(message)

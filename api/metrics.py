@@ -57,7 +57,7 @@ class Collector:
         yield from found
 
     def _engine(self) -> Iterator[Metric]:
-        status, counters = self._context.call(GetStatus()), self._context.sampler.counters()
+        status, counters = self._context.call(GetStatus()), self._context.counters.newest()
         yield GaugeMetricFamily("xdpcopy_armed", "0 after an emergency stop.", status.armed)
         yield GaugeMetricFamily(
             "xdpcopy_healthy", "Whether every worker gives signs of life.", status.healthy

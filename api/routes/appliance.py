@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
 
 from api.audit import Entry  # noqa: TC001 - FastAPI reads the annotations at run time
 from api.context import ADMIN, OPERATOR, VIEWER, Context, Ctx
@@ -29,6 +31,15 @@ EVENT = {
 QUERY_ERRORS = documented(401, 422, 429, 503)
 
 
+class SessionsSummary(BaseModel):
+    """Of ``looked_at`` sessions; ``truncated``: there are more, which are not counted here."""
+
+    looked_at: int
+    truncated: bool
+    states: dict[observed.SessionState, int]
+    waits: dict[observed.Waits, int]
+
+
 @router.get("/appliance", dependencies=[VIEWER], responses=ERRORS)
 def appliance(ctx: Ctx) -> protocol.Status:
     """Version, ports, queues, the modes obtained, uptime, and whether it is armed."""
@@ -44,7 +55,7 @@ def workers(ctx: Ctx) -> protocol.Workers:
 @router.get("/counters", dependencies=[VIEWER], responses=ERRORS)
 def counters(ctx: Ctx) -> observed.Counters:
     """Every counter: in all, of each worker, of each transfer."""
-    return ctx.sampler.counters()
+    return ctx.counters.newest()
 
 
 @router.get(
@@ -67,7 +78,7 @@ async def _events(request: Request, ctx: Context, interval: float, count: int) -
     sent = 0
     while not await request.is_disconnected():
         try:
-            found = await to_thread.run_sync(ctx.sampler.counters)
+            found = await to_thread.run_sync(ctx.counters.newest)
             yield f"event: counters\ndata: {found.model_dump_json()}\n\n"
         except ControlError as error:
             gone = ProblemDetails(title="engine: down", status=503, detail=str(error))
@@ -106,6 +117,18 @@ def sessions(
 ) -> observed.Sessions:
     """Sessions that fit all that is given."""
     return ctx.call(observed.ListSessions(transfer=transfer, state=state, client=client, limit=limit))
+
+
+@router.get("/sessions/summary", dependencies=[VIEWER], responses=ERRORS)
+def summary(ctx: Ctx) -> SessionsSummary:
+    """Sessions by state and by what they wait for, of the first thousand; at most two seconds old."""
+    found = ctx.sessions.newest()
+    return SessionsSummary(
+        looked_at=len(found.items),
+        truncated=found.truncated,
+        states=Counter(one.state for one in found.items),
+        waits=Counter(one.waits for one in found.items),
+    )
 
 
 @router.get("/sessions/{session}", dependencies=[VIEWER], responses=QUERY_ERRORS | documented(404))

@@ -207,7 +207,10 @@ def _cpu_seconds() -> dict[str, float]:
     """CPU time of each thread of this process, by its name."""
     found = {}
     for task in TASKS.iterdir():
-        text = (task / "stat").read_text()
+        try:
+            text = (task / "stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):  # one that answered somebody has ended meanwhile
+            continue
         name, fields = text[text.index("(") + 1 : text.rindex(")")], text[text.rindex(")") + 2 :].split()
         found[name] = (int(fields[UTIME - 2]) + int(fields[STIME - 2])) / TICKS_PER_S
     return found

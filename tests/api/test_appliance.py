@@ -24,6 +24,24 @@ def test_the_appliance_says_what_it_is_and_counts(scene):
     assert "http1" in scene.viewer.get(f"{API}/protocols").json()["connections"]
 
 
+def test_a_token_can_be_asked_whose_it_is(scene):
+    (token,) = (each for each in scene.tokens.all() if each.name == "viewer")
+    said = scene.viewer.get(f"{API}/token")
+    assert said.json() == {"id": token.id, "name": "viewer", "role": "viewer"}
+    assert scene.nobody.get(f"{API}/token").status_code == 401
+
+
+def test_sessions_in_short_are_asked_for_once_by_many(scene, monkeypatch):
+    context = scene.app.state.context
+    monkeypatch.setattr(context.sessions, "fresh_s", 3600.0)
+    first = scene.viewer.get(f"{API}/sessions/summary").json()
+    assert first == {"looked_at": 0, "truncated": False, "states": {}, "waits": {}}
+    scene.bed.end(signal.SIGKILL)
+    assert scene.viewer.get(f"{API}/sessions/summary").json() == first
+    monkeypatch.setattr(context.sessions, "fresh_s", 0.0)
+    assert scene.viewer.get(f"{API}/sessions/summary").status_code == 503
+
+
 def test_the_emergency_stop_holds_until_it_is_armed(scene):
     assert not scene.operator.post(f"{API}/emergency-stop").json()["armed"]
     assert not scene.viewer.get(f"{API}/appliance").json()["armed"]
@@ -54,7 +72,7 @@ def test_many_readers_are_one_to_the_engine(scene, monkeypatch):
         asked.append(request)
         return call(request)
 
-    monkeypatch.setattr("api.context.FRESH_S", 3600.0)
+    monkeypatch.setattr(context.counters, "fresh_s", 3600.0)
     monkeypatch.setattr(context.client, "call", noted)
     for _ in range(50):
         scene.viewer.get(f"{API}/counters")
@@ -70,7 +88,7 @@ def test_without_an_engine_it_says_so_and_is_back_by_itself(scene):
     assert (said.status_code, said.headers["Retry-After"]) == (503, "1")
     assert "no engine answers" in said.json()["detail"]
     assert "xdpcopy_engine_up 0.0" in scene.viewer.get("/metrics").text
-    scene.app.state.context.sampler._last = None
+    scene.app.state.context.counters._last = None
     assert [kind for kind, _ in events(scene, 1)] == ["down"]
     scene.bed.start()
     assert scene.viewer.get(f"{API}/appliance").status_code == 200

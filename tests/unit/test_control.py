@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from appliance.control import answers
 from appliance.control.base import ControlError, ErrorKind
 from appliance.control.client import EngineDownError
 from appliance.control.observed import (
@@ -335,3 +336,9 @@ def test_killed_at_any_moment_of_a_change_it_comes_back_before_or_after_it(bed):
         ((_, kept, _, multiplier),) = known(bed)
         assert kept == saved.transfers[0].version
         assert multiplier == (kept - 1) % 1000 + 1 if kept > 1 else 1
+
+
+def test_a_thread_that_ends_while_load_is_read_is_left_out(tmp_path, monkeypatch):
+    (tmp_path / "4711").mkdir()
+    monkeypatch.setattr(answers, "TASKS", tmp_path)
+    assert answers._cpu_seconds() == {}

@@ -1,0 +1,58 @@
+"""The dashboard: static files at ``/`` that ask the REST routes as any other client does (docs/adr/0007).
+
+``PATHS`` are served without a token: they hold nothing but the page's own code. The page asks for a token and
+sends it with every request, so that roles, the limit of refusals and the audit log are those of REST.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from appliance.stats import MEANINGS
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.requests import Request
+
+STATIC = Path(__file__).parent / "static"
+BASE = "/dashboard"
+TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+}
+POLICY = (
+    "default-src 'none'; connect-src 'self'; img-src 'self'; script-src 'self'; style-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none';"
+    " require-trusted-types-for 'script'; trusted-types 'none'"
+)
+
+
+def _files() -> dict[str, tuple[bytes, str]]:
+    found = {
+        f"{BASE}/{path.name}": (path.read_bytes(), TYPES[path.suffix]) for path in sorted(STATIC.iterdir())
+    }
+    found["/"] = found.pop(f"{BASE}/index.html")
+    found[f"{BASE}/meanings.json"] = (json.dumps(MEANINGS).encode(), TYPES[".json"])
+    return found
+
+
+FILES = _files()
+PATHS = frozenset(FILES)
+
+
+def install(app: FastAPI) -> None:
+    """Serve the files. They are no part of the OpenAPI document."""
+
+    async def file(request: Request) -> Response:
+        content, kind = FILES[request.url.path]
+        return Response(content, headers={"Content-Security-Policy": POLICY, "Content-Type": kind})
+
+    app.router.routes.extend(Route(path, file) for path in FILES)

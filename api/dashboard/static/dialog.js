@@ -1,0 +1,60 @@
+// Dialogs, messages, and problems as the api says them.
+
+import { h } from "./dom.js";
+
+const STAYS_MS = 6000;
+
+/** Opens a modal dialog; `content(close)` gives its children. Resolves with what `close` was given. */
+export function open(label, content, kind = "") {
+  return new Promise((done) => {
+    let result;
+    const node = h("dialog", { class: kind, "aria-label": label, onclose: () => (node.remove(), done(result)) });
+    node.append(...content((value) => ((result = value), node.close())));
+    document.body.append(node);
+    node.showModal();
+    node.querySelector("[data-first]")?.focus();
+  });
+}
+
+/** Asks; resolves with true for `action`. */
+export async function confirm(title, text, action, danger = false) {
+  const answer = await open(title, (close) => [
+    h("h2", {}, title),
+    h("p", {}, text),
+    h("footer", {},
+      h("button", { type: "button", "data-first": true, onclick: () => close(false) }, "Cancel"),
+      h("button", { type: "button", class: danger ? "danger" : "primary", onclick: () => close(true) }, action)),
+  ], "small");
+  return answer === true;
+}
+
+const messages = h("div", { class: "messages", role: "status" });
+const alerts = h("div", { class: "messages", role: "alert" });
+
+/** Where messages appear: to be put into the page once. */
+export const places = () => h("div", { class: "corner" }, alerts, messages);
+
+/** Says what was done, for a while. */
+export function say(text) {
+  const node = h("p", { class: "message" }, text);
+  messages.append(node);
+  setTimeout(() => node.remove(), STAYS_MS);
+}
+
+/** Says what was refused, until it is dismissed. */
+export function fail(problem) {
+  const node = h("div", { class: "message bad" }, ...sentences(problem),
+    h("button", { type: "button", class: "plain", "aria-label": "Dismiss", onclick: () => node.remove() }, "×"));
+  alerts.replaceChildren(node); // the newest matters
+}
+
+/** Takes away what was refused before. */
+export const clear = () => alerts.replaceChildren();
+
+/** A problem's sentences: one for each field, or the detail. */
+export function sentences(problem) {
+  const found = problem.problems?.length ? problem.problems.map(sentence) : [problem.message];
+  return [...new Set(found)].map((each) => h("p", {}, each));
+}
+
+const sentence = ({ field, message }) => (field && !message.startsWith(field) ? `${field}: ${message}` : message);
