@@ -122,12 +122,11 @@ class Page:
         self.wait(lambda: any(text in each.text for each in self.all(css)), f"{css} says '{text}'")
 
     def theme(self, name: str) -> None:
-        self.wait(
-            lambda: (
-                self.driver.execute_script("return document.documentElement.dataset.theme") == name
-                or self.driver.find_element(By.CSS_SELECTOR, "[aria-label^='Colours']").click()
-            )
-        )
+        for _ in range(3):
+            if self.driver.execute_script("return document.documentElement.dataset.theme") == name:
+                return
+            self.driver.find_element(By.CSS_SELECTOR, "[aria-label^='Colours']").click()
+        raise AssertionError(f"no theme {name}")
 
     def photograph(self, name: str) -> None:
         """A picture in each theme, for people to look at."""

@@ -61,6 +61,10 @@ def figure(page: Page, title: str) -> float:
     return 0.0 if value == NOTHING else float(value)
 
 
+def moves(page: Page, title: str) -> None:
+    page.wait(lambda: figure(page, title) > 0, title)
+
+
 def test_a_shift_at_the_dashboard(control: ControlBed, page: Page, traffic: subprocess.Popen[bytes]) -> None:
     def counted(name: str) -> int:
         return control.client.call(GetCounters()).totals[name]
@@ -68,7 +72,7 @@ def test_a_shift_at_the_dashboard(control: ControlBed, page: Page, traffic: subp
     _create(control, page)
     page.go("overview")
     for title in ("Mirrored", "Replayed", "Requests", "Sessions", "Replay ratio"):
-        page.wait(lambda title=title: figure(page, title) > 0, title)
+        moves(page, title)
     page.wait(lambda: NOTHING not in page.one(".panel", "Answer times").text)
     page.wait(lambda: "production" in page.one(".panel", "Live sessions").text)
     page.photograph("overview")

@@ -41,9 +41,9 @@ function stepped(label, { steps, step, unit }, set) {
   const spell = () => slider.setAttribute("aria-valuetext", `${number.value} ${unit}`);
   return {
     node: h("div", { class: "stepped" }, slider, number, h("span", { class: "muted" }, unit)),
-    show(value) {
-      if (document.activeElement !== number) number.value = value;
-      if (document.activeElement !== slider || !slider.matches(":active")) slider.value = nearest(value);
+    show(value, always = false) {
+      if (always || document.activeElement !== number) number.value = value;
+      if (always || !slider.matches(":active")) slider.value = nearest(value);
       spell();
     },
   };
@@ -79,17 +79,22 @@ function row(feed, may, first) {
     h("td", {}, multiplier.node), h("td", {}, sample.node), parts.rate, h("td", {}, line.node), parts.live, buttons);
 
   const change = (settings) => act("PATCH", "", settings);
-  async function act(method, path, body) {
+  let queue = Promise.resolve(); // one after the other, each with the version that the one before made
+  const act = (...what) => (queue = queue.then(() => send(...what)));
+  async function send(method, path, body) {
     busy = true;
     clear();
     try {
       const done = await ask(method, `/transfers/${name}${path}`, { body, ifMatch: item.version });
+      item = done.transfer;
       say(`${name}: ${sentence(method, path, done)}`);
     } catch (problem) {
       fail(problem);
     }
     busy = false;
     await feed.refresh().catch(fail);
+    multiplier.show(item.settings.multiplier, true);
+    sample.show(item.settings.sample_percent, true);
   }
 
   return { node, update(found) {
