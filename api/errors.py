@@ -23,6 +23,8 @@ log = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
 
+NOT_TEXT = "There was an error parsing the body"  # FastAPI's, with status 400
+
 STATUS = {
     ErrorKind.INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
     ErrorKind.NOT_FOUND: HTTPStatus.NOT_FOUND,
@@ -71,6 +73,16 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def _forbidden(request: Request) -> ProblemResponse | None:
+    """Who may not ask at all is not told what is wrong with his body: FastAPI reads that before the role."""
+    for each in request.scope["route"].dependencies:
+        try:
+            each.dependency(request, None)
+        except HTTPException as error:
+            return problem(error.status_code, str(error.detail))
+    return None
+
+
 def install(app: FastAPI) -> None:
     """Every error of the application leaves as a problem."""
 
@@ -81,12 +93,14 @@ def install(app: FastAPI) -> None:
         return problem(status, str(error), error.problems, later)
 
     @app.exception_handler(RequestValidationError)
-    def _unusable(_: Request, error: RequestValidationError) -> ProblemResponse:
+    def _unusable(request: Request, error: RequestValidationError) -> ProblemResponse:
         found = problems(error)  # type: ignore[arg-type]  # the same errors()
-        return problem(422, "; ".join(each.message for each in found), found)
+        return _forbidden(request) or problem(422, "; ".join(each.message for each in found), found)
 
     @app.exception_handler(HTTPException)
-    def _http(_: Request, error: HTTPException) -> ProblemResponse:
+    def _http(request: Request, error: HTTPException) -> ProblemResponse:
+        if error.detail == NOT_TEXT:
+            return _forbidden(request) or problem(422, "body: it is not JSON in UTF-8")
         return problem(error.status_code, str(error.detail), headers=error.headers)
 
     @app.exception_handler(Exception)

@@ -43,8 +43,7 @@ def supervise(config: Path, files: Sequence[str], user: str) -> int:
                     log.warning("the api ended and is started again", status=api.returncode)
                     api, started = _start("api", config, user=user), time.monotonic()
         finally:
-            _stop(api)
-            _stop(engine)
+            _stop(engine, api)
     return engine.returncode if engine.returncode >= 0 else 1
 
 
@@ -63,10 +62,13 @@ def _start(command: str, config: Path, files: Sequence[str] = (), user: str = ""
     return subprocess.Popen(argv, user=found.pw_uid, group=found.pw_gid, extra_groups=groups)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def _stop(*processes: subprocess.Popen[bytes]) -> None:
+    """Both are told at once: the engine does not wait for the api's readers."""
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -3,14 +3,50 @@
 import json
 
 import pytest
+from fastapi.testclient import TestClient
 
+from api.tokens import Role
 from tests.unit.control_bed import settings
 
 URL = "/api/v1/transfers"
+JSON = {"Content-Type": "application/json"}
 
 
 def wanted(name="shop", **more):
     return {"id": name, "settings": settings(**more)}
+
+
+def answer_to(scene, client, method, url, body):
+    """What is said to a request that is refused; the audit log has one line, nothing is changed."""
+    scene.operator.post(URL, json=wanted())
+    before, noted = known(scene), len(lines(scene))
+    said = client.request(method, url, **({"headers": JSON} | body))
+    assert known(scene) == before
+    assert [line["status"] for line in lines(scene)[noted:]] == [said.status_code]
+    return said
+
+
+@pytest.mark.parametrize(("who", "status"), [("nobody", 401), ("viewer", 403), ("gone", 401)])
+@pytest.mark.parametrize(
+    ("asked", "body"),
+    [
+        ("POST ", {"json": wanted("x", source=81)}),
+        ("POST ", {"content": b"{"}),
+        ("POST ", {"content": b"\xff"}),
+        ("POST ", {"json": {"more": 1}}),
+        ("PATCH /shop", {"json": {"multiplier": 2}}),
+        ("DELETE /shop", {}),
+        ("POST /shop/pause", {}),
+        ("POST /shop/resume", {}),
+    ],
+)
+def test_who_may_not_change_is_refused_whatever_is_sent(scene, who, status, asked, body):
+    text = scene.tokens.create("gone", Role.ADMIN)
+    scene.gone = TestClient(scene.app, headers={"Authorization": f"Bearer {text}"})
+    assert scene.gone.get(URL).status_code == 200
+    assert scene.tokens.revoke(text.split("_")[1])
+    verb, path = asked.split(" ")
+    assert answer_to(scene, getattr(scene, who), verb, URL + path, body).status_code == status
 
 
 def lines(scene):
@@ -72,7 +108,15 @@ def test_an_old_etag_is_refused(scene, method):
         ("POST ", {"json": {**wanted("x", source=81), "more": 1}}, 422, "more"),
         ("POST ", {"json": []}, 422, "body"),
         ("POST ", {"content": b"{"}, 422, "JSON"),
-        ("POST ", {"content": b"\xff" * 9}, 400, ""),
+        ("POST ", {"content": b"\xff" * 9}, 422, "UTF-8"),
+        ("POST ", {"content": b"[" * 100_000}, 422, ""),
+        ("POST ", {"json": wanted("x", source={"a": 1})}, 422, "not an address"),
+        ("POST ", {"json": wanted("x" * 65, source=81)}, 422, "id"),
+        ("POST /shop/pause/more", {}, 404, ""),
+        ("POST /..%2f..%2fshop/pause", {}, 404, ""),
+        ("POST /shop%00/pause", {}, 422, ""),
+        ("PATCH /shop", {"json": {"source": None}}, 422, "source"),
+        ("PATCH /shop", {"content": b"nothing", "headers": {"Content-Type": "text/plain"}}, 422, ""),
         ("POST ", {"content": b" " * (1 << 19)}, 413, "send less"),
         ("POST ", {"content": iter([b" " * (1 << 19)])}, 413, "send less"),
         ("PATCH /shop", {"json": {"multiplier": 0}}, 422, "multiplier"),
@@ -84,16 +128,11 @@ def test_an_old_etag_is_refused(scene, method):
 )
 def test_what_cannot_be_is_refused_noted_once_and_changes_nothing(scene, asked, body, status, sentence):
     verb, path = asked.split(" ")
-    scene.operator.post(URL, json=wanted())
-    before, noted = known(scene), len(lines(scene))
-    headers = {"Content-Type": "application/json"}
-    said = scene.operator.request(verb, URL + path, headers=headers, **body)
+    said = answer_to(scene, scene.operator, verb, URL + path, body)
     assert said.status_code == status, said.text
     assert said.headers["Content-Type"] == "application/problem+json"
     assert said.json()["status"] == status
     assert sentence in said.json()["detail"]
-    assert known(scene) == before
-    assert [line["status"] for line in lines(scene)[noted:]] == [status]
 
 
 def test_the_audit_log_has_who_what_before_after_and_result(scene):

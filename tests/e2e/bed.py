@@ -26,6 +26,7 @@ TARGET_PORT = 8080
 CLIENTS = 4
 SETTLE_TIMEOUT_S = 20.0
 RING_SIZE = 8192
+STOP_WITHIN_S = 2.0
 HERE = Path(__file__).parent
 
 
@@ -43,6 +44,7 @@ class Bed:
         )
         self.target = Nginx(self.lab, "target", TARGET_PORT, self.directory / "target", **make)
         self.replay = Replay(self.lab, self.directory / "appliance", ())
+        self.stop_within_s = STOP_WITHIN_S
         self.production.start()
         if serve:
             self.target.start()
@@ -101,7 +103,7 @@ class Bed:
         status = self.replay.stop()
         log = self.replay.log_path.read_text()
         assert status == 0, log
-        assert self.replay.stop_seconds < 2.0
+        assert self.replay.stop_seconds < self.stop_within_s
         self.assert_nothing_attached()
         ledger = self.replay.ledger()
         assert_ledger_closes(ledger)
