@@ -130,9 +130,10 @@ class Tokens:
             file.write(_File(tokens=tuple(tokens)).model_dump_json(indent=2))
             file.flush()
             os.fsync(file.fileno())
-        if self.path.exists():
-            owner = self.path.stat()
-            os.chown(new, owner.st_uid, owner.st_gid)
+        there = self.path.exists()
+        owner = (self.path if there else self.path.parent).stat()  # root makes tokens for the api's user
+        os.chown(new, owner.st_uid, owner.st_gid)
+        if there:
             new.chmod(owner.st_mode & 0o777)
         new.replace(self.path)
 

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from appliance.paths import AbsolutePath  # noqa: TC001 - pydantic reads the annotations at run time
 from appliance.transfers import Model
 
-STATE = Path("/var/lib/xdpcopy")
+STATE = Path("/var/lib/xdpcopy/api")  # the api's own: it must not write beside the engine's state
 
 
 class Api(Model):

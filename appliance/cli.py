@@ -11,7 +11,7 @@ import sys
 from importlib.metadata import entry_points
 from importlib.metadata import version as distribution_version
 from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -27,6 +27,9 @@ from appliance.run import run as replay
 from appliance.stats import StatsFile
 from appliance.supervise import supervise
 from dataplane.binding import COUNTERS
+
+if TYPE_CHECKING:
+    from appliance.api_settings import Api
 
 HELP = {"help_option_names": ["-h", "--help"]}
 
@@ -84,7 +87,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
     chosen = load(config) if config is not None else build(letters.settings(mirrors or [], asked))
     if config is not None and chosen.api is not None:
         files = {"--ledger": ledger, "--stats": stats}
-        raise typer.Exit(supervised(config, asked, files, chosen.api.user, live=live))
+        raise typer.Exit(supervised(config, asked, files, chosen.api, live=live))
     if asked.daemon and live:
         raise ConfigError("--live needs a terminal; leave out -d or --live")
     ready = become_daemon(asked.log_file) if asked.daemon else not_a_daemon
@@ -152,14 +155,14 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def supervised(
-    config: Path, asked: letters.Letters, files: dict[str, Path | None], user: str, *, live: bool
+    config: Path, asked: letters.Letters, files: dict[str, Path | None], api: Api, *, live: bool
 ) -> int:
     """Engine and api as two processes: the engine's exit status."""
     if asked.daemon or live:
         raise ConfigError("with an api section run stays in the foreground and has no --live; leave out -d")
     given = [part for name, path in files.items() if path is not None for part in (name, str(path))]
     with process_files(asked.log_file, asked.pid_file):
-        return supervise(config, given, user)
+        return supervise(config, given, api)
 
 
 def _with_files(config: Config, ledger: Path | None, stats: Path | None) -> Config:

@@ -1,13 +1,10 @@
-"""Writes the pages of docs/ that follow from the code: ``python -m appliance.reference docs``.
+"""Pages of docs/ that follow from the code; ``api.reference`` writes them.
 
-docs/configuration.md comes from the models, docs/counters.md from the dataplane's declarations. A test
-compares both with what stands in the folder.
+That of the settings comes from the models, that of the counters from the dataplane's declarations.
 """
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from appliance.config import Config
@@ -22,8 +19,7 @@ CONFIGURATION_HEAD = """\
 # Configuration
 
 One YAML file, read by `xdpcopy run --config FILE` and checked by `xdpcopy config check FILE`.
-[`configs/minimal.yaml`](../configs/minimal.yaml) holds what is needed,
-[`configs/full.yaml`](../configs/full.yaml) every setting with its default.
+`configs/minimal.yaml` holds what is needed, `configs/full.yaml` every setting with its default.
 Units are part of the names. A setting that does not exist is an error, as is one that is written twice.
 
 *This page is written by `make docs` from `appliance/config.py` and `appliance/transfers.py`.*
@@ -76,11 +72,11 @@ def counters() -> str:
     parts = [COUNTERS_HEAD]
     for title, kind in COUNTER_SECTIONS:
         rows = [(f"`{c.name}`", c.unit, c.help) for c in COUNTERS if c.kind is kind]
-        parts.append(f"## {title}\n\n" + _table(("counter", "unit", "meaning"), rows))
+        parts.append(f"## {title}\n\n" + table(("counter", "unit", "meaning"), rows))
     rows = [
         (f"`{c.name}`", c.unit, c.help) for c in TRANSFER_COUNTERS if c.kind is not CounterKind.SESSION_END
     ]
-    parts.append("## For each transfer\n\n" + PER_TRANSFER + _table(("counter", "unit", "meaning"), rows))
+    parts.append("## For each transfer\n\n" + PER_TRANSFER + table(("counter", "unit", "meaning"), rows))
     return "\n".join(parts)
 
 
@@ -91,10 +87,11 @@ def _section(title: str, model: Schema, schema: Schema) -> str:
         for name, field in model["properties"].items()
     ]
     about = "" if model is schema else f"{_about(model, schema)}\n\n"
-    return f"## {title}\n\n{about}" + _table(("setting", "value", "default", "meaning"), rows)
+    return f"## {title}\n\n{about}" + table(("setting", "value", "default", "meaning"), rows)
 
 
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A table in Markdown."""
     lines = [head, ("---",) * len(head), *rows]
     return "".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |\n" for line in lines)
 
@@ -150,17 +147,3 @@ def _default(name: str, field: Schema, needed: list[str]) -> str:
     if value in (None, "", [], ()) or isinstance(value, dict):
         return ""
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
-
-
-def main(arguments: list[str]) -> int:
-    """Write all pages into the folder that the one argument names."""
-    if len(arguments) != 1:
-        print("usage: python -m appliance.reference FOLDER", file=sys.stderr)
-        return 2
-    for name, text in pages().items():
-        Path(arguments[0], name).write_text(text)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

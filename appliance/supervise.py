@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from appliance.api_settings import Api
+
 log = structlog.get_logger()
 
 CHECK_S = 0.2
@@ -31,9 +33,10 @@ STOP_TIMEOUT_S = 5.0
 PROGRAM = (sys.executable, "-m", "appliance.cli")
 
 
-def supervise(config: Path, files: Sequence[str], user: str) -> int:
+def supervise(config: Path, files: Sequence[str], api_settings: Api) -> int:
     """Until SIGTERM, SIGINT or SIGHUP, or until the engine ends: its exit status. Raises OSError."""
     with held_signals(STOP_SIGNALS):
+        user = _user(api_settings)
         api = _start("api", config, user=user)  # first: it may be refused, and does not need the engine
         engine = _start("engine", config, files)
         started = time.monotonic()
@@ -47,19 +50,32 @@ def supervise(config: Path, files: Sequence[str], user: str) -> int:
     return engine.returncode if engine.returncode >= 0 else 1
 
 
-def _start(command: str, config: Path, files: Sequence[str] = (), user: str = "") -> subprocess.Popen[bytes]:
-    """A child keeps the signals held: the engine waits for them, and the api lets them through itself."""
-    argv = (*PROGRAM, command, "--config", str(config), *files)
-    if not user:
-        return subprocess.Popen(argv)
+def _user(settings: Api) -> pwd.struct_passwd | None:
+    """Whom the api runs as, None: as the engine. Folders of its files are made, and are that user's."""
+    if not settings.user:
+        return None
     try:
-        found = pwd.getpwnam(user)
+        found = pwd.getpwnam(settings.user)
     except KeyError:
         raise ConfigError(
-            f"api.user: there is no user '{user}'; getent passwd shows those there are"
+            f"api.user: there is no user '{settings.user}'; getent passwd shows those there are"
         ) from None
-    groups = os.getgrouplist(user, found.pw_gid)
-    return subprocess.Popen(argv, user=found.pw_uid, group=found.pw_gid, extra_groups=groups)
+    for path in (settings.tokens, settings.audit, settings.certificate, settings.key):
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True, mode=0o750)
+            os.chown(path.parent, found.pw_uid, found.pw_gid)
+    return found
+
+
+def _start(
+    command: str, config: Path, files: Sequence[str] = (), user: pwd.struct_passwd | None = None
+) -> subprocess.Popen[bytes]:
+    """A child keeps the signals held: the engine waits for them, and the api lets them through itself."""
+    argv = (*PROGRAM, command, "--config", str(config), *files)
+    if user is None:
+        return subprocess.Popen(argv)
+    groups = os.getgrouplist(user.pw_name, user.pw_gid)
+    return subprocess.Popen(argv, user=user.pw_uid, group=user.pw_gid, extra_groups=groups)
 
 
 def _stop(*processes: subprocess.Popen[bytes]) -> None:

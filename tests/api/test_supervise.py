@@ -1,10 +1,14 @@
 """Two processes and who looks after them: the api comes back, the engine's end is the end."""
 
+import os
+import pwd
 import sys
 
 import pytest
 
+from api.tokens import Role, Tokens
 from appliance import cli, supervise
+from appliance.api_settings import Api
 from appliance.errors import ConfigError
 
 PROGRAM = """
@@ -37,4 +41,17 @@ def test_an_api_that_ends_is_started_again_and_the_engine_decides(tmp_path, monk
 
 def test_a_user_that_does_not_exist_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="there is no user 'no-such'"):
-        supervise.supervise(tmp_path / "none", (), "no-such")
+        supervise.supervise(tmp_path / "none", (), Api(user="no-such"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: another user")
+def test_the_folders_of_the_api_are_its_users_and_so_are_tokens_that_root_makes(tmp_path):
+    folder = tmp_path / "state" / "api"
+    supervise._user(
+        Api(user="nobody", **{name: folder / name for name in ("tokens", "audit", "certificate", "key")})
+    )
+    Tokens(folder / "tokens").create("me", Role.VIEWER)
+    nobody = pwd.getpwnam("nobody")
+    for path in (folder, folder / "tokens"):
+        assert (path.stat().st_uid, path.stat().st_gid) == (nobody.pw_uid, nobody.pw_gid)
+    assert (tmp_path / "state").stat().st_uid == 0
