@@ -66,7 +66,7 @@ class Machine:
     silent: Callable[[str], AbstractContextManager[None]] = nic.silent
     symmetric: Callable[[str], AbstractContextManager[bool]] = nic.symmetric
     busy_polling: Callable[[str], AbstractContextManager[None]] = nic.busy_polling
-    neighbours: Callable[[str], AbstractContextManager[Resolver]] = nic.Neighbours
+    neighbours: Callable[[str], Resolver] = nic.Neighbours
     steering: Callable[..., Steering] = steering.Steering
     dataplane: Callable[[binding.Config], Dataplane] = binding.Dataplane
 
@@ -244,7 +244,7 @@ class Engine:
         self.plan = self._make_plan()
         if self.plan.cpus:
             undo.enter_context(machine.kept_to(self.plan.control_cpus))
-        self._neighbours = undo.enter_context(machine.neighbours(self.config.test.device))
+        self._neighbours = machine.neighbours(self.config.test.device)
         self.hops = self._neighbours.resolve(self.plan.targets)
         for mirror in self.config.mirror:
             undo.enter_context(machine.silent(mirror.device))

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from pyroute2 import IPRoute
@@ -25,7 +25,6 @@ from dataplane.pyxdp.rss import Symmetry, rss, set_rss
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from types import TracebackType
 
     from appliance.transfer import Address
 
@@ -63,23 +62,16 @@ class Hop:
 
 
 class Neighbours:
-    """Next hops that are reached through one device; a context manager around a netlink socket."""
+    """Next hops that are reached through one device.
+
+    Each look has a netlink socket of its own: pyroute2 keeps the acknowledgement of each question for a route
+    until the socket is closed, and an engine asks every second for months.
+    """
 
     def __init__(self, device: str) -> None:
         """Raises DeviceError if there is no such device."""
         self.device = device
         self._index = _index(device)
-        self._route = IPRoute()
-
-    def __enter__(self) -> Self:
-        """Nothing more to do."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Closes."""
-        self._route.close()
 
     def resolve(self, targets: Iterable[Address]) -> dict[Address, Hop]:
         """The next hop of each target. Raises NeighbourError if that takes longer than RESOLVE_TIMEOUT_S."""
@@ -100,16 +92,17 @@ class Neighbours:
         Raises NeighbourError where there is no route.
         """
         found: dict[Address, Hop] = {}
-        for target in targets:
-            hop = self._next_hop(target)
-            mac = self._mac(hop)
-            if mac:
-                found[target] = Hop(hop, mac)
+        with IPRoute() as netlink:
+            for target in targets:
+                hop = self._next_hop(netlink, target)
+                mac = self._mac(netlink, hop)
+                if mac:
+                    found[target] = Hop(hop, mac)
         return found
 
-    def _next_hop(self, target: Address) -> Address:
+    def _next_hop(self, netlink: IPRoute, target: Address) -> Address:
         try:
-            (route,) = self._route.route("get", dst=str(target), oif=self._index)
+            (route,) = netlink.route("get", dst=str(target), oif=self._index)
         except NetlinkError as error:
             raise NeighbourError(
                 f"target {target}: no route through {self.device} ({error.args[1]});"
@@ -123,17 +116,18 @@ class Neighbours:
         gateway = route.get_attr("RTA_GATEWAY") or (route.get_attr("RTA_VIA") or {}).get("addr")
         return ip_address(gateway) if gateway else target
 
-    def _mac(self, hop: Address) -> str | None:
+    def _mac(self, netlink: IPRoute, hop: Address) -> str | None:
         family = socket.AF_INET if hop.version == 4 else socket.AF_INET6  # noqa: PLR2004
-        entries = self._route.neigh("dump", ifindex=self._index, family=family)
+        entries = netlink.neigh("dump", ifindex=self._index, family=family)
         entry = next((entry for entry in entries if entry.get_attr("NDA_DST") == str(hop)), None)
         state = entry["state"] if entry else 0
         if not state & NUD_FIXED:
-            self._route.neigh("append", dst=str(hop), ifindex=self._index, family=family, flags=NTF_USE)
+            netlink.neigh("append", dst=str(hop), ifindex=self._index, family=family, flags=NTF_USE)
         return entry.get_attr("NDA_LLADDR") if entry and state & NUD_KNOWN else None
 
     def _unresolved(self, target: Address) -> str:
-        hop = self._next_hop(target)
+        with IPRoute() as netlink:
+            hop = self._next_hop(netlink, target)
         way = "" if hop == target else f", by way of {hop},"
         return (
             f"target {target}{way} does not answer on {self.device}: {hop} has no link-layer address"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import grp
 import os
-import signal
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +39,11 @@ from appliance.engine import Engine
 from appliance.errors import ConfigError
 from appliance.run import (
     STOP_SIGNALS,
-    TICK_S,
     check_ledger_path,
     conclude,
     held_signals,
     report,
+    ticks,
     write_ledger,
 )
 from appliance.stats import claim
@@ -74,7 +73,7 @@ def serve(config: Config, engine: Callable[[Config], Engine] = Engine) -> None:
             print(line)
         stack.enter_context(listener.serving(handlers(live, Answers(running, live))))
         print("ready", flush=True)
-        while signal.sigtimedwait(STOP_SIGNALS, TICK_S) is None:
+        for _ in ticks():
             running.tick()
             live.tick()
         ledger = running.stop()

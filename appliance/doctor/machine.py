@@ -153,17 +153,17 @@ def _neighbours(config: Config) -> Iterator[Finding]:
         transfer.target.address for transfer in config.transfers if transfer.target.address
     )
     try:
-        with Neighbours(config.test.device) as neighbours:
-            for target in targets:
-                try:
-                    hop = neighbours.resolve((target,))[target]
-                except NeighbourError as error:
-                    cause = "the target is off, in another segment, or the address is wrong"
-                    yield fault(
-                        "next_hop", str(error), cause, f"ip route get {target}; ip neigh; ping the next hop"
-                    )
-                else:
-                    yield ok("next_hop", f"{target} by {hop.address} at {hop.mac}")
+        neighbours = Neighbours(config.test.device)
+        for target in targets:
+            try:
+                hop = neighbours.resolve((target,))[target]
+            except NeighbourError as error:
+                cause = "the target is off, in another segment, or the address is wrong"
+                yield fault(
+                    "next_hop", str(error), cause, f"ip route get {target}; ip neigh; ping the next hop"
+                )
+            else:
+                yield ok("next_hop", f"{target} by {hop.address} at {hop.mac}")
     except (OSError, DeviceError) as error:
         yield skipped("next_hop", str(error))
 

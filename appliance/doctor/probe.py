@@ -57,8 +57,7 @@ def _probe(device: str, client: Address, transfer: Transfer) -> Segment | None:
     target = transfer.target.address
     if target is None:
         return None
-    with Neighbours(device) as neighbours:
-        mac = bytes.fromhex(neighbours.resolve((target,))[target].mac.replace(":", ""))
+    mac = bytes.fromhex(Neighbours(device).resolve((target,))[target].mac.replace(":", ""))
     end = (target, transfer.target.port)
     syn = Segment((client, 32768 + secrets.randbelow(28000)), end, SYN, secrets.randbits(32))
     kind = ETH_P[client.version]

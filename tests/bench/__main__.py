@@ -17,11 +17,11 @@ from rich.console import Console
 from rich.table import Table
 
 from appliance.errors import MachineError
-from tests.bench import lab, load, native, parts, plot, report
+from tests.bench import control, lab, load, native, parts, plot, report
 from tests.bench.native import BenchError
 
-PARTS = ("parse", "line", "lab", "latency", "overload")
-IN_LAB = PARTS[2:]
+PARTS = ("parse", "line", "control", "lab", "latency", "overload")
+IN_LAB = PARTS[3:]
 OUTPUT = native.BUILD.parent / "bench.json"
 SCHEMA = 1
 WIDTH = 150  # of tables that go into a file
@@ -32,6 +32,7 @@ Draw = Callable[[Any], Table]
 MEASURE: dict[str, tuple[Measure, Draw]] = {
     "parse": (parts.parse, report.parse),
     "line": (parts.line, report.line),
+    "control": (control.measure, report.control),
     "lab": (lab.measure, report.lab),
     "latency": (load.latency, report.latency),
     "overload": (load.overload, report.overload),
@@ -69,7 +70,7 @@ def main() -> int:
 def read_arguments() -> argparse.Namespace:
     """What is asked for; what needs the lab needs root and is left out without it, unless it is named."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="about 20 seconds, less exact, no 1 M sessions")
+    parser.add_argument("--quick", action="store_true", help="about 40 seconds, less exact, no 1 M sessions")
     parser.add_argument("--json", action="store_true", help="print the JSON on stdout, the tables on stderr")
     parser.add_argument(
         "--only", type=part_names, default=None, metavar="PART,…", help=f"of {', '.join(PARTS)}"

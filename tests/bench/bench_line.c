@@ -10,105 +10,39 @@
  *   bench_line --churn=1 --sessions=50000 connections that come, make one request and go; so many at a time
  *
  * --mirrored: what the mirror shows, enum mirrored of script.h. --workers: one after the other in this
- * thread; with
- * --foreign=1 each frame arrives at a queue of another worker than its owner, and is handed off.
+ * thread; with --foreign=1 each frame arrives at a queue of another worker than its owner, and is handed off.
+ * --copies=N: each connection is replayed by N sessions, whose endpoints come from a pool; 0: by one, with
+ * the client's own.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bench.h"
+#include "case.h"
 #include "counters.h"
-#include "dataplane.h"
-#include "script.h"
 #include "session/flow.h"
-
-enum {
-    MIRROR = 0,
-    TEST = 1,
-    RING = 1024,
-    STEP = 20000, /* virtual nanoseconds: about what a step takes, so that timers are as they would be */
-    MILLISECOND = 1000000,
-};
-
-#define SECOND 1000000000ull
-
-struct options {
-    uint32_t sessions;
-    uint32_t latency;
-    enum mirrored mirrored;
-    uint32_t slices;
-    uint64_t slice_frames;
-    uint64_t seconds;
-    uint64_t linger;
-    uint32_t workers;
-    bool foreign;
-    bool churn;
-    bool verify;
-};
 
 struct bench {
     struct options options;
     struct dp_engine *engine;
     struct talks talks;
+    struct talks replays; /* the same, or the pool's: those of one connection behind those of another */
+    uint32_t *ranks;      /* of connections: how many were opened before; the pool goes by that */
+    uint32_t ranked;
     uint32_t *order;
     uint64_t random;
     uint64_t now;
     uint64_t spent;       /* nanoseconds in dp_step */
     uint64_t injected[2]; /* frames, by port */
     uint64_t said;        /* requests */
-    uint64_t heard;       /* requests */
+    uint64_t heard;       /* requests, by all sessions */
     uint64_t opened;      /* connections */
     uint64_t resident;    /* bytes, without the engine's */
 };
 
-/* --- the engine ----------------------------------------------------------------------------------------- */
-
-static uint32_t connections_held(const struct options *options)
-{
-    if (!options->churn)
-        return options->sessions;
-    return (uint32_t)(options->linger / STEP) * script_cohort(&SCRIPT_VISIT, options->mirrored) +
-           options->sessions;
-}
-
-static struct dp_config make_config(const struct options *options)
-{
-    /* Of several workers each owns about its part. */
-    uint32_t connections = connections_held(options) * (options->workers > 1 ? 2 : 1);
-    struct dp_config config = {
-        .workers = options->workers,
-        .cpus = {DP_NO_CPU, DP_NO_CPU},
-        .port_count = 2,
-        .transfer_count = 1,
-        .limits = {.connections = connections,
-                   .sessions = connections,
-                   .buffer_bytes = 256 << 20,
-                   .backlog_bytes = 16 << 20},
-        .timing = {.settle = 5 * MILLISECOND,
-                   .response_timeout = 120 * SECOND,
-                   .idle_timeout = 3600 * SECOND,
-                   .gap_timeout = SECOND,
-                   .linger = options->linger,
-                   .tries = 8,
-                   .syn_tries = 6},
-    };
-    struct dp_port port = {.kind = DP_PORT_MEMORY,
-                           .queues = options->workers,
-                           .ring_size = RING,
-                           .verify_checksums = options->verify,
-                           .mtu = 1500};
-    config.ports[MIRROR] = config.ports[TEST] = port;
-    config.ports[MIRROR].role = DP_ROLE_MIRROR;
-    config.ports[TEST].role = DP_ROLE_TEST;
-    struct endpoint source = talk_source();
-    struct endpoint target = talk_target();
-    memcpy(config.transfers[0].source_ip, &source.address, 16);
-    memcpy(config.transfers[0].target_ip, &target.address, 16);
-    config.transfers[0].source_port = source.port;
-    config.transfers[0].target_port = target.port;
-    return config;
-}
+/* --- counters ---------------------------------------------------------------------------------------------
+ */
 
 static uint64_t sum_of(const struct bench *bench, const char *prefix)
 {
@@ -128,7 +62,7 @@ static void collect_queue(struct bench *bench, uint32_t queue)
     for (int size; (size = dp_mem_receive(bench->engine, TEST, queue, frame, sizeof(frame)));) {
         struct replayed replayed;
         const char *wrong = size < 0 ? "a frame that is too long"
-                                     : talk_hear(&bench->talks, frame, (uint32_t)size, &replayed);
+                                     : talk_hear(&bench->replays, frame, (uint32_t)size, &replayed);
         if (wrong)
             bench_fail("the line sent %s", wrong);
         bench->heard += replayed.request;
@@ -158,19 +92,51 @@ static uint32_t queue_of(const struct options *options, uint32_t number)
     return (flow_owner(&client, options->workers) + options->foreign) % options->workers;
 }
 
+static void send(struct bench *bench, uint32_t port, uint32_t place, const uint8_t *frame, uint32_t size)
+{
+    uint32_t queue = queue_of(&bench->options, bench->talks.first + place);
+    if (dp_mem_send(bench->engine, port, queue, frame, size))
+        bench_fail("a memory port is full: %s", dp_error(bench->engine));
+    bench->injected[port]++;
+}
+
+/* The first of the sessions that replay the connection. */
+static uint32_t first_replay(const struct bench *bench, uint32_t place)
+{
+    return bench->ranks[place] * sessions_each(&bench->options);
+}
+
+/* The pool gives out its endpoints in the order of the SYNs. */
+static void rank(struct bench *bench, uint32_t place)
+{
+    bench->ranks[place] = bench->options.copies ? bench->ranked++ : place;
+    for (uint32_t i = 0; i < bench->options.copies; i++)
+        bench->replays.each[first_replay(bench, place) + i].origin = bench->talks.first + place;
+}
+
+/* The target says the line to each session. */
+static void answer(struct bench *bench, uint32_t place, enum line line)
+{
+    uint8_t frame[TALK_FRAME];
+    for (uint32_t i = 0; i < sessions_each(&bench->options); i++)
+        send(bench, TEST, place, frame,
+             talk_say(&bench->replays, first_replay(bench, place) + i, line, frame));
+}
+
 static void say(struct bench *bench, const struct stage *stage, uint32_t place)
 {
     uint8_t frame[TALK_FRAME];
-    uint32_t queue = queue_of(&bench->options, bench->talks.first + place);
     for (uint32_t i = 0; i < STAGE_LINES; i++) {
         enum line line = stage->lines[i];
-        uint32_t port = line_is_of_target(line) ? TEST : MIRROR;
-        uint32_t size = talk_say(&bench->talks.each[place], bench->talks.first + place, line, frame);
-        if (port == MIRROR && !stage_shows(stage, line, bench->options.mirrored))
+        if (line == CLIENT_SYN)
+            rank(bench, place);
+        if (line_is_of_target(line)) {
+            answer(bench, place, line);
             continue;
-        if (dp_mem_send(bench->engine, port, queue, frame, size))
-            bench_fail("a memory port is full: %s", dp_error(bench->engine));
-        bench->injected[port]++;
+        }
+        uint32_t size = talk_say(&bench->talks, place, line, frame);
+        if (stage_shows(stage, line, bench->options.mirrored))
+            send(bench, MIRROR, place, frame, size);
         bench->said += line == CLIENT_REQUEST;
     }
 }
@@ -179,7 +145,7 @@ static void say(struct bench *bench, const struct stage *stage, uint32_t place)
 static void perform(struct bench *bench, const struct script *script)
 {
     uint32_t count = bench->options.sessions;
-    uint32_t size = script_cohort(script, bench->options.mirrored);
+    uint32_t size = script_cohort(script, bench->options.mirrored, sessions_each(&bench->options));
     uint32_t cohorts = (count + size - 1) / size;
     uint32_t latency = bench->options.latency;
     uint32_t steps =
@@ -201,11 +167,17 @@ static void begin_all(struct bench *bench)
     struct talks *talks = &bench->talks;
     talks->first += talks->count;
     talks->count = bench->options.sessions;
-    if (talks->first > TALK_MOST - talks->count)
+    uint32_t copies = bench->options.copies;
+    if ((talks->first + (uint64_t)talks->count) * sessions_each(&bench->options) > TALK_MOST)
         bench_fail("no more client endpoints");
     for (uint32_t i = 0; i < talks->count; i++)
         talk_begin(&talks->each[i], talks->first + i);
     bench->opened += talks->count;
+    bench->ranked = 0;
+    bench->replays.first = talks->first * sessions_each(&bench->options);
+    bench->replays.count = talks->count * sessions_each(&bench->options);
+    for (uint32_t i = 0; copies && i < bench->replays.count; i++)
+        talk_begin(&bench->replays.each[i], bench->replays.first + i);
 }
 
 /* --- measuring ------------------------------------------------------------------------------------------ */
@@ -269,25 +241,24 @@ static void check_replay(const struct bench *bench)
     require_sum("frames handed off",
                 value_of(bench, "mirror_handed_off") + value_of(bench, "test_handed_off"), handed);
     require(bench, "connections_opened", bench->opened);
-    require(bench, "sessions_established", bench->opened);
-    require(bench, "turns_sent", bench->said);
-    require(bench, "sent_payload", bench->said);
+    uint32_t each = sessions_each(&bench->options);
+    uint64_t replayed = bench->said * each;
+    require(bench, "sessions_established", bench->opened * each);
+    require(bench, "turns_sent", replayed);
+    require(bench, "sent_payload", replayed);
     require(bench, "retransmits", 0);
     require(bench, "gate_by_settle", 0);
-    require(bench, "request_bytes_acked", bench->said * TALK_REQUEST);
-    uint64_t answers = bench->said * TALK_ANSWER;
-    if (bench->options.churn && value_of(bench, "answer_bytes") != answers)
-        answers += bench->said; /* the FIN counts as a byte */
-    require(bench, "answer_bytes", answers);
-    require(bench, "end_complete", bench->options.churn ? bench->opened : 0);
-    require_sum("requests at the target", bench->heard, bench->said);
+    require(bench, "request_bytes_acked", replayed * TALK_REQUEST);
+    require(bench, "answer_bytes", replayed * TALK_ANSWER);
+    require(bench, "end_complete", bench->options.churn ? bench->opened * each : 0);
+    require_sum("requests at the target", bench->heard, replayed);
 }
 
 static void check_ledger(const struct bench *bench)
 {
     require(bench, "sessions_live", 0);
     require_sum("drops", sum_of(bench, "drop_"), 0);
-    require_sum("sessions ended", sum_of(bench, "end_"), bench->opened);
+    require_sum("sessions ended", sum_of(bench, "end_"), bench->opened * sessions_each(&bench->options));
     require_sum("connections", value_of(bench, "connections_closed") + value_of(bench, "connections_live"),
                 bench->opened);
     require_sum("request bytes",
@@ -300,41 +271,17 @@ static uint64_t drain(struct bench *bench)
 {
     uint64_t longest = 0;
     dp_drain(bench->engine);
-    for (uint32_t i = 0; i == 0 || (i < bench->options.sessions && value_of(bench, "sessions_live")); i++) {
+    for (uint32_t i = 0; i == 0 || (i < bench->replays.count && value_of(bench, "sessions_live")); i++) {
         uint64_t before = bench->spent;
         step(bench);
         longest = bench->spent - before > longest ? bench->spent - before : longest;
     }
-    for (uint32_t i = 0; i <= bench->options.sessions / RING; i++)
+    for (uint32_t i = 0; i <= bench->replays.count / RING; i++)
         step(bench); /* the resets leave */
     return longest;
 }
 
 /* --- the program ---------------------------------------------------------------------------------------- */
-
-static struct options read_options(int argc, char **argv)
-{
-    struct options options = {
-        .sessions = (uint32_t)bench_option(argc, argv, "sessions", 10000),
-        .latency = (uint32_t)bench_option(argc, argv, "latency", 8),
-        .mirrored = (enum mirrored)bench_option(argc, argv, "mirrored", MIRRORED_CLIENT),
-        .slices = (uint32_t)bench_option(argc, argv, "slices", 9),
-        .slice_frames = bench_option(argc, argv, "slice-frames", 400000),
-        .seconds = bench_option(argc, argv, "seconds", 20),
-        .linger = bench_option(argc, argv, "linger-ms", 500) * MILLISECOND,
-        .workers = (uint32_t)bench_option(argc, argv, "workers", 1),
-        .foreign = bench_option(argc, argv, "foreign", 0),
-        .churn = bench_option(argc, argv, "churn", 0),
-        .verify = bench_option(argc, argv, "verify", 1),
-    };
-    if (!options.sessions || options.sessions > TALK_MOST || !options.latency ||
-        options.mirrored > MIRRORED_BOTH || options.slices > BENCH_SLICES || !options.workers ||
-        options.workers > 2 || options.foreign >= options.workers)
-        bench_fail("usage: bench_line --sessions=N --latency=STEPS --mirrored=0|1|2 --slices=3..%d "
-                   "--workers=1|2 [--foreign=1, with two workers]",
-                   BENCH_SLICES);
-    return options;
-}
 
 static void open_bench(struct bench *bench)
 {
@@ -342,28 +289,25 @@ static void open_bench(struct bench *bench)
     uint32_t count = bench->options.sessions;
     bench->talks.each = malloc(count * sizeof(bench->talks.each[0]));
     bench->order = malloc(count * sizeof(bench->order[0]));
-    if (!bench->talks.each || !bench->order)
+    bench->ranks = malloc(count * sizeof(bench->ranks[0]));
+    bench->replays.each = bench->talks.each;
+    bench->replays.forged = bench->options.copies;
+    if (bench->options.copies)
+        bench->replays.each = malloc((size_t)count * bench->options.copies * sizeof(bench->talks.each[0]));
+    if (!bench->talks.each || !bench->order || !bench->ranks || !bench->replays.each)
         bench_fail("no memory for %u connections", count);
     begin_all(bench);
     bench_shuffle(bench->order, count, &bench->random);
     bench->resident = bench_resident(); /* what comes now is the engine's */
-    struct dp_config config = make_config(&bench->options);
+    struct dp_config config = case_config(&bench->options);
     if (dp_open(&config, &bench->engine, error, sizeof(error)))
         bench_fail("%s", error);
-}
-
-static void print_options(const struct options *options)
-{
-    printf("{\"workers\": %u, \"foreign\": %s, ", options->workers, options->foreign ? "true" : "false");
-    printf("\"sessions\": %u, \"churn\": %s, \"mirrored\": %u, \"verify_checksums\": %s, \"latency\": %u",
-           options->sessions, options->churn ? "true" : "false", options->mirrored,
-           options->verify ? "true" : "false", options->latency);
 }
 
 int main(int argc, char **argv)
 {
     struct slices slices = {.count = 0};
-    struct bench bench = {.options = read_options(argc, argv), .now = 1000 * SECOND};
+    struct bench bench = {.options = case_read(argc, argv), .now = 1000 * SECOND};
     open_bench(&bench);
     perform(&bench, bench.options.churn ? &SCRIPT_VISIT : &SCRIPT_HANDSHAKE);
     uint64_t opening = bench.spent;
@@ -372,7 +316,7 @@ int main(int argc, char **argv)
     measure(&bench, &slices);
     uint64_t resident = bench_resident() - bench.resident;
     check_replay(&bench);
-    print_options(&bench.options);
+    case_print(&bench.options);
     printf(", ");
     slices_print(&slices);
     counters_print("requests", bench.said);
@@ -386,7 +330,10 @@ int main(int argc, char **argv)
     printf("}\n");
     check_ledger(&bench);
     dp_close(bench.engine);
+    if (bench.replays.each != bench.talks.each)
+        free(bench.replays.each);
     free(bench.talks.each);
+    free(bench.ranks);
     free(bench.order);
     return 0;
 }

@@ -5,8 +5,9 @@
  * The kernel sends live frames (BPF_PROG_RUN, Linux 5.18): no skb, no copy, so one core offers more than any
  * receiver on another takes. One thread is inside the kernel all the time; the other wakes now and then and
  * says how far it may go. With a window, no more frames are under way than that: the receiver's counter
- * mirror_frames is read from its stats segment, and the receiver is never idle and never overrun. Without
- * one (0) it is --rate frames a second, or (0) as many as the core can send. Connections stay, or make
+ * mirror_frames is read from its stats segment, and the receiver is never idle and never overrun. With a
+ * rate it is no more than so many frames a second, without either (0) as many as the core can send.
+ * Connections stay, or make
  * --visit requests each, go, and are followed by others. Its own count is sent_frames of a stats segment.
  * Ends after --seconds, or at SIGTERM; prints JSON.
  */
@@ -181,18 +182,23 @@ static void send_round(struct generator *generator, uint32_t connections)
         wait_tick(generator);
 }
 
+static uint64_t min64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 static void send_exchanges(struct generator *generator, uint64_t seconds)
 {
     uint64_t start = bench_clock();
     uint32_t before = sent_of(generator);
     generator->moved_at = start;
     for (uint64_t now; !stopped && (now = bench_clock()) - start < seconds * SECOND; wait_tick(generator)) {
+        uint64_t end = UINT32_MAX;
+        if (generator->rate)
+            end = before + (now - start) * generator->rate / SECOND;
         if (generator->window)
-            allow(generator, done(generator, now) + generator->window);
-        else if (generator->rate)
-            allow(generator, before + (now - start) * generator->rate / SECOND);
-        else
-            allow(generator, UINT32_MAX);
+            end = min64(end, done(generator, now) + generator->window);
+        allow(generator, end);
     }
     allow(generator, 0);
     uint64_t spent = bench_clock() - start;

@@ -15,6 +15,8 @@ MANY_SESSIONS = 1_000_000
 MANY_SESSIONS_MEMORY = 2 << 30  # twice what they take here and in the engine
 MIRRORED = ("requests", "client", "both")  # enum mirrored of script.h
 CHURN_AT_A_TIME = 50_000
+COPIES = (1, 10)  # sessions of each connection, with endpoints of a pool
+COPIED_SESSIONS = 10_000  # in all
 CHURN_LINGER_MS = 500
 
 
@@ -38,6 +40,8 @@ def line(*, quick: bool) -> list[Result]:
         results += [keepalive(sessions, "client", quick=quick) for sessions in sizes]
         results.append(keepalive(KEEPALIVE_SESSIONS[1], "both", quick=quick))
     results.append(churn(quick=quick))
+    results += [copied(copies, quick=quick) for copies in COPIES]
+    results += [churn(copies=copies, quick=quick) for copies in COPIES]
     results += [two_workers(foreign=foreign, quick=quick) for foreign in (False, True)]
     add_bytes_per_session(results)
     return results
@@ -59,20 +63,25 @@ def two_workers(*, foreign: bool, quick: bool = False) -> Result:
     return named(result, "2 workers, all handed off" if foreign else "2 workers")
 
 
-def churn(*, quick: bool = False) -> Result:
-    """Connections that come, make one request, and go."""
+def copied(copies: int, *, quick: bool = False) -> Result:
+    """Keep-alive, as many sessions in all, but each connection is replayed by several."""
+    bounds = {"slices": 5, "slice_frames": 100_000, "seconds": 2} if quick else {"seconds": 8}
+    bounds |= {"sessions": COPIED_SESSIONS // copies, "mirrored": 0, "copies": copies}
+    return named(native.run("bench_line", **bounds), f"keep-alive, n = {copies}")
+
+
+def churn(*, copies: int = 0, quick: bool = False) -> Result:
+    """Connections that come, make one request, and go; so many at a time in each order of visits."""
     at_a_time, linger = (20_000, 50) if quick else (CHURN_AT_A_TIME, CHURN_LINGER_MS)
     bounds = {"slices": 5, "slice_frames": 100_000} if quick else {}
-    mirrored = MIRRORED.index("client")
-    return named(
-        native.run("bench_line", sessions=at_a_time, mirrored=mirrored, churn=1, linger_ms=linger, **bounds),
-        "churn",
-    )
+    bounds |= {"sessions": at_a_time // max(1, copies), "mirrored": MIRRORED.index("client"), "churn": 1}
+    bounds |= {"linger_ms": linger, "copies": copies}
+    return named(native.run("bench_line", **bounds), f"churn, n = {copies}" if copies else "churn")
 
 
 def named(result: Result, case: str) -> Result:
     """The result with the name of its case, and what follows from it."""
-    rate = result["frames_per_second"] / result["frames_per_request"]
+    rate = result["frames_per_second"] / result["frames_per_request"] * max(1, result["copies"])
     result.update(case=case, mirrored=MIRRORED[result["mirrored"]], requests_per_second=round(rate))
     return result
 

@@ -35,6 +35,7 @@ SPAN = "span0"
 TARGET_DEVICE = "target0"
 SOURCE, TARGET = "198.18.0.2:80", "198.19.0.2:8080"
 CONNECTIONS = 512
+ANSWER = 64  # bytes of each, as generator.c has them
 MOST_CONNECTIONS, LINGER_S = 1 << 20, 0.2  # those that come and go are remembered, too
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 10.0

@@ -56,15 +56,17 @@ def line(results: Sequence[Result]) -> Table:
         "ns/frame",
         "TSC cycles",
         "frames/s",
-        "requests/s",
+        "replayed/s",
         "bytes/session",
     )
     for result in results:
-        churn = result["case"] == "churn"
+        churn = result["churn"]
         table.add_row(
             result["case"],
             MIRRORED[result["mirrored"]],
-            f"{result['connections_live']:,} held" if churn else f"{result['sessions']:,}",
+            f"{result['connections_live']:,} held"
+            if churn
+            else f"{result['sessions'] * max(1, result['copies']):,}",
             spread(result),
             f"{result.get('tsc_cycles_per_frame', 0):,.0f}",
             amount(result["frames_per_second"]),
@@ -85,6 +87,19 @@ def new_table(title: str, *headings: str) -> Table:
 def spread(result: Result) -> str:
     """The middle of the measurements, and the range of them."""
     return f"{result['ns_per_frame']:.0f} ({result['least']:.0f} to {result['most']:.0f})"
+
+
+def control(result: Result) -> Table:
+    """What the operator waits for, by the number of workers."""
+    table = new_table("until it is done", "", "workers", "p50", "p99", "most")
+    for one in result["changes"]:
+        times = (f"{three_digits(one[name])} µs" for name in ("p50_us", "p99_us", "most_us"))
+        table.add_row("a change is taken up", str(one["workers"]), *times)
+    for one in result["starts"]:
+        table.add_row(
+            "xdpcopy run is ready", str(one["workers"]), f"{one['median']:.2f} s", "", f"{one['max']:.2f} s"
+        )
+    return table
 
 
 LAB_ROWS = (

@@ -27,7 +27,7 @@ bool stage_shows(const struct stage *stage, enum line line, enum mirrored mirror
     return line != CLIENT_ACK || stage->lines[0] != TARGET_ANSWER || mirrored != MIRRORED_REQUESTS;
 }
 
-uint32_t script_cohort(const struct script *script, enum mirrored mirrored)
+uint32_t script_cohort(const struct script *script, enum mirrored mirrored, uint32_t sessions)
 {
     uint32_t shown = 0;
     uint32_t answered = 0;
@@ -35,10 +35,10 @@ uint32_t script_cohort(const struct script *script, enum mirrored mirrored)
         const struct stage *stage = &script->stages[i];
         for (uint32_t j = 0; j < STAGE_LINES; j++) {
             enum line line = stage->lines[j];
-            answered += line_is_of_target(line);
+            answered += line_is_of_target(line) ? sessions : 0;
             shown += !line_is_of_target(line) && stage_shows(stage, line, mirrored);
         }
     }
     uint32_t most = shown > answered ? shown : answered;
-    return most ? SCRIPT_BURST / most : SCRIPT_BURST;
+    return most && most < SCRIPT_BURST ? SCRIPT_BURST / most : 1;
 }

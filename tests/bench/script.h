@@ -31,7 +31,8 @@ extern const struct script SCRIPT_VISIT;     /* a connection from SYN to FIN, wi
 /* Whether the mirror shows a line of production. */
 bool stage_shows(const struct stage *stage, enum line line, enum mirrored mirrored);
 
-/* So many connections may be at each stage at a time that no port gets more than a burst in one step. */
-uint32_t script_cohort(const struct script *script, enum mirrored mirrored);
+/* So many connections, each replayed by so many sessions, may be at each stage at a time that no port gets
+ * more than a burst in one step; at least one. */
+uint32_t script_cohort(const struct script *script, enum mirrored mirrored, uint32_t sessions);
 
 #endif

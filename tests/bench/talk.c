@@ -2,7 +2,7 @@
 
 #include "wire/parse.h"
 
-enum { CLIENTS = 16384, FIRST_PORT = 10000, TIMESTAMP = 1000 };
+enum { FIRST_PORT = 10000, FIRST_FORGED_PORT = 1024, TIMESTAMP = 1000 };
 
 /* What a request begins with: whose it is, so that it can be checked at the other end. */
 struct tag {
@@ -26,22 +26,33 @@ struct endpoint talk_target(void)
     return endpoint(0xc6130002, TALK_TARGET_PORT); /* 198.19.0.2 */
 }
 
-struct endpoint talk_client(uint32_t number)
+static struct endpoint client_from(uint32_t number, uint32_t first_port)
 {
-    return endpoint(0xc6124000 + number % CLIENTS, FIRST_PORT + number / CLIENTS);
+    return endpoint(0xc6124000 + number % TALK_CLIENTS, first_port + number / TALK_CLIENTS);
 }
 
-static uint32_t number_of(const struct endpoint *client)
+struct endpoint talk_client(uint32_t number)
+{
+    return client_from(number, FIRST_PORT);
+}
+
+struct endpoint talk_forged(uint32_t number)
+{
+    return client_from(number, FIRST_FORGED_PORT);
+}
+
+static uint32_t number_of(const struct talks *talks, const struct endpoint *client)
 {
     const uint8_t *bytes = (const uint8_t *)&client->address + 12;
-    uint32_t low = ((uint32_t)bytes[2] << 8 | bytes[3]) % CLIENTS;
-    return (client->port - (uint32_t)FIRST_PORT) * CLIENTS + low;
+    uint32_t low = ((uint32_t)bytes[2] << 8 | bytes[3]) % TALK_CLIENTS;
+    uint32_t first_port = talks->forged ? FIRST_FORGED_PORT : FIRST_PORT;
+    return (client->port - first_port) * TALK_CLIENTS + low;
 }
 
 void talk_begin(struct talk *talk, uint32_t number)
 {
     uint32_t start = number * 2654435761u;
-    *talk = (struct talk){.client = start, .server = ~start, .target = start ^ 0x5a5a5a5a};
+    *talk = (struct talk){.client = start, .server = ~start, .target = start ^ 0x5a5a5a5a, .origin = number};
 }
 
 static uint8_t flags_of(enum line line)
@@ -114,23 +125,25 @@ void talk_segment(struct talk *talk, uint32_t number, enum line line, struct seg
     *seq += size + (syn || (segment->flags & TCP_FIN));
 }
 
-uint32_t talk_say(struct talk *talk, uint32_t number, enum line line, uint8_t *bytes)
+uint32_t talk_say(struct talks *talks, uint32_t place, enum line line, uint8_t *bytes)
 {
     static const struct link_addresses LINK = {{2, 0, 0, 0, 0, 2}, {2, 0, 0, 0, 0, 1}};
     struct segment segment;
     struct frame frame = {bytes, TALK_FRAME, 0};
-    talk_segment(talk, number, line, &segment);
+    talk_segment(&talks->each[place], talks->first + place, line, &segment);
+    if (talks->forged)
+        segment.destination = talk_forged(talks->first + place);
     rewrite_segment(&segment, &LINK, &frame);
     return frame.size;
 }
 
-static const char *hear_payload(const struct talk *talk, uint32_t number, const struct packet *packet)
+static const char *hear_payload(const struct talk *talk, const struct packet *packet)
 {
     struct tag tag;
     if (packet->size != TALK_REQUEST)
         return "a request of another size";
     memcpy(&tag, packet->payload, sizeof(tag));
-    if (tag.number != number)
+    if (tag.number != talk->origin)
         return "a request of another connection";
     return packet->seq == talk->replay ? NULL : "a request out of order";
 }
@@ -142,14 +155,14 @@ const char *talk_hear(const struct talks *talks, uint8_t *bytes, uint32_t size, 
     struct endpoint target = talk_target();
     if (parse_frame(&frame, true, &packet))
         return "a frame that is not sound";
-    uint32_t number = number_of(&packet.source);
+    uint32_t number = number_of(talks, &packet.source);
     if (number - talks->first >= talks->count || !endpoint_equal(&packet.destination, &target))
         return "a frame between wrong endpoints";
     struct talk *talk = &talks->each[number - talks->first];
-    *replayed = (struct replayed){number, packet.flags, packet.size != 0};
+    *replayed = (struct replayed){packet.flags, packet.size != 0};
     if (packet.flags & TCP_SYN)
         talk->replay = packet.seq;
-    const char *wrong = packet.size ? hear_payload(talk, number, &packet) : NULL;
+    const char *wrong = packet.size ? hear_payload(talk, &packet) : NULL;
     bool step = packet.flags & (TCP_SYN | TCP_FIN);
     talk->replay += packet.size + step;
     return wrong;

@@ -4,7 +4,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.bench import lab, native, parts, plot, soak
+from dataplane.binding import COUNTERS
+from tests.bench import control, lab, native, parts, plot, programs, soak
 
 SMALL = {"slices": 3, "slice_frames": 1}
 
@@ -28,6 +29,22 @@ def test_connections_that_come_and_go_are_replayed_whole():
     result = native.run("bench_line", sessions=300, churn=1, linger_ms=1, **SMALL)
     assert result["frames_per_request"] == 9
     assert result["sent_frames"] == 6 * result["requests"]
+
+
+@pytest.mark.parametrize("copies", [1, 3, 10])
+def test_each_connection_can_be_replayed_by_several_sessions(copies):
+    result = native.run("bench_line", sessions=300, mirrored=0, copies=copies, **SMALL)
+    assert result["frames_per_request"] == 1 + copies
+    assert result["sent_frames"] == 2 * copies * (300 + result["requests"])
+    result = native.run("bench_line", sessions=300, churn=1, linger_ms=1, copies=copies, **SMALL)
+    assert result["frames_per_request"] == 6 + 3 * copies
+    assert result["sent_frames"] == 6 * copies * result["requests"]
+
+
+def test_workers_take_up_changes_while_the_clock_runs():
+    for workers in control.WORKERS:
+        result = control.change(workers, 3)
+        assert 0 < result["p50_us"] <= result["p99_us"] <= result["most_us"]
 
 
 def test_with_two_workers_every_frame_can_be_made_to_arrive_at_the_wrong_one():
@@ -63,11 +80,50 @@ def test_percentiles_are_of_all_requests():
     assert lab.percentiles(delays) == {"p50": 1000, "p99": 2000, "p99.9": 2000}
 
 
+def moments(rest):
+    return [soak.Moment(minute, soak.Memory(0, rest(minute)), {}) for minute in range(20)]
+
+
 def test_memory_that_grows_fails_the_soak():
-    flat = [soak.Moment(minute, 1000, {}) for minute in range(10)]
-    soak.check_memory(flat)
-    with pytest.raises(native.BenchError, match="grown"):
-        soak.check_memory([*flat, soak.Moment(10, 1200, {})])
+    soak.check_memory(moments(lambda minute: 10_000_000 * (minute < 10)))  # once, and at the beginning
+    soak.check_memory(moments(lambda minute: soak.NOISE * (minute % 2)))
+    with pytest.raises(native.BenchError, match="memory grows: by 147,456 bytes"):
+        soak.check_memory(moments(lambda minute: minute * 2 * 8192 + 5))
+
+
+@pytest.mark.parametrize("name", soak.HELD)
+def test_what_is_held_to_the_end_fails_the_soak(name):
+    nothing = dict.fromkeys(soak.HELD, 0)
+    soak.check_given_back(nothing)
+    with pytest.raises(native.BenchError, match=f"'{name}': 1"):
+        soak.check_given_back(nothing | {name: 1})
+
+
+def test_frames_that_are_of_no_use_fail_the_soak():
+    names = [counter.name for counter in COUNTERS]
+    first = dict.fromkeys(names, 0) | {"drop_mirror_joining": 7}
+    last = first | {"turns_sent": 3, "sent_payload": 3, "answer_bytes": 3 * programs.ANSWER}
+    last |= {"connections_closed": 2, "drop_mirror_connection_ended": 2}
+    soak.check_counters(first, last, 3)
+    with pytest.raises(native.BenchError, match="at the target"):
+        soak.check_counters(first, last, 2)
+    with pytest.raises(native.BenchError, match="of 2 connections"):
+        soak.check_counters(first, last | {"drop_mirror_no_connection": 1}, 3)
+    with pytest.raises(native.BenchError, match="drop_mirror_joining"):
+        soak.check_counters(first, last | {"drop_mirror_joining": 8}, 3)
+    with pytest.raises(native.BenchError, match="gone back"):
+        soak.check_order([soak.Moment(0, soak.Memory(0, 0), last)], soak.Moment(1, soak.Memory(0, 0), first))
+
+
+def test_an_account_that_does_not_close_fails_the_soak(tmp_path, monkeypatch):
+    monkeypatch.setattr(soak, "TRIES", 3)
+    off = dict.fromkeys([counter.name for counter in COUNTERS], 0)
+    looks = iter([off | {"sessions_opened": 1}, off])
+    monkeypatch.setattr(programs, "counters", lambda _: next(looks))
+    assert soak.consistent(tmp_path) == off
+    monkeypatch.setattr(programs, "counters", lambda _: off | {"sessions_opened": 1})
+    with pytest.raises(native.BenchError, match="does not close at any of 3 looks"):
+        soak.consistent(tmp_path)
 
 
 def test_the_plot_has_a_line_for_each_kind_and_a_dot_for_each_case():

@@ -148,7 +148,7 @@ def measure(at_once: int) -> dict[str, int]:
         figures[f"idle_{turn}"] = _resident()
         crowd.reset()
         counters = crowd.dataplane.counters()
-        assert counters["sessions_live"] == counters["connections_live"] == counters["buffers_used"] == 0
+        assert counters["sessions_live"] == counters["connections_live"] == counters["objects_held"] == 0
         assert counters["end_client_reset"] == SESSIONS * turn
         check_ledger(counters)
         figures[f"ended_{turn}"] = _resident()

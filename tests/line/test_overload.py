@@ -117,7 +117,7 @@ class Town:
         self.goes_on(100, 0)
         counters = self.dataplane.counters()
         check_ledger(counters)
-        assert counters["sessions_live"] == counters["connections_live"] == counters["buffers_used"] == 0
+        assert counters["sessions_live"] == counters["connections_live"] == counters["objects_held"] == 0
         assert counters["retransmits"] == 0
         self.dataplane.close()
         return Account(

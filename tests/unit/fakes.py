@@ -98,14 +98,8 @@ class FakeDataplane:
 
 
 class FakeNeighbours:
-    def __init__(self, scene, device):
-        self.scene, self.device = scene, device
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.scene.did(f"forget neighbours of {self.device}")
+    def __init__(self, scene):
+        self.scene = scene
 
     def resolve(self, targets):
         found = self.lookup(targets)
@@ -185,7 +179,7 @@ class FakeMachine:
 
     def neighbours(self, device):
         self.did(f"neighbours of {device}")
-        return FakeNeighbours(self, device)
+        return FakeNeighbours(self)
 
     def steering(self, _role, device, endpoints, _mode, _unwanted):
         self.did(f"attach {device}")

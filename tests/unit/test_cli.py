@@ -150,14 +150,14 @@ class TestRun:
             "stopped: 0 sessions (none); ledger closes: yes",
         ]
         assert json.loads((tmp_path / "ledger.json").read_text())["closes"]
-        assert scene.events[-1] == "forget neighbours of test0"
+        assert scene.events[-1] == "restore mirror0"
 
     def test_a_status_line_is_shown_on_request(self, scene, capfd, segment, monkeypatch):
         monkeypatch.setattr(run, "TICK_S", 0.01)
         _, thread = self.stop_when_ready(signal.SIGTERM, capfd)
         assert status_of("run", *LETTERS, "--stats", str(segment), "--live") == 0
         thread.join()
-        assert scene.events[-1] == "forget neighbours of test0"
+        assert scene.events[-1] == "restore mirror0"
 
     def test_a_ledger_without_a_folder_is_refused_before_the_start(self, scene, capsys, segment, tmp_path):
         files = ["--stats", str(segment), "--ledger", str(tmp_path / "no" / "ledger.json")]

@@ -2,8 +2,10 @@
 
 import contextlib
 import ctypes
+import gc
 import os
 import subprocess
+import sys
 import threading
 from ipaddress import ip_address
 from pathlib import Path
@@ -66,36 +68,51 @@ def inside(namespaces):  # noqa: ARG001 - has to be there
 @pytest.mark.parametrize("target", ["198.19.0.2", "fd00:198:18:19::2"])
 def test_a_target_on_the_link_is_asked_for(target):
     target = ip_address(target)
-    with nic.Neighbours("test0") as neighbours:
-        assert neighbours.resolve([target]) == {target: nic.Hop(target, MAC)}
+    assert nic.Neighbours("test0").resolve([target]) == {target: nic.Hop(target, MAC)}
 
 
 @pytest.mark.usefixtures("inside")
 def test_a_target_beyond_a_gateway_has_the_gateways_address():
     target = ip_address("198.18.5.9")
-    with nic.Neighbours("test0") as neighbours:
-        assert neighbours.resolve([target]) == {target: nic.Hop(ip_address("198.19.0.2"), MAC)}
+    assert nic.Neighbours("test0").resolve([target]) == {target: nic.Hop(ip_address("198.19.0.2"), MAC)}
 
 
 @pytest.mark.usefixtures("inside")
 def test_a_neighbour_that_moves_is_seen():
     target = ip_address("198.19.0.2")
-    with nic.Neighbours("test0") as neighbours:
+    neighbours = nic.Neighbours("test0")
+    neighbours.resolve([target])
+    run(f"ip -n {HERE} neigh replace 198.19.0.2 dev test0 lladdr {OTHER_MAC} nud permanent")
+    try:
+        assert neighbours.lookup([target])[target].mac == OTHER_MAC
+        assert neighbours.lookup([target])[target].mac == OTHER_MAC
+    finally:
+        run(f"ip -n {HERE} neigh del 198.19.0.2 dev test0")
+    assert neighbours.resolve([target])[target].mac == MAC
+
+
+def memory_blocks():
+    gc.collect()
+    return sys.getallocatedblocks()
+
+
+@pytest.mark.usefixtures("inside")
+def test_looking_for_months_takes_no_memory():
+    target = ip_address("198.19.0.2")
+    neighbours = nic.Neighbours("test0")
+    for _ in range(50):
         neighbours.resolve([target])
-        run(f"ip -n {HERE} neigh replace 198.19.0.2 dev test0 lladdr {OTHER_MAC} nud permanent")
-        try:
-            assert neighbours.lookup([target])[target].mac == OTHER_MAC
-            assert neighbours.lookup([target])[target].mac == OTHER_MAC
-        finally:
-            run(f"ip -n {HERE} neigh del 198.19.0.2 dev test0")
-        assert neighbours.resolve([target])[target].mac == MAC
+    before = memory_blocks()
+    for _ in range(1000):
+        neighbours.lookup([target])
+    assert memory_blocks() - before < 500
 
 
 @pytest.mark.usefixtures("inside")
 def test_a_silent_target_is_reported_with_what_to_check(monkeypatch):
     monkeypatch.setattr(nic, "RESOLVE_TIMEOUT_S", 0.1)
-    with nic.Neighbours("test0") as neighbours, pytest.raises(NeighbourError) as caught:
-        neighbours.resolve([ip_address("198.19.0.2"), ip_address("198.19.0.77")])
+    with pytest.raises(NeighbourError) as caught:
+        nic.Neighbours("test0").resolve([ip_address("198.19.0.2"), ip_address("198.19.0.77")])
     assert "target 198.19.0.77 does not answer on test0" in str(caught.value)
     assert "ip route get 198.19.0.77 oif test0" in str(caught.value)
 
@@ -110,8 +127,8 @@ def test_a_silent_target_is_reported_with_what_to_check(monkeypatch):
     ],
 )
 def test_an_impossible_target_is_refused_at_once(target, sentence):
-    with nic.Neighbours("test0") as neighbours, pytest.raises(NeighbourError, match=sentence):
-        neighbours.resolve([ip_address(target)])
+    with pytest.raises(NeighbourError, match=sentence):
+        nic.Neighbours("test0").resolve([ip_address(target)])
 
 
 def test_an_unknown_device_is_named():

@@ -412,10 +412,13 @@ void replay_sent(struct replay *replay, const struct segment *segment)
 void replay_housekeeping(struct replay *replay)
 {
     struct pool *pools[] = {&replay->context.chunks, &replay->sessions, &replay->streams};
+    uint32_t held = 0;
     for (uint32_t i = 0; i < sizeof(pools) / sizeof(pools[0]); i++) {
         replay->empty_beats[i] = pools[i]->live ? 0 : replay->empty_beats[i] + 1;
         if (replay->empty_beats[i] % REPLAY_RELEASE_BEATS == REPLAY_RELEASE_BEATS - 1)
             pool_release(pools[i]);
+        held += pools[i]->live;
     }
+    stats_set(&replay->context.stats->objects_held, held);
     stats_set(&replay->context.stats->buffers_used, replay->context.chunks.live);
 }
