@@ -302,6 +302,19 @@ class CaptureProgress:
 
 
 @dataclass(frozen=True)
+class CaptureFacts:
+    """What a capture file holds (``struct dp_capture_facts``); times in nanoseconds since 1970."""
+
+    bytes: int
+    frames: int
+    cut: int
+    first: int
+    last: int
+    link: int
+    trouble: str
+
+
+@dataclass(frozen=True)
 class PortStatistics:
     """The kernel's XDP_STATISTICS of one socket."""
 
@@ -450,6 +463,17 @@ def _compile(text: str, into: Any) -> None:  # noqa: ANN401 - a cffi struct has 
     code = lib.dp_filter_compile(text.encode(), into, error, lib.DP_ERROR_SIZE)
     if code:
         raise DataplaneError(-code, ffi.string(error).decode(errors="replace"))
+
+
+def inspect_capture(path: str) -> CaptureFacts:
+    """Reads a capture file to its end. Raises DataplaneError for what cannot be replayed."""
+    found = ffi.new("struct dp_capture_facts *")
+    error = ffi.new("char[]", lib.DP_ERROR_SIZE)
+    code = lib.dp_capture_inspect(os.fsencode(path), found, error, lib.DP_ERROR_SIZE)
+    if code:
+        raise DataplaneError(-code, ffi.string(error).decode(errors="replace"))
+    fields = {name: getattr(found, name) for name in CaptureFacts.__dataclass_fields__}
+    return CaptureFacts(**{**fields, "trouble": ffi.string(found.trouble).decode(errors="replace")})
 
 
 class Dataplane:

@@ -371,6 +371,21 @@ int dp_capture_progress(const struct dp_engine *engine, struct dp_capture_progre
 int dp_capture_trouble(const struct dp_engine *engine, uint32_t file, char *trouble, size_t size);
 int dp_capture_pause(struct dp_engine *engine, uint32_t paused);
 
+/* What a capture file holds. Times are nanoseconds since 1970, both 0 where there is no frame. */
+struct dp_capture_facts {
+    uint64_t bytes;
+    uint64_t frames;
+    uint64_t cut;   /* frames of which the file has the beginning alone */
+    uint64_t first; /* the earliest frame's time */
+    uint64_t last;
+    int link;                    /* its link type, LINKTYPE_… */
+    char trouble[DP_ERROR_SIZE]; /* why its rest could not be read; empty: all of it was */
+};
+
+/* Reads a capture file to its end; needs no engine. 0, or -errno and a sentence: what is no capture file, or
+ * has a link type that cannot be replayed. */
+int dp_capture_inspect(const char *path, struct dp_capture_facts *facts, char *error, size_t size);
+
 /* The compiled dataplane/bpf/steer.bpf.c, an ELF object that libbpf loads. */
 const uint8_t *dp_steer_object(size_t *size);
 

@@ -114,6 +114,7 @@ bool capture_file_next(struct capture_file *file, char *error)
     if (code == 1) {
         file->time = (uint64_t)header->ts.tv_sec * NANOSECONDS + (uint64_t)header->ts.tv_usec;
         file->captured = header->caplen;
+        file->length = header->len;
         file->frames++;
         return true;
     }
