@@ -63,8 +63,8 @@ demo: build ## the whole line on this machine, with a verdict (root); KEEP=1 lea
 	@[ "$$(id -u)" = 0 ] || { echo "make demo needs root: network namespaces and AF_XDP. Run sudo make demo"; exit 1; }
 	@KEEP=$(KEEP) $(PYTHON) -m appliance.demo
 
-docs: build ## write the generated pages of docs/ anew, and the site to build/site
-	@$(AS_OWNER) $(PYTHON) -m api.reference docs
+docs: build ## write what follows from the code (pages of docs/, the dashboard for Grafana) anew, and the site to build/site
+	@$(AS_OWNER) $(PYTHON) -m api.reference .
 	@$(AS_OWNER) $(PYTHON) -m mkdocs build --strict
 
 clean: ## remove what was built (the environment in .venv stays; rm -r .venv removes it)

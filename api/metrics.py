@@ -13,11 +13,12 @@ from appliance.control.protocol import GetStatus
 from appliance.stats import GAUGES, MEANINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from prometheus_client.metrics_core import Metric
 
     from api.context import Context
+    from appliance.control.protocol import PortStatus
     from appliance.stats import Distribution
 
 BUCKETS_S = (
@@ -63,6 +64,7 @@ class Collector:
             "xdpcopy_healthy", "Whether every worker gives signs of life.", status.healthy
         )
         yield GaugeMetricFamily("xdpcopy_start_time_seconds", "When the engine started.", status.started_at)
+        yield _lost(status.ports)
         for name, value in counters.totals.items():
             yield _total(name, {(): value}, ())
         of_transfers: dict[str, dict[tuple[str, ...], int]] = {}
@@ -82,6 +84,15 @@ def _total(name: str, values: Mapping[tuple[str, ...], int], labels: tuple[str, 
     made: Metric = kind(f"xdpcopy_{name}", MEANINGS[plain], labels=labels)
     for label, value in values.items():
         made.add_metric(label, value)  # type: ignore[attr-defined]  # of either kind
+    return made
+
+
+def _lost(ports: Iterable[PortStatus]) -> Metric:
+    made = CounterMetricFamily(
+        "xdpcopy_port_lost_frames", "Frames for which a port's sockets had no room.", labels=("device",)
+    )
+    for port in ports:
+        made.add_metric((port.device,), sum(queue.lost for queue in port.queues))
     return made
 
 

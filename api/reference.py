@@ -1,7 +1,7 @@
-"""Writes the pages of docs/ that follow from the code: ``python -m api.reference docs``.
+"""Writes the files of the project that follow from the code: ``python -m api.reference .``.
 
-docs/rest.md comes from the OpenAPI document; the others from ``appliance.reference``. A test compares all of
-them with what stands in the folder.
+docs/rest.md comes from the OpenAPI document, the other pages from ``appliance.reference``, the dashboard from
+``api.grafana``. A test compares all of them with what stands in the project.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.routing import iter_route_contexts
 
+from api import grafana
 from api.app import create_app
 from api.context import ADMIN, OPERATOR, VIEWER
 from api.errors import MEDIA_TYPE
@@ -43,9 +44,13 @@ ROLES = {id(depends.dependency): role for role, depends in zip(Role, (VIEWER, OP
 METHODS = ("get", "post", "patch", "put", "delete")
 
 
-def pages() -> dict[str, str]:
-    """Each generated page: name of the file and text."""
-    return {**reference.pages(), "rest.md": rest()}
+def files() -> dict[str, str]:
+    """Each generated file: its path in the project, and its text."""
+    pages = {**reference.pages(), "rest.md": rest()}
+    return {
+        **{f"docs/{name}": text for name, text in pages.items()},
+        "configs/grafana/xdpcopy.json": grafana.dashboard(),
+    }
 
 
 def rest() -> str:
@@ -164,11 +169,11 @@ def _anchor(heading: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write all pages into the folder that the one argument names."""
+    """Write all files into the project, whose folder the one argument names."""
     if len(arguments) != 1:
         print("usage: python -m api.reference FOLDER", file=sys.stderr)
         return 2
-    for name, text in pages().items():
+    for name, text in files().items():
         Path(arguments[0], name).write_text(text)
     return 0
 
