@@ -14,11 +14,14 @@ from api import dashboard, errors, metrics
 from api.audit import Audit
 from api.context import VIEWER, Context, Ctx
 from api.guard import Guard
-from api.routes import appliance, token, transfers
+from api.routes import appliance, doctor, replays, token, transfers
+from api.routes import captures as capture_routes
 from api.tokens import Limiter, Tokens
+from appliance.captures import Library
 from appliance.control.base import ControlError
 from appliance.control.client import Client
 from appliance.control.protocol import GetStatus
+from appliance.paths import Captures
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,8 +38,9 @@ class Health(BaseModel):
     engine: Literal["up", "down"]
 
 
-def create_app(settings: Api, control: Path) -> FastAPI:
+def create_app(settings: Api, control: Path, captures: Library | None = None) -> FastAPI:
     """The application. ``control`` is the engine's socket; nobody needs to listen there yet."""
+    library = captures or Library(Captures())
     app = FastAPI(
         title="xdpcopy",
         version=version("xdpcopy"),
@@ -47,9 +51,9 @@ def create_app(settings: Api, control: Path) -> FastAPI:
         redirect_slashes=False,
     )
     audit = Audit(settings.audit)
-    app.state.context = Context(Client(control, ENGINE_TIMEOUT_S), audit)
+    app.state.context = Context(Client(control, ENGINE_TIMEOUT_S), audit, library)
     errors.install(app)
-    for part in (transfers, appliance, token):
+    for part in (transfers, capture_routes, replays, doctor, appliance, token):
         app.include_router(part.router, prefix="/api/v1")
     _health(app)
     _metrics(app)
@@ -61,6 +65,7 @@ def create_app(settings: Api, control: Path) -> FastAPI:
         limiter=Limiter(),
         max_body=settings.max_body_bytes,
         tls=settings.tls,
+        uploads={"/api/v1/captures": library.settings.max_bytes},
     )
     app.add_middleware(
         CORSMiddleware,

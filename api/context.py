@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from api.audit import Audit
+    from appliance.captures import Library
     from appliance.control.client import Client
 
 A = TypeVar("A", bound=base.Answer)
@@ -56,6 +57,7 @@ class Context:
 
     client: Client
     audit: Audit
+    library: Library
     counters: Shared[Counters] = field(init=False)
     sessions: Shared[Sessions] = field(init=False)
 

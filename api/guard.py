@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
@@ -15,6 +15,8 @@ from api.tokens import Limiter, Token, Tokens
 from appliance.errors import MachineError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from api.audit import Audit
@@ -45,6 +47,7 @@ class Guard:
     limiter: Limiter
     max_body: int
     tls: bool
+    uploads: Mapping[str, int] = field(default_factory=dict)  # paths whose bodies may be larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -68,13 +71,14 @@ class Guard:
         if refusal is not None:
             await refusal(scope, receive, answer)
             return
-        await self.app(scope, self._limited(receive), answer)
+        await self.app(scope, self._limited(receive, self._most(scope)), answer)
 
     async def _refusal(self, scope: Scope) -> ProblemResponse | None:
         headers = Headers(scope=scope)
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > self.max_body:
-            return problem(413, f"the body may have {self.max_body} bytes; send less")
+        most = self._most(scope)
+        if not length.isdecimal() or int(length) > most:
+            return problem(413, f"the body may have {most} bytes; send less")
         if scope["path"] in PUBLIC:
             return None
         address = scope["client"][0] if scope.get("client") else "local"
@@ -115,15 +119,18 @@ class Guard:
         }
         await to_thread.run_sync(lambda: self.audit.write(**what))
 
-    def _limited(self, receive: Receive) -> Receive:
-        left = self.max_body
+    def _most(self, scope: Scope) -> int:
+        return self.uploads.get(scope["path"], self.max_body)
+
+    def _limited(self, receive: Receive, most: int) -> Receive:
+        left = most
 
         async def limited() -> Message:
             nonlocal left
             message = await receive()
             left -= len(message.get("body", b""))
             if left < 0:
-                raise HTTPException(413, f"the body may have {self.max_body} bytes; send less")
+                raise HTTPException(413, f"the body may have {most} bytes; send less")
             return message
 
         return limited

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import grp
 import os
 import signal
 from ipaddress import ip_address
@@ -16,6 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from api.app import create_app
 from api.tokens import Tokens
+from appliance.captures import Library
 from appliance.errors import ConfigError
 from appliance.run import STOP_SIGNALS
 
@@ -35,7 +37,7 @@ def serve(config: Config) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # xdpcopy run holds them
     tls = _tls(config.api) if config.api.tls else {}
     uvicorn.run(
-        create_app(config.api, config.control.socket),
+        create_app(config.api, config.control.socket, _library(config)),
         host=config.api.address,
         port=config.api.port,
         server_header=False,
@@ -45,6 +47,17 @@ def serve(config: Config) -> None:
         timeout_graceful_shutdown=STOP_TIMEOUT_S,
         **tls,
     )
+
+
+def _library(config: Config) -> Library:
+    """Its files can be read by the group that the engine is in."""
+    name = config.control.group
+    try:
+        return Library(config.captures, grp.getgrnam(name).gr_gid if name else -1)
+    except KeyError:
+        raise ConfigError(
+            f"control.group: there is no group '{name}'; getent group shows those there are"
+        ) from None
 
 
 def check(settings: Api) -> None:

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 from pydantic import model_validator as model_check
 
 from appliance.api_settings import Api  # noqa: TC001 - pydantic reads the annotations at run time
-from appliance.paths import AbsolutePath, Control
+from appliance.paths import AbsolutePath, Captures, Control
 from appliance.pool import ClientRange  # noqa: TC001 - pydantic reads the annotations at run time
 from appliance.safety import check_targets
 from appliance.transfers import Model, Transfer
@@ -236,6 +236,7 @@ class Config(Model):
     timing: Timing = Field(default=Timing(), description="Times and counts of the session simulation.")
     safety: Safety = Field(default=Safety(), description="What must never receive replayed traffic.")
     control: Control = Field(default=Control(), description="The control socket of xdpcopy engine.")
+    captures: Captures = Field(default=Captures(), description="Capture files for offline replay over REST.")
     api: Api | None = Field(
         default=None, description="The api process; left out: xdpcopy run starts the replay alone."
     )

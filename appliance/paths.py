@@ -36,3 +36,18 @@ class Control(Model):
         description="File of the transfers as they were last changed. While it is there, the transfers above"
         " do not count for xdpcopy engine.",
     )
+
+
+class Captures(Model):
+    """Capture files that the api is given, and that the engine replays when it is asked to."""
+
+    directory: AbsolutePath = Field(
+        default=Path("/var/lib/xdpcopy/api/captures"),
+        description="Folder of the files; the api writes there, the engine reads.",
+    )
+    max_bytes: int = Field(
+        default=1 << 30, ge=1 << 10, description="Largest file that is taken; more is refused."
+    )
+    total_bytes: int = Field(
+        default=10 << 30, ge=1 << 10, description="Most that all files together may have; more is refused."
+    )

@@ -89,8 +89,9 @@ def run(
     machine: Machine | None = None,
     *,
     ready: Callable[[], None] = not_a_daemon,
+    progress: Path | None = None,
 ) -> Outcome:
-    """Replays to the end, or to a signal; calls ``ready`` when it begins.
+    """Replays to the end, or to a signal; calls ``ready`` when it begins, writes ``progress`` meanwhile.
 
     Raises ApplianceError or OSError if it cannot.
     """
@@ -105,12 +106,12 @@ def run(
             print(line)
         print("ready", flush=True)
         ready()
-        _serve(engine, player.dataplane)
-        progress, troubles = player.dataplane.capture_progress(), player.dataplane.capture_troubles()
-        ledger = {**engine.stop(), "capture": {**asdict(progress), "troubles": troubles}}
+        _serve(engine, player.dataplane, progress)
+        reached, troubles = player.dataplane.capture_progress(), player.dataplane.capture_troubles()
+        ledger = {**engine.stop(), "capture": {**asdict(reached), "troubles": troubles}}
     if config.ledger is not None:
         write_ledger(config.ledger, ledger)
-    outcome = Outcome(progress, troubles, ledger)
+    outcome = Outcome(reached, troubles, ledger)
     for line in summary(outcome, len(capture.files)):
         print(line, flush=True)
     return outcome
@@ -163,9 +164,10 @@ def _named(counts: dict[str, int], names: Any) -> str:  # noqa: ANN401 - any col
     return ", ".join(f"{name} {counts[name]:,}" for name in sorted(names) if counts[name]) or "none"
 
 
-def _serve(engine: Engine, dataplane: Dataplane) -> None:
+def _serve(engine: Engine, dataplane: Dataplane, to: Path | None) -> None:
     """Until the capture has ended, or a signal says so."""
     tick_at = time.monotonic() + TICK_S
+    clock = _Clock()
     with _bar() as bar:
         task = bar.add_task("", total=dataplane.capture_progress().bytes_total, position="", sessions="")
         while True:
@@ -175,6 +177,9 @@ def _serve(engine: Engine, dataplane: Dataplane) -> None:
             if found is not None:
                 _pause_or_resume(dataplane, pause=found.si_signo == PAUSE)
             progress = dataplane.capture_progress()
+            clock.turn(paused=progress.paused)
+            if to is not None:
+                write_ledger(to, {**asdict(progress), "running_s": clock.running_s})
             if not bar.disable:
                 live = f"{engine.counters()['sessions_live']:,} sessions"
                 bar.update(task, completed=progress.bytes, position=_position(progress), sessions=live)
@@ -183,6 +188,20 @@ def _serve(engine: Engine, dataplane: Dataplane) -> None:
             if time.monotonic() >= tick_at:
                 tick_at += TICK_S
                 engine.tick()
+
+
+class _Clock:
+    """Seconds for which the capture was not paused."""
+
+    def __init__(self) -> None:
+        """Starts now."""
+        self.running_s = 0.0
+        self._at = time.monotonic()
+
+    def turn(self, *, paused: bool) -> None:
+        """Since the last one it was paused, or not."""
+        before, self._at = self._at, time.monotonic()
+        self.running_s += 0.0 if paused else self._at - before
 
 
 def _pause_or_resume(dataplane: Dataplane, *, pause: bool) -> None:

@@ -40,6 +40,10 @@ Fast = Annotated[
 Ledger = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Write the account there, as JSON, at the end.")
 ]
+Progress = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write there how far it is, as JSON, a few times a second."),
+]
 Stats = Annotated[Path | None, typer.Option(metavar="FILE", help=f"File of the counters ({DEFAULT_STATS}).")]
 
 
@@ -54,6 +58,7 @@ def replay(  # noqa: PLR0913 - one parameter for each option
     fast: Fast = False,
     ledger: Ledger = None,
     stats: Stats = None,
+    progress: Progress = None,
     asked: letters.Letters,
 ) -> None:
     """Replay capture files, and end. SIGUSR1 pauses, SIGUSR2 goes on. Exit status 0: the ledger closes."""
@@ -72,7 +77,7 @@ def replay(  # noqa: PLR0913 - one parameter for each option
     settings = offline.without_mirrors(Config.model_validate({**dict(chosen), **changed}))
     ready = become_daemon(asked.log_file) if asked.daemon else not_a_daemon
     with process_files(asked.log_file, asked.pid_file):
-        outcome = offline.run(settings, capture, ready=ready)
+        outcome = offline.run(settings, capture, ready=ready, progress=progress)
     if not outcome.closes:
         raise typer.Exit(1)
 

@@ -121,8 +121,8 @@ def held_signals(signals: AbstractSet[signal.Signals]) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def ticks() -> Iterator[None]:
-    """One each TICK_S, until one of STOP_SIGNALS comes.
+def ticks(*wake: signal.Signals) -> Iterator[None]:
+    """One each TICK_S, and for each signal to wake up, until one of STOP_SIGNALS comes.
 
     What a tick leaves behind is collected after it: else that waits until there is a quarter as much of it as
     of all that the start has made, and an engine seems to grow for an hour.
@@ -130,7 +130,10 @@ def ticks() -> Iterator[None]:
     gc.collect()
     gc.freeze()
     try:
-        while signal.sigtimedwait(STOP_SIGNALS, TICK_S) is None:
+        while True:
+            found = signal.sigtimedwait({*STOP_SIGNALS, *wake}, TICK_S)
+            if found is not None and found.si_signo in STOP_SIGNALS:
+                return
             yield
             gc.collect()
     finally:

@@ -44,11 +44,40 @@ class Answers:
 
     def __init__(self, engine: Engine, live: Live) -> None:
         """The engine has been started."""
-        self._engine = engine
         self._live = live
-        self._stats = StatsFile(engine.config.stats)
         self._began = time.monotonic()
         self._asking = threading.Lock()
+        self.take(engine)
+
+    def take(self, engine: Engine) -> None:
+        """Another one has been started in its place."""
+        self._engine = engine
+        self._stats = StatsFile(engine.config.stats)
+        self._last = self.status()
+
+    def status_aside(self, why: str) -> Status:
+        """What it was when the engine was last open, and what has the ports now."""
+        saved = self._live.saved
+        return self._last.model_copy(
+            update={
+                "uptime_s": time.monotonic() - self._began,
+                "armed": saved.armed,
+                "transfers": len(saved.transfers),
+                "aside": why,
+            }
+        )
+
+    @staticmethod
+    def counters_of(path: Path) -> Counters:
+        """Those of another process. Raises MachineError while it has none."""
+        stats = StatsFile(path)
+        return Counters(
+            schema_version=SCHEMA,
+            at=time.time(),
+            totals=stats.read().counters,
+            workers=stats.by_worker(),
+            transfers={},
+        )
 
     def status(self) -> Status:
         """What the appliance is."""

@@ -37,6 +37,8 @@ class ErrorKind(StrEnum):
     INVALID = "invalid"  # the request cannot be used as it is
     NOT_FOUND = "not_found"  # there is no such transfer, session …
     CONFLICT = "conflict"  # another version, another transfer of that id, or not armed
+    TOO_LARGE = "too_large"  # more than one upload may have
+    NO_ROOM = "no_room"  # more than all uploads may have
     UNAVAILABLE = "unavailable"  # the engine, the machine or the target cannot do it now
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 import structlog
@@ -43,7 +44,7 @@ class Live:
 
     def __init__(self, engine: Engine, base: Config, store: Store) -> None:
         """``base`` is the configuration; its transfers count if the store is empty. Raises ApplianceError."""
-        self._engine = engine
+        self._engine: Engine | None = engine
         self._base = base
         self._store = store
         self._slots: tuple[Slot, ...] = ()
@@ -51,8 +52,37 @@ class Live:
         self._change = threading.RLock()
         self._way = threading.Lock()
         self.saved, self.config = self._first()
-        self._macs = self._look_up()
+        self._macs = self._look_up(engine)
         self._force(self.saved, self.config)
+
+    def leave(self) -> None:
+        """The engine is about to close."""
+        with self._change:
+            self._engine = None
+
+    def take(self, engine: Engine) -> None:
+        """Another engine is open, without transfers: it has these. Raises ApplianceError."""
+        with self._change:
+            self._engine, self._slots = engine, ()
+            self._macs = self._look_up(engine)
+            self._force(self.saved, self.config)
+
+    def is_idle(self) -> bool:
+        """No transfer replays anything."""
+        with self._change:
+            return all(one.paused for one in self.saved.transfers)
+
+    def checked(self, transfers: Iterable[SavedTransfer]) -> Config:
+        """The configuration with these transfers in place of its own, and the targets that are allowed here.
+
+        Raises ControlError.
+        """
+        config = checked(self._base, tuple(transfers))
+        allowed = config.safety.allowed_targets
+        if allowed is None:
+            allowed = tuple(ip_network(plan.address(one.target)) for one in self._base.transfers)
+        safety = config.safety.model_copy(update={"allowed_targets": allowed})
+        return config.model_copy(update={"safety": safety})
 
     def transfers(self) -> Transfers:
         """All of them."""
@@ -134,7 +164,7 @@ class Live:
 
     def tick(self) -> None:
         """Follows next hops: one that has moved, and one that is there at last."""
-        found = self._look_up()
+        found = self._look_up(self._open)
         with self._change:
             self._follow({target: mac for target, mac in found.items() if self._macs.get(target) != mac})
 
@@ -143,6 +173,13 @@ class Live:
             log.info("next hops have moved", targets={str(target): mac for target, mac in moved.items()})
             self._macs |= moved
             self._force(self.saved, self.config)
+
+    @property
+    def _open(self) -> Engine:
+        """Who asks has it held (``seat``)."""
+        if self._engine is None:
+            raise MachineError("the engine has stepped aside; ask again in a moment")
+        return self._engine
 
     def _first(self) -> tuple[Saved, Config]:
         saved = self._store.read()
@@ -204,7 +241,9 @@ class Live:
         return self._reset() - reset, 1e3 * (time.monotonic() - started)
 
     def _force(self, saved: Saved, config: Config) -> None:
-        """The dataplane has them when this returns."""
+        """The dataplane has them when this returns; where it is not open it will when it is."""
+        if self._engine is None:
+            return
         placed = slots.place(self._slots, saved, config, self._macs)
         self._engine.change([slot.told for slot in placed], config.limits.sessions_per_second)
         self._slots = placed
@@ -215,24 +254,26 @@ class Live:
         target = plan.address(wanted.target)
         try:
             with self._way:
-                found = self._engine.neighbours.resolve([target])
+                found = self._open.neighbours.resolve([target])
         except NeighbourError as error:
             raise refused(ErrorKind.UNAVAILABLE, str(error)) from error
         with self._change:
             self._macs |= {at: hop.mac for at, hop in found.items()}
 
-    def _look_up(self) -> dict[Address, str]:
+    def _look_up(self, engine: Engine) -> dict[Address, str]:
         """The next hops that are known now. A target without one waits; the others do not wait for it."""
         found: dict[Address, str] = {}
         for target in {plan.address(one.settings.target) for one in self.saved.transfers}:
             try:
                 with self._way:
-                    found |= {at: hop.mac for at, hop in self._engine.neighbours.lookup([target]).items()}
+                    found |= {at: hop.mac for at, hop in engine.neighbours.lookup([target]).items()}
             except NeighbourError as error:
                 log.warning("a target has no route", error=str(error))
         return found
 
     def _reset(self) -> int:
+        if self._engine is None:
+            return 0
         counters = self._engine.counters()
         return sum(counters[name] for name in ENDS)
 

@@ -18,7 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar
 
-from appliance.control import observed
+from appliance.control import observed, offline
 from appliance.control.base import Answer, Request
 from appliance.transfers import Id, Transfer  # noqa: TC001 - pydantic reads the annotations at run time
 
@@ -53,7 +53,8 @@ class PortStatus(Answer):
 class Status(Answer):
     """The appliance. ``armed`` false: after an emergency stop, nothing is sent until it is armed again.
 
-    ``stats`` is the file of the counters, which readers map (``appliance.stats.StatsFile``).
+    ``stats`` is the file of the counters, which readers map (``appliance.stats.StatsFile``). ``aside``: what
+    has the ports in the engine's place, in a sentence; meanwhile transfers cannot be changed.
     """
 
     version: str
@@ -67,6 +68,7 @@ class Status(Answer):
     ports: tuple[PortStatus, ...]
     stats: Path
     warnings: tuple[str, ...]
+    aside: str = ""
 
 
 class GetStatus(Request[Status]):
@@ -243,25 +245,24 @@ class DeleteTransfer(Request[Applied]):
     version: int | None = None
 
 
-REQUESTS: dict[str, type[Request[Any]]] = {
-    kind.call: kind
-    for kind in (
-        GetStatus,
-        GetWorkers,
-        Stop,
-        Arm,
-        ListTransfers,
-        GetTransfer,
-        CreateTransfer,
-        ReplaceTransfer,
-        PauseTransfer,
-        ResumeTransfer,
-        DeleteTransfer,
-        observed.GetCounters,
-        observed.GetLedger,
-        observed.GetLatency,
-        observed.GetProtocols,
-        observed.ListSessions,
-        observed.GetSession,
-    )
-}
+CALLS: tuple[type[Request[Any]], ...] = (
+    GetStatus,
+    GetWorkers,
+    Stop,
+    Arm,
+    ListTransfers,
+    GetTransfer,
+    CreateTransfer,
+    ReplaceTransfer,
+    PauseTransfer,
+    ResumeTransfer,
+    DeleteTransfer,
+    observed.GetCounters,
+    observed.GetLedger,
+    observed.GetLatency,
+    observed.GetProtocols,
+    observed.ListSessions,
+    observed.GetSession,
+    *offline.CALLS,
+)
+REQUESTS = {kind.call: kind for kind in CALLS}

@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.tokens import Role, Tokens
 from appliance.api_settings import Api
+from appliance.captures import Library
 from tests.unit.control_bed import ControlBed
 
 
@@ -27,7 +28,8 @@ def api_settings(tmp_path):
 @pytest.fixture
 def scene(bed, api_settings):
     """An application, a client of it for each role, and one without a token."""
-    app = create_app(api_settings, bed.config.control.socket)
+    library = Library(bed.config.captures)
+    app = create_app(api_settings, bed.config.control.socket, library)
     tokens = Tokens(api_settings.tokens)
     made = SimpleNamespace(bed=bed, app=app, tokens=tokens, settings=api_settings)
     made.nobody = TestClient(app, raise_server_exceptions=False)

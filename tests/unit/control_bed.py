@@ -38,6 +38,7 @@ def configuration(directory, **more):
             "limits": {"connections": 1000, "sessions": 1000, "buffer_bytes": 1 << 20},
             "safety": {"allowed_targets": [TARGETS]},
             "stats": str(directory / "stats"),
+            "captures": {"directory": str(directory / "captures")},
             "control": {"socket": str(directory / "socket"), "state": str(directory / "state.json")},
             **more,
         }

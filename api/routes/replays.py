@@ -1,0 +1,103 @@
+"""Replays of capture files: started, watched, paused, cancelled; the engine's machine does the work."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Path, Request, Response
+
+from api.context import OPERATOR, VIEWER, Ctx
+from api.errors import documented
+from appliance.control import offline
+from appliance.control.observed import Ledger  # noqa: TC001 - FastAPI reads the annotations at run time
+from appliance.control.offline import Replay, ReplayChanged, ReplayOptions, Replays
+from appliance.transfers import Id, Model
+
+router = APIRouter(prefix="/replays", tags=["replays"])
+
+EXAMPLES = [
+    {"id": "monday", "options": {"captures": ["0123456789abcdef"], "transfers": ["shop"], "speed": 2}},
+    {
+        "options": {
+            "captures": ["0123456789abcdef"],
+            "settings": [{"source": "80", "target": "198.19.0.2:8080"}],
+            "fast": True,
+        }
+    },
+]
+READ = documented(401, 404, 422, 429, 503)
+CHANGE = documented(401, 403, 404, 409, 413, 422, 429, 503)
+
+One = Annotated[Id, Path(description="The replay's id.", examples=["monday"])]
+
+
+class NewReplay(Model):
+    """A replay to be started. Without ``id`` the engine gives one."""
+
+    id: Id | None = None
+    options: ReplayOptions
+
+
+@router.get("", dependencies=[VIEWER], responses=documented(401, 429, 503))
+def list_replays(ctx: Ctx) -> Replays:
+    """The replays of captures, the newest first."""
+    return ctx.call(offline.ListReplays())
+
+
+@router.post(
+    "",
+    status_code=201,
+    dependencies=[OPERATOR],
+    responses=CHANGE | {200: {"model": Replay, "description": "It was started already, with these options."}},
+)
+def start_replay(
+    request: Request, response: Response, ctx: Ctx, body: Annotated[NewReplay, Body(examples=EXAMPLES)]
+) -> Replay:
+    """Replay captures on the test port; refused while a transfer replays live traffic there."""
+    done = ctx.call(offline.StartReplay(replay=body.id, options=body.options))
+    response.status_code = 201 if done.changed else 200
+    response.headers["Location"] = f"{request.url.path}/{done.replay.id}"
+    return _noted(request, done)
+
+
+@router.get("/{replay}", dependencies=[VIEWER], responses=READ)
+def read_replay(ctx: Ctx, replay: One) -> Replay:
+    """One replay: how far it is, when it will probably end, and its summary once it has."""
+    return ctx.call(offline.GetReplay(replay=replay))
+
+
+@router.get("/{replay}/ledger", dependencies=[VIEWER], responses=READ)
+def read_replay_ledger(ctx: Ctx, replay: One) -> Ledger:
+    """The account of a replay that has ended: equations, drops and ends by reason, counters."""
+    return ctx.call(offline.GetReplayLedger(replay=replay))
+
+
+@router.post("/{replay}/pause", dependencies=[OPERATOR], responses=CHANGE)
+def pause_replay(request: Request, ctx: Ctx, replay: One) -> Replay:
+    """The clock of the captures stands still; sessions go on with what they have."""
+    return _noted(request, ctx.call(offline.PauseReplay(replay=replay)))
+
+
+@router.post("/{replay}/resume", dependencies=[OPERATOR], responses=CHANGE)
+def resume_replay(request: Request, ctx: Ctx, replay: One) -> Replay:
+    """The clock of the captures goes on from where it stood."""
+    return _noted(request, ctx.call(offline.ResumeReplay(replay=replay)))
+
+
+@router.post("/{replay}/cancel", dependencies=[OPERATOR], responses=CHANGE)
+def cancel_replay(request: Request, ctx: Ctx, replay: One) -> Replay:
+    """Reset every session of the replay and end it."""
+    return _noted(request, ctx.call(offline.CancelReplay(replay=replay)))
+
+
+@router.delete("/{replay}", dependencies=[OPERATOR], responses=CHANGE)
+def delete_replay(request: Request, ctx: Ctx, replay: One) -> Replay:
+    """Forget a replay that has ended. The answer has it as it was last."""
+    done = ctx.call(offline.DeleteReplay(replay=replay))
+    request.state.before = done.replay.model_dump(mode="json")
+    return done.replay
+
+
+def _noted(request: Request, done: ReplayChanged) -> Replay:
+    request.state.after = done.replay.model_dump(mode="json", exclude={"progress", "summary"})
+    return done.replay
