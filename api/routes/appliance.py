@@ -107,7 +107,7 @@ def protocols(ctx: Ctx) -> observed.Protocols:
     return ctx.call(observed.GetProtocols())
 
 
-@router.get("/sessions", dependencies=[VIEWER], responses=QUERY_ERRORS)
+@router.get("/sessions", dependencies=[VIEWER], responses=QUERY_ERRORS | documented(404))
 def sessions(
     ctx: Ctx,
     transfer: Annotated[Id | None, Query(description="Of this transfer.")] = None,
