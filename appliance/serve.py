@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grp
 import os
+import signal
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 

@@ -11,9 +11,9 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import structlog
 import yaml
 
-from appliance.control.base import ControlError
 from appliance.control.offline import ReplayProgress, ReplayState
 from appliance.errors import MachineError
 from appliance.replay import PAUSE, RESUME, Outcome, summary
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from appliance.config import Config
     from appliance.control.offline import Replay, ReplayOptions
     from appliance.control.replays import Offline
+
+log = structlog.get_logger()
 
 # It ends with the engine, however that ends.
 PROGRAM = ("setpriv", "--pdeathsig", "TERM", sys.executable, "-m", "appliance.cli")
@@ -71,7 +73,9 @@ class Child:
                     stay = False
                     self.cancel("the engine was stopped")
             self._conclude()
-        except (ControlError, MachineError, OSError) as error:
+        except Exception as error:  # a replay must not end the engine
+            if not isinstance(error, (MachineError, OSError)):
+                log.exception("a replay failed", replay=self.replay)
             state = ReplayState.CANCELLED if self._cancelled else ReplayState.FAILED
             self._end(state, self._cancelled or str(error))
         finally:
