@@ -10,7 +10,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from api import dashboard, errors, metrics
+from api import dashboard, errors, examples, metrics
 from api.audit import Audit
 from api.context import VIEWER, Context, Ctx
 from api.guard import Guard
@@ -123,5 +123,6 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         problem = errors.ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(problem.pop("$defs"))
         schemas["ProblemDetails"] = problem
+        examples.add(made)
         app.openapi_schema = made
     return app.openapi_schema

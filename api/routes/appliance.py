@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 from anyio import to_thread
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
@@ -113,7 +113,7 @@ def sessions(
     transfer: Annotated[Id | None, Query(description="Of this transfer.")] = None,
     state: Annotated[observed.SessionState | None, Query(description="In this state.")] = None,
     client: Annotated[str, Query(max_length=64, description="Of this mirrored client's address.")] = "",
-    limit: Annotated[int, Query(ge=1, le=observed.MAX_SESSIONS)] = 100,
+    limit: Annotated[int, Query(ge=1, le=observed.MAX_SESSIONS, description="At most so many.")] = 100,
 ) -> observed.Sessions:
     """Sessions that fit all that is given."""
     return ctx.call(observed.ListSessions(transfer=transfer, state=state, client=client, limit=limit))
@@ -132,7 +132,9 @@ def summary(ctx: Ctx) -> SessionsSummary:
 
 
 @router.get("/sessions/{session}", dependencies=[VIEWER], responses=QUERY_ERRORS | documented(404))
-def session(ctx: Ctx, session: str) -> observed.SessionStatus:
+def session(
+    ctx: Ctx, session: Annotated[str, Path(description="The session's id.", examples=["0.17.1a2b3c"])]
+) -> observed.SessionStatus:
     """One session, with its state and what it waits for."""
     return ctx.call(observed.GetSession(session=session[:64]))
 
@@ -150,7 +152,9 @@ def arm(request: Request, ctx: Ctx) -> protocol.Emergency:
 
 
 @router.get("/audit", dependencies=[ADMIN], responses=documented(401, 403, 422, 429))
-def audit(ctx: Ctx, limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> list[Entry]:
+def audit(
+    ctx: Ctx, limit: Annotated[int, Query(ge=1, le=10_000, description="At most so many.")] = 100
+) -> list[Entry]:
     """The newest entries of the audit log, the newest first."""
     return ctx.audit.last(limit)
 

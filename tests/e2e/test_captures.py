@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-REQUESTS = 1500
+REQUESTS = 900
 PORT = 8600
 WITHIN_S = 60.0
 LOOK_S = 0.1
@@ -99,7 +99,7 @@ def test_an_uploaded_capture_is_replayed_paused_and_resumed_whole(bed: Bed) -> N
     made = rest.ask("/captures?name=monday", "-H", "Content-Type: application/octet-stream", *data)
     assert (made["link"], made["truncated"]) == ("Ethernet", False)
     transfer = {"source": PRODUCTION_PORT, "target": f"{bed.lab.target}:{TARGET_PORT}"}
-    options = {"captures": [made["id"]], "settings": [transfer], "speed": 0.5}
+    options = {"captures": [made["id"]], "settings": [transfer], "speed": 0.4}
     rest.ask("/replays", body={"id": "monday", "options": options})
 
     def now() -> Any:
