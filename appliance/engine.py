@@ -256,7 +256,7 @@ class Engine:
                 undo.enter_context(machine.busy_polling(port.settings.device))
         self._attach(undo)
         offset = time.time_ns() - time.monotonic_ns()
-        maps = [each.sockets_map for each in self._steerings]
+        maps = [each.maps for each in self._steerings]
         self._dataplane = undo.enter_context(
             machine.dataplane(plan.dataplane(self.plan, maps, self.hops, offset))
         )

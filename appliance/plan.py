@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from appliance.transfers import Transfer
     from dataplane.pyxdp import Capabilities
     from dataplane.pyxdp.rss import Rss
+    from dataplane.steering import Maps
 
 NANOSECONDS_PER_S = 1_000_000_000
 NANOSECONDS_PER_MS = 1_000_000
@@ -111,12 +112,12 @@ def make(config: Config, facts: Mapping[str, Capabilities], available: Sequence[
 
 
 def dataplane(
-    plan: Plan, maps: Sequence[int], hops: Mapping[Address, Hop], clock_offset: int
+    plan: Plan, maps: Sequence[Maps], hops: Mapping[Address, Hop], clock_offset: int
 ) -> binding.Config:
-    """What the dataplane is told. ``maps`` has the XSKMAP of each of the plan's ports."""
+    """What the dataplane is told. ``maps`` has those of each of the plan's ports."""
     config = plan.config
     return binding.Config(
-        ports=tuple(_binding_port(port, fd) for port, fd in zip(plan.ports, maps, strict=True)),
+        ports=tuple(_binding_port(port, its) for port, its in zip(plan.ports, maps, strict=True)),
         transfers=tuple(
             binding_transfer(config, transfer, target, hops[target].mac)
             for transfer, target in zip(config.transfers, plan.targets, strict=True)
@@ -177,7 +178,7 @@ def _warnings(port: PortPlan) -> list[str]:
     return [f"{device}: only {port.queues} of its {most} queues are served; frames of the others are dropped"]
 
 
-def _binding_port(port: PortPlan, sockets_map: int) -> binding.Port:
+def _binding_port(port: PortPlan, maps: Maps) -> binding.Port:
     return binding.Port(
         kind=PortKind.XSK,
         role=port.role,
@@ -185,7 +186,8 @@ def _binding_port(port: PortPlan, sockets_map: int) -> binding.Port:
         queues=port.queues,
         mode=BIND[port.settings.mode],
         ring_size=port.settings.ring_size,
-        sockets_map=sockets_map,
+        sockets_map=maps.sockets,
+        shed_map=maps.shed,
         busy_poll=port.settings.busy_poll,
         verify_checksums=port.settings.verify_checksums,
         mtu=_mtu(port),

@@ -92,6 +92,7 @@ class Port:
     mode: PortMode = PortMode.AUTO
     ring_size: int = 2048
     sockets_map: int = -1
+    shed_map: int = 0
     verify_checksums: bool = True
     busy_poll: bool = False
     mtu: int = 1500

@@ -41,7 +41,8 @@ def compile_bpf(source: Path) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "steer.bpf.o"
         command = [clang, "-O2", "-g", "-target", "bpf", "-Wall", "-Werror", "-mcpu=v3"]
-        command += [f"-I/usr/include/{machine.stdout.strip()}", "-c", str(source), "-o", str(target)]
+        command += [f"-I/usr/include/{machine.stdout.strip()}", f"-I{HERE / 'src'}"]
+        command += ["-c", str(source), "-o", str(target)]
         subprocess.run(command, check=True)
         return target.read_bytes()
 

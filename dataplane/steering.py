@@ -6,7 +6,7 @@ What the programs do is written in ``bpf/steer.bpf.c``; here they are loaded, to
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 from dataplane import binding
 from dataplane.binding import PortRole, Transport
@@ -26,6 +26,13 @@ _PRESENT = 1
 _ONLY = 0  # the one key of settings and counts
 
 
+class Maps(NamedTuple):
+    """Descriptors of maps that the dataplane needs, valid until ``Steering.close``."""
+
+    sockets: int  # the XSKMAP that sockets enter under the number of their queue
+    shed: int = 0  # where workers say what a mirror port may drop in overload; 0: a test port has none
+
+
 class Steering:
     """Attached from construction to ``close``; a context manager. When the process dies the kernel detaches.
 
@@ -34,8 +41,8 @@ class Steering:
     address). ``unwanted`` says what a mirror port does with other frames: drop them, or pass them to the
     kernel. Raises XdpError, or ValueError for endpoints that make no sense.
 
-    ``sockets_map`` is the descriptor of the XSKMAP that sockets enter under the number of their queue: valid
-    until ``close``. ``mode`` is the mode obtained; ``refusal`` says why it is not native if that was tried.
+    ``maps`` is for the dataplane. ``mode`` is the mode obtained; ``refusal`` says why not native if that
+    was tried.
     """
 
     def __init__(
@@ -58,7 +65,8 @@ class Steering:
             link = self._program.attach(device, mode)
             undo.callback(link.detach)
             self._undo = undo.pop_all()
-        self.sockets_map = self._program.maps["sockets"].fd
+        maps = self._program.maps
+        self.maps = Maps(maps["sockets"].fd, maps["shed_map"].fd if role is PortRole.MIRROR else 0)
         self.mode = link.mode
         self.refusal = link.refusal
 

@@ -53,6 +53,7 @@ struct dp_port {
     uint32_t mode;             /* enum dp_port_mode */
     uint32_t ring_size;        /* descriptors of each ring, a power of two */
     int32_t sockets_map;       /* fd of the XSKMAP of the program that is attached to the device; xsk only */
+    int32_t shed_map;          /* fd of its `shed_map`, told what may be dropped in overload; 0: none */
     uint32_t verify_checksums; /* 1: frames with a wrong IP or TCP checksum are dropped and counted */
     uint32_t busy_poll;        /* 1: the worker drives the driver's polling, not interrupts; xsk only */
     uint32_t mtu;              /* of the device; bounds the segments sent through a test port */

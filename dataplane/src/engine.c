@@ -73,6 +73,22 @@ static int open_ports(struct dp_engine *engine)
     return 0;
 }
 
+/* So that the XDP programs of mirror ports can drop what would be refused. */
+static int open_sheds(struct dp_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->config->port_count; i++) {
+        const struct dp_port *port = &engine->config->ports[i];
+        if (port->shed_map <= 0)
+            continue;
+        int code = shed_open(port->shed_map, engine->config->workers, &engine->sheds.at[engine->sheds.count]);
+        if (code)
+            return engine_fail(engine, code, "the map of %.16s that says what to drop cannot be mapped: %s",
+                               port->device, strerror(-code));
+        engine->sheds.count++;
+    }
+    return 0;
+}
+
 static uint32_t largest_mtu(const struct dp_config *config)
 {
     uint32_t largest = 0;
@@ -138,6 +154,8 @@ static int open_workers(struct dp_engine *engine)
                                "no memory for limits: connections %u, sessions %u, buffer_bytes %llu",
                                engine->config->limits.connections, engine->config->limits.sessions,
                                (unsigned long long)engine->config->limits.buffer_bytes);
+        worker->replay.sheds = engine->sheds;
+        worker->replay.sheds.worker = i;
         worker->replay.context.transfers = stats_transfers(engine->segment, i);
         worker->replay.endpoints.toeplitz = rss_known ? &engine->toeplitz : NULL;
     }
@@ -164,6 +182,7 @@ static int open_engine(struct dp_engine *engine)
         return engine_fail(engine, code, "cannot make the stats segment %s: %s", engine->config->stats_path,
                            strerror(-code));
     code = open_ports(engine);
+    code = code ? code : open_sheds(engine);
     code = code ? code : open_workers(engine);
     return code ? code : open_handoffs(engine);
 }
@@ -267,6 +286,8 @@ void dp_close(struct dp_engine *engine)
         for (uint32_t queue = 0; queue < WORKER_QUEUES; queue++)
             if (engine->ports[port].queues[queue])
                 engine->ports[port].queues[queue]->ops->close(engine->ports[port].queues[queue]);
+    for (uint32_t i = 0; i < engine->sheds.count; i++)
+        shed_close(engine->sheds.at[i]);
     stats_close(engine->segment, engine->config->stats_path);
     free(engine->workers);
     free(engine->rows);

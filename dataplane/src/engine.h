@@ -26,6 +26,7 @@ struct dp_engine {
     struct port *capture;
     struct dp_session_row *rows; /* DP_MAX_ROWS of each worker */
     struct toeplitz toeplitz;    /* of the test port */
+    struct sheds sheds;          /* of the mirror ports */
     uint64_t next_hops[DP_MAX_TRANSFERS];
     char error[DP_ERROR_SIZE];
 };

@@ -331,7 +331,9 @@ static void adapt(struct worker *worker, uint64_t now)
     if (worker->repeats_read)
         return;
     stats_add(&worker->stats->turns_pressed, pressed);
-    admission_adapt(&worker->replay.admission, pressed, now);
+    struct replay *replay = &worker->replay;
+    admission_adapt(&replay->admission, pressed, now);
+    sheds_close_above(&replay->sheds, admission_closed(&replay->admission));
 }
 
 bool worker_turn(struct worker *worker, uint64_t now)

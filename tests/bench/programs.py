@@ -41,6 +41,7 @@ START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 10.0
 WARM_UP_S = 0.3
 QUIET_S = 0.1
+LEAST_NICE = -20
 MOST_SECONDS = 60  # after which each program ends by itself
 
 
@@ -123,6 +124,7 @@ class Engine:
         return {
             "drops": {role: nonzero(reasons) for role, reasons in ledger["drops"].items()},
             "ends": nonzero(ledger["ends"]),
+            "shed": sum(port["xdp"]["overloaded"] for port in ledger["ports"]),
             "lost_at_sockets": sum(port["lost"] for port in ledger["ports"]),
             "retransmits": ledger["counters"]["retransmits"],
             "start_seconds": round(self.start_seconds, 3),
@@ -223,9 +225,15 @@ def running_generator(lab: Lab, folder: Path, receiver: Path, load: Load) -> Ite
 
 
 def prefer(process: subprocess.Popen[Any]) -> None:
-    """Let all threads of a process go before this machine's other programs: its CPU is to be its own."""
-    for thread in Path(f"/proc/{process.pid}/task").iterdir():
-        os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(1))
+    """Let all threads of a process have nearly all of their CPU, whatever else wants it.
+
+    Not by a real-time policy: the kernel takes the CPU away from that for 50 ms of each second.
+    """
+    about = Path(f"/proc/{process.pid}")
+    for thread in (about / "task").iterdir():
+        os.setpriority(os.PRIO_PROCESS, int(thread.name), LEAST_NICE)
+    if (about / "autogroup").exists():  # which has a weight of its own; the process leads a session
+        (about / "autogroup").write_text(str(LEAST_NICE))
 
 
 def wait_until_taken(receiver: Receiver) -> None:

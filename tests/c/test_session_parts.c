@@ -2,6 +2,8 @@
 #include <string.h>
 
 #include "check.h"
+#include "session/flow.h"
+#include "session/shed.h"
 #include "session/stream.h"
 #include "session/table.h"
 #include "session/timer.h"
@@ -180,11 +182,53 @@ static void test_stream_puts_any_pieces_in_order(void)
     pool_close(&chunks);
 }
 
+static uint32_t known(const struct shed *shed, const struct endpoint *client)
+{
+    return shed
+        ->known[shed_slot(hash_sample(client->address.half[0], client->address.half[1], client->port))];
+}
+
+static void test_known_connections_are_counted_in_every_map(void)
+{
+    static struct shed one, other;
+    struct sheds sheds = {.at = {&one, &other}, .count = 2};
+    struct endpoint client = {{{0, 1}}, 10000}, busy = {{{0, 1}}, 10001};
+    for (int i = 0; i < 254; i++)
+        sheds_know(&sheds, &client);
+    CHECK(known(&one, &client) == 254 && known(&other, &client) == 254 && known(&one, &busy) == 0);
+    for (int i = 0; i < 254; i++)
+        sheds_forget(&sheds, &client);
+    CHECK(known(&one, &client) == 0 && known(&other, &client) == 0);
+    for (int i = 0; i < 300; i++)
+        sheds_know(&sheds, &busy);
+    for (int i = 0; i < 300; i++)
+        sheds_forget(&sheds, &busy);
+    CHECK(known(&one, &busy) == UINT8_MAX); /* it has lost count: never again sure that there is none */
+}
+
+static void test_a_worker_that_closes_is_counted_once(void)
+{
+    static struct shed shed;
+    struct sheds first = {.at = {&shed}, .count = 1}, second = {.at = {&shed}, .count = 1, .worker = 1};
+    sheds_close_above(&first, 100);
+    sheds_close_above(&first, 200);
+    CHECK(shed.closing == 1 && shed.closed[0] == 200 && shed.closed[1] == 0);
+    sheds_close_above(&second, 50);
+    CHECK(shed.closing == 2 && shed.closed[1] == 50);
+    sheds_close_above(&first, 0);
+    sheds_close_above(&second, 0);
+    CHECK(shed.closing == 0 && shed.closed[0] == 0 && shed.closed[1] == 0);
+    CHECK(shed_is_closed(1, UINT32_MAX) && !shed_is_closed(1, UINT32_MAX - 1) &&
+          !shed_is_closed(0, UINT32_MAX));
+}
+
 int main(void)
 {
     RUN(test_pool_gives_each_object_once);
     RUN(test_table_against_an_array);
     RUN(test_timers_fire_once_and_never_early);
     RUN(test_stream_puts_any_pieces_in_order);
+    RUN(test_known_connections_are_counted_in_every_map);
+    RUN(test_a_worker_that_closes_is_counted_once);
     return 0;
 }

@@ -121,3 +121,17 @@ def test_ports_that_collide_under_shifts_are_all_multiplied(make_hard_bed: Calla
     assert served == dict.fromkeys(asked, 3), nonzero(counters)
     assert ends(counters) == {"complete": 3 * connections}, nonzero(counters)
     assert counters["sessions_refused"] == 0
+
+
+def test_overload_is_kept_out_before_the_ring(make_hard_bed: Callable[..., HardBed]) -> None:
+    """A cap on what is sent makes it overload for certain. Who is let in is served to the end."""
+    bed = make_hard_bed()
+    bed.start(limits={"packets_per_second": 300})
+    for turn in range(3):
+        bed.talk(150, 4, prefix=f"turn{turn}")  # 1800 frames and more to send
+    bed.settle(60)
+    counters = bed.finish()
+    ports = {port["device"]: port["xdp"] for port in bed.replay.ledger()["ports"]}
+    assert ports[bed.lab.mirror_device]["overloaded"] > 0, nonzero(counters)
+    assert counters["turns_pressed"] > 0
+    assert ends(counters).keys() == {"complete"}, nonzero(counters)

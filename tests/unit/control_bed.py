@@ -21,7 +21,7 @@ TARGETS = "198.19.0.0/24"
 
 def memory_dataplane(config):
     """The real dataplane, with memory where the devices would be."""
-    ports = tuple(replace(port, kind=PortKind.MEMORY) for port in config.ports)
+    ports = tuple(replace(port, kind=PortKind.MEMORY, shed_map=0) for port in config.ports)
     return Dataplane(replace(config, ports=ports))
 
 

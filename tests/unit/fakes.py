@@ -7,8 +7,9 @@ from typing import Any
 from appliance.engine import Machine
 from appliance.errors import NeighbourError
 from appliance.nic import Hop
-from dataplane.binding import COUNTERS, PortMode, PortStatistics
+from dataplane.binding import COUNTERS, PortMode, PortRole, PortStatistics
 from dataplane.pyxdp import AttachMode, Capabilities, Queues
+from dataplane.steering import Maps
 
 MAC = "02:00:00:00:00:02"
 NOTHING = {counter.name: 0 for counter in COUNTERS}
@@ -36,9 +37,10 @@ def capabilities(device, **changes):
 
 
 class FakeSteering:
-    def __init__(self, scene, device, endpoints):
+    def __init__(self, scene, role, device, endpoints):
         self.scene, self.device, self.endpoints = scene, device, endpoints
-        self.sockets_map = len(scene.steerings) + 10
+        number = len(scene.steerings)
+        self.maps = Maps(number + 10, number + 20 if role is PortRole.MIRROR else 0)
         self.mode, self.refusal = AttachMode.NATIVE, ""
 
     def __enter__(self):
@@ -181,9 +183,9 @@ class FakeMachine:
         self.did(f"neighbours of {device}")
         return FakeNeighbours(self)
 
-    def steering(self, _role, device, endpoints, _mode, _unwanted):
+    def steering(self, role, device, endpoints, _mode, _unwanted):
         self.did(f"attach {device}")
-        self.steerings.append(FakeSteering(self, device, endpoints))
+        self.steerings.append(FakeSteering(self, role, device, endpoints))
         return self.steerings[-1]
 
     def dataplane(self, config):

@@ -7,6 +7,7 @@ from appliance.nic import Hop
 from dataplane.binding import PortMode
 from dataplane.pyxdp import AttachMode, Queues
 from dataplane.pyxdp.rss import Fields, Rss, Symmetry
+from dataplane.steering import Maps
 from tests.unit.fakes import capabilities
 
 CPUS = [0, 1, 2, 3]
@@ -80,7 +81,7 @@ def rss(*table):
 def test_the_spread_of_answers_reaches_the_dataplane_where_it_is_of_use(known, settings, used):
     made = plan.make(config(**settings), facts(test={"rss": known, **combined(4)}), CPUS)
     hops = {target: Hop(target, "02:00:00:00:00:02") for target in made.targets}
-    told = plan.dataplane(made, [10, 11], hops, 0).rss
+    told = plan.dataplane(made, [Maps(10), Maps(11)], hops, 0).rss
     assert (told.table, len(told.key)) == (((0, 1, 2, 3), 40) if used else ((), 0))
 
 
@@ -133,7 +134,7 @@ def test_queues_that_are_not_served_are_warned_about():
 def test_a_mode_says_how_to_attach_and_how_to_bind(mode, attach, bind):
     made = plan.make(config(mirror={"mode": mode}), facts(mirror={"zero_copy": True}), CPUS)
     hops = {target: Hop(target, "02:00:00:00:00:02") for target in made.targets}
-    told = plan.dataplane(made, [10, 11], hops, 0)
+    told = plan.dataplane(made, [Maps(10), Maps(11)], hops, 0)
     assert made.ports[0].attach is attach
     assert told.ports[0].mode is bind
 
@@ -150,6 +151,6 @@ def test_times_become_nanoseconds():
         CPUS,
     )
     hops = {target: Hop(target, "02:00:00:00:00:02") for target in made.targets}
-    timing = plan.dataplane(made, [10, 11], hops, 0).timing
+    timing = plan.dataplane(made, [Maps(10), Maps(11)], hops, 0).timing
     assert (timing.settle, timing.gap_timeout, timing.tries) == (2_500_000, 500_000_000, 3)
     assert timing.datagram_timeout == 7_000_000_000

@@ -8,6 +8,7 @@ from appliance.forecast import forecast
 from appliance.loading import build
 from appliance.nic import Hop
 from appliance.pool import parse_clients
+from dataplane.steering import Maps
 from tests.unit.fakes import capabilities
 
 
@@ -27,7 +28,7 @@ def told(transfer=None, **changes):
     """What the dataplane is told about the one transfer."""
     made = plan.make(config(transfer, **changes), {d: capabilities(d) for d in ("m0", "t0")}, [0])
     hops = {target: Hop(target, "02:00:00:00:00:02") for target in made.targets}
-    return plan.dataplane(made, [10, 11], hops, 0).transfers[0]
+    return plan.dataplane(made, [Maps(10), Maps(11)], hops, 0).transfers[0]
 
 
 @pytest.mark.parametrize(
@@ -171,7 +172,7 @@ def test_the_mtu_is_at_most_the_devices(mtu, told_mtu):
         config(test={"device": "t0", "mtu": mtu}), {d: capabilities(d) for d in ("m0", "t0")}, [0]
     )
     hops = {target: Hop(target, "02:00:00:00:00:02") for target in made.targets}
-    assert plan.dataplane(made, [10, 11], hops, 0).ports[1].mtu == told_mtu
+    assert plan.dataplane(made, [Maps(10), Maps(11)], hops, 0).ports[1].mtu == told_mtu
 
 
 def test_the_filter_and_the_cap_reach_the_dataplane():
@@ -181,7 +182,7 @@ def test_the_filter_and_the_cap_reach_the_dataplane():
         [0],
     )
     hops = {target: Hop(target, "02:00:00:00:00:02") for target in made.targets}
-    found = plan.dataplane(made, [10, 11], hops, 0)
+    found = plan.dataplane(made, [Maps(10), Maps(11)], hops, 0)
     assert (found.filter, found.limits.sessions_per_second) == ("tcp port 80", 9)
 
 

@@ -96,44 +96,55 @@ static size_t segment_size(uint32_t workers)
     return transfers_at(workers) + (size_t)workers * DP_MAX_TRANSFERS * sizeof(struct transfer_stats);
 }
 
+/* NULL: errno says why. */
+static struct stats_segment *map_memory(int fd, size_t size)
+{
+    int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static void begin(struct stats_segment *segment, uint32_t workers)
+{
+    segment->workers = workers;
+    segment->schema = dp_schema();
+    segment->magic = STATS_MAGIC;
+}
+
 /* A new file under a temporary name, renamed into place: readers never see a half-made one, and an older
  * engine's readers keep theirs. */
-static int create_file(const char *path, size_t size)
+static int make_file(struct stats_segment **segment, const char *path, uint32_t workers, size_t size)
 {
     char temporary[DP_PATH_SIZE + 8];
     snprintf(temporary, sizeof(temporary), "%s.new", path);
     int fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0)
         return -errno;
-    if (ftruncate(fd, (off_t)size) || rename(temporary, path)) {
+    struct stats_segment *made = ftruncate(fd, (off_t)size) ? NULL : map_memory(fd, size);
+    if (made)
+        begin(made, workers);
+    if (!made || rename(temporary, path)) {
         int code = -errno;
+        if (made)
+            munmap(made, size);
         unlink(temporary);
         close(fd);
         return code;
     }
-    return fd;
+    close(fd);
+    *segment = made;
+    return 0;
 }
 
 int stats_open(struct stats_segment **segment, const char *path, uint32_t workers)
 {
     size_t size = segment_size(workers);
-    int fd = -1;
-    if (path[0]) {
-        fd = create_file(path, size);
-        if (fd < 0)
-            return fd;
-    }
-    int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0);
-    int code = memory == MAP_FAILED ? -errno : 0;
-    if (fd >= 0)
-        close(fd);
-    if (code)
-        return code;
-    *segment = memory;
-    (*segment)->workers = workers;
-    (*segment)->schema = dp_schema();
-    __atomic_store_n(&(*segment)->magic, STATS_MAGIC, __ATOMIC_RELEASE);
+    if (path[0])
+        return make_file(segment, path, workers, size);
+    *segment = map_memory(-1, size);
+    if (!*segment)
+        return -errno;
+    begin(*segment, workers);
     return 0;
 }
 

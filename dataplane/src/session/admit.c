@@ -3,10 +3,13 @@
 static const double NANOSECONDS = 1e9;
 static const double SINKING = 31.0 / 32; /* of the share, each interval */
 static const double RISING = 1.0 / 160;
+static const double MARGIN = 1.0 / 32; /* what the share rises by in 25 ms */
+static const double WHOLE = 0x1p32;    /* all hashes */
 
 enum {
     INTERVAL = 5 * 1000 * 1000,
     BURST = 3, /* intervals: what is over sooner was a burst, or a pause of the worker's, and is only late */
+    MOST_ELAPSED = 4 * INTERVAL,
 };
 
 void admission_open(struct admission *admission, const struct dp_config *config)
@@ -24,11 +27,30 @@ void admission_adapt(struct admission *admission, bool pressed, uint64_t now)
     if (admission->pressing > BURST)
         admission->share *= SINKING;
     else if (!admission->pressed)
-        admission->share += RISING * (double)elapsed / INTERVAL;
+        admission->share += RISING * (double)(elapsed < MOST_ELAPSED ? elapsed : MOST_ELAPSED) / INTERVAL;
     if (admission->share > 1)
         admission->share = 1;
     admission->adapted_at = now;
     admission->pressed = false;
+}
+
+static double whole_sample(const struct dp_transfer *transfer)
+{
+    return transfer->sample ? (double)transfer->sample : WHOLE;
+}
+
+uint32_t admission_closed(const struct admission *admission)
+{
+    if (admission->share >= 1)
+        return 0;
+    double widest = 0;
+    for (uint32_t i = 0; i < admission->config->transfer_count; i++) {
+        const struct dp_transfer *transfer = &admission->config->transfers[i];
+        double sample = whole_sample(transfer);
+        widest = transfer->state == DP_RUNNING && sample > widest ? sample : widest;
+    }
+    double closed = WHOLE - widest * admission->share - WHOLE * MARGIN;
+    return closed > 0 ? (uint32_t)closed : 0;
 }
 
 void admission_adopt(struct admission *admission, const struct dp_config *config)
@@ -42,18 +64,10 @@ void admission_adopt(struct admission *admission, const struct dp_config *config
     admission->config = config;
 }
 
-/* Steps of the golden ratio: whatever run of ports a client uses, every second one or all, they fall evenly
- * over the range (Weyl), so that its share of the sample is exact and not a matter of luck. */
-static uint32_t sampling_hash(const struct endpoint *client)
-{
-    uint64_t hash = hash_address(&client->address, 0x8ebc6af09c88c6e3);
-    return (uint32_t)(hash >> 32) + client->port * 0x9e3779b9U;
-}
-
 /* Clients whose hash is below this are in the sample. */
 static double sample_of(const struct dp_transfer *transfer, uint64_t elapsed)
 {
-    double threshold = transfer->sample ? (double)transfer->sample : 0x1p32;
+    double threshold = whole_sample(transfer);
     if (elapsed < transfer->ramp)
         threshold *= (double)elapsed / (double)transfer->ramp;
     return threshold;
@@ -85,7 +99,7 @@ enum drop admit(struct admission *admission, const struct dp_transfer *transfer,
         admission->transfers[index].started = now;
     }
     double sample = sample_of(transfer, now - admission->transfers[index].started);
-    uint32_t hash = sampling_hash(client);
+    uint32_t hash = hash_sample(client->address.half[0], client->address.half[1], client->port);
     if (hash >= sample)
         return DROP_not_sampled;
     if (hash >= sample * admission->share)

@@ -46,6 +46,10 @@ void admission_adopt(struct admission *admission, const struct dp_config *config
 /* Once a turn of the worker: whether it has more to do than it can. */
 void admission_adapt(struct admission *admission, bool pressed, uint64_t now);
 
+/* How many hashes, from the highest down, no transfer lets in at present, nor would soon: connections whose
+ * SYN still waits in a ring might be let in meanwhile. 0 without overload. */
+uint32_t admission_closed(const struct admission *admission);
+
 /* DROP_NONE, or why the connection is not replayed. `opens`: it would start now, so the cap counts. */
 enum drop admit(struct admission *admission, const struct dp_transfer *transfer,
                 const struct endpoint *client, bool opens, uint64_t now);

@@ -7,6 +7,7 @@
 #define XDPCOPY_FLOW_H
 
 #include "../wire/packet.h"
+#include "hash.h"
 
 struct flow {
     struct address client;
@@ -33,17 +34,9 @@ static inline bool flow_equal(const struct flow *a, const struct flow *b)
     return memcmp(a, b, sizeof(*a)) == 0;
 }
 
-/* Folded multiplication: each half of the product depends on every bit of both factors. */
-static inline uint64_t hash_mix(uint64_t a, uint64_t b)
-{
-    unsigned __int128 product = (unsigned __int128)a * b;
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
 static inline uint64_t hash_address(const struct address *address, uint64_t with)
 {
-    return hash_mix(address->half[0] ^ 0x9e3779b97f4a7c15,
-                    hash_mix(address->half[1] ^ with, 0xd6e8feb86659fd93));
+    return hash_halves(address->half[0], address->half[1], with);
 }
 
 static inline uint32_t flow_hash(const struct flow *flow)
@@ -56,8 +49,7 @@ static inline uint32_t flow_hash(const struct flow *flow)
 
 static inline uint32_t flow_owner(const struct endpoint *client, uint32_t workers)
 {
-    uint64_t hash = hash_mix(hash_address(&client->address, client->port), 0xe7037ed1a0b428db);
-    return (uint32_t)(((hash >> 32) * workers) >> 32);
+    return hash_owner(client->address.half[0], client->address.half[1], client->port, workers);
 }
 
 #endif

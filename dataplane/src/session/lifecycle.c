@@ -118,6 +118,7 @@ void connection_end_sessions(struct replay *replay, struct stream *stream, enum 
 void connection_forget(struct replay *replay, struct stream *stream)
 {
     stream_clear(stream, &replay->context.chunks);
+    sheds_forget(&replay->sheds, &(struct endpoint){stream->flow.client, stream->flow.client_port});
     replay->phases[stream->phase]--;
     timer_cancel(&replay->wheel, &stream->timer);
     table_remove(&replay->mirrored, stream);
@@ -171,6 +172,7 @@ static void keep_stream(struct replay *replay, struct stream *stream, const stru
 {
     stream->transfer = (uint16_t)(transfer - replay->config->transfers);
     table_insert(&replay->mirrored, stream);
+    sheds_know(&replay->sheds, &(struct endpoint){stream->flow.client, stream->flow.client_port});
     replay->phases[stream->phase]++;
     connection_watch(replay, stream);
     stats_add(&replay->context.transfers[stream->transfer].connections_opened, 1);

@@ -10,6 +10,7 @@
 #include "admit.h"
 #include "endpoints.h"
 #include "session.h"
+#include "shed.h"
 #include "table.h"
 #include "transfers.h"
 
@@ -32,6 +33,7 @@ struct replay {
     const struct dp_config *config;
     struct transfers transfers;
     struct admission admission;
+    struct sheds sheds;
     struct endpoints endpoints;
     struct session_context context;
     struct pool streams;
