@@ -1,7 +1,7 @@
 """The command ``xdpcopy``.
 
 Exit status: 0 done; 1 the machine does not allow it, or something failed while it ran; 2 the command line or
-the configuration cannot be used.
+the configuration cannot be used. Commands that ask the api have more: appliance/remote/asked.py.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from appliance.doctor.command import doctor
 from appliance.errors import ApplianceError, ConfigError
 from appliance.loading import build, load
 from appliance.process_files import become_daemon, log_to, not_a_daemon, process_files
+from appliance.remote import commands as remote_commands
 from appliance.run import run as replay
 from appliance.stats import StatsFile
 from appliance.supervise import supervise
@@ -37,7 +38,6 @@ app = typer.Typer(
     help="Replays mirrored TCP sessions against a test server.",
     context_settings=HELP,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -47,6 +47,7 @@ app.add_typer(lab.app, name="lab")
 app.command()(replay_command.replay)
 app.command()(engine_command.engine)
 app.command()(doctor)
+remote_commands.add(app)
 for added in entry_points(group="xdpcopy.commands"):
     added.load()(app)
 

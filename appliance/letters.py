@@ -6,17 +6,16 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass, fields
-from functools import wraps
 from importlib.metadata import version as distribution_version
 from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from appliance.errors import ConfigError, TransferError
 from appliance.pool import parse_clients
+from appliance.shared_options import with_options
 from appliance.transfer import parse_transfers
 
 if TYPE_CHECKING:
@@ -131,26 +130,7 @@ class Letters:
 
 def with_letters(command: Callable[..., None]) -> Callable[..., None]:
     """The command's parameter ``asked`` becomes one option for each field of Letters."""
-
-    @wraps(command)
-    def wrapped(**given: Any) -> None:  # noqa: ANN401 - whatever typer has read
-        asked = Letters(**{one.name: given.pop(one.name) for one in fields(Letters)})
-        command(asked=asked, **given)
-
-    hints = get_type_hints(Letters, include_extras=True)
-    own = [
-        one for one in inspect.signature(command, eval_str=True).parameters.values() if one.name != "asked"
-    ]
-    shared = [
-        inspect.Parameter(
-            one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=hints[one.name]
-        )
-        for one in fields(Letters)
-    ]
-    del wrapped.__wrapped__
-    wrapped.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
-    wrapped.__annotations__ = {one.name: one.annotation for one in (*own, *shared)}
-    return wrapped
+    return with_options(Letters, command)
 
 
 def prepare(arguments: Sequence[str], taken: Container[str] = ()) -> tuple[list[str], list[str]]:

@@ -102,6 +102,13 @@ class ApiBed:
         assert said.status_code in {200, 201}, said.text
         return {**said.json(), "answered_ms": took}
 
+    def command(self, *arguments: str) -> str:
+        """What a command prints that asks the api; it must succeed."""
+        token = self.bed.directory / "token"
+        token.write_text(self.token)
+        argv = (*PROGRAM, *arguments, "--api", URL, "--token-file", str(token))
+        return self.bed.lab.run("appliance", argv).stdout
+
     def transfer(self, name: str = SHOP, port: int = PRODUCTION_PORT, target: int = TARGET_PORT) -> Any:
         """The body that makes a transfer."""
         return {"id": name, "settings": {"source": port, "target": f"{self.bed.lab.target}:{target}"}}

@@ -47,10 +47,12 @@ def test_a_session_over_rest_from_nothing_to_nothing(api: ApiBed) -> None:
     """n 1, 3, 1, r 10, 100, pause, resume, delete: the target's log agrees; another transfer sees nothing."""
     assert api.get("transfers")["items"] == []
     others = Others(api.bed)
-    changes = [api.tell("POST", json=api.transfer(OTHER, PRODUCTION_PORT + 1, TARGET_PORT + 1))]
+    other = (f"source={PRODUCTION_PORT + 1}", f"target={api.bed.lab.target}:{TARGET_PORT + 1}")
+    api.command("transfers", "create", "--id", OTHER, *other)
     with others.browsing():
         wait_for(lambda: all(others.answered))
-        changes += phases(api)
+        changes = phases(api)
+        assert_commands_show_it(api)
     wait_for(lambda: not api.get("sessions")["items"])
     for name in ("took_ms", "answered_ms"):
         print(name, "of each change:", [round(change[name], 1) for change in changes])
@@ -59,6 +61,20 @@ def test_a_session_over_rest_from_nothing_to_nothing(api: ApiBed) -> None:
     assert account.equal, account
     assert (account.connections, account.production) == (BROWSERS, sum(others.answered))
     assert counters["end_transfer_removed"] == counters["refused_destination"] == 0
+
+
+def assert_commands_show_it(api: ApiBed) -> None:
+    """While only the other transfer's connections are there."""
+    assert api.command("sessions", "--transfer", OTHER).count("established") == BROWSERS
+    found = json.loads(api.command("sessions", "--json"))["items"]
+    assert found[0]["client"] in api.command("sessions", found[0]["id"])
+    assert OTHER in api.command("latency")
+    looks = [json.loads(line) for line in api.command("top", "--json", "--count", "2").splitlines()]
+    turns = [look["data"]["transfers"][OTHER]["turns_sent"] for look in looks]
+    assert turns[0] < turns[1]
+    shown = api.command("top", "--count", "2")
+    assert OTHER in shown
+    assert "running" in shown
 
 
 def phases(api: ApiBed) -> list[dict[str, Any]]:
