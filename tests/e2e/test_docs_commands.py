@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -49,6 +50,7 @@ class Reader:
         self.folder = folder
         for name in ("run", "lib", "home"):
             (folder / name).mkdir()
+        self.groups: list[int] = []  # of processes that were started with &
         self.running: list[tuple[str, subprocess.Popen[bytes], Path]] = []
         self.engine = Replay(bed.lab, folder / "run" / "xdpcopy", ())
 
@@ -62,11 +64,16 @@ class Reader:
         assert not self.running, f"{markdown.name(page)}: a command without ^C"
 
     def type(self, command: markdown.Command) -> None:
+        stays = bool(command.answer and STAYS.fullmatch(command.answer[-1].replace("…", "")))
+        if stays:
+            self.wait_for_background()
         if command.line == "^C":
             said = self.interrupt(command)
         else:
             process, output = self.start(command)
-            if command.answer and STAYS.fullmatch(command.answer[-1].replace("…", "")):
+            if command.line.endswith("&"):
+                self.groups.append(process.pid)
+            if stays:
                 self.running.append((command.role, process, output))
                 said = self.wait_for(command, process, output)
             else:
@@ -98,6 +105,16 @@ class Reader:
             time.sleep(LOOK_S)
         return output.read_text()
 
+    def wait_for_background(self) -> None:
+        """Traffic for the command before must not be counted by the next one."""
+        deadline = time.monotonic() + TIMEOUT_S
+        for group in self.groups:
+            with contextlib.suppress(ProcessLookupError):
+                while time.monotonic() < deadline:
+                    os.killpg(group, 0)
+                    time.sleep(LOOK_S)
+        self.groups.clear()
+
     def interrupt(self, command: markdown.Command) -> str:
         """When there is nothing left to do for it."""
         at = max(at for at, (role, *_) in enumerate(self.running) if role == command.role)
@@ -112,8 +129,10 @@ class Reader:
         return said
 
     def close(self) -> None:
+        for group in (*self.groups, *(process.pid for _, process, _ in self.running)):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
         for _, process, _ in self.running:
-            os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 
