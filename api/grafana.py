@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from dataplane.binding import COUNTERS, CounterKind
+from appliance.stats import MEANINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -62,12 +62,12 @@ def _graphs() -> list[list[Panel]]:
             _graph("Sessions of each transfer", "short", live),
         ],
         [
-            _graph("How sessions end", "ops", _reasons(CounterKind.SESSION_END, "end_", transfer=True)),
+            _graph("How sessions end", "ops", _reasons("end_", transfer=True)),
             _graph("Frames lost at the ports", "pps", lost),
         ],
         [
-            _graph("Mirrored frames not used", "pps", _reasons(CounterKind.DROP_MIRROR, "drop_mirror_")),
-            _graph("Target's frames not used", "pps", _reasons(CounterKind.DROP_TEST, "drop_test_")),
+            _graph("Mirrored frames not used", "pps", _reasons("drop_mirror_")),
+            _graph("Target's frames not used", "pps", _reasons("drop_test_")),
         ],
         [
             _graph("Bytes", "Bps", _rates(("request_bytes_acked", "answer_bytes"))),
@@ -124,10 +124,10 @@ def _by_transfer(name: str) -> dict[str, str]:
     return {"{{transfer}}": f"sum by (transfer) (rate(xdpcopy_transfer_{name}_total{OF_TRANSFERS}{RATE}))"}
 
 
-def _reasons(kind: CounterKind, prefix: str, *, transfer: bool = False) -> dict[str, str]:
+def _reasons(prefix: str, *, transfer: bool = False) -> dict[str, str]:
     """A line for each reason that there is anything to show of."""
     scope, labels = ("transfer_", OF_TRANSFERS) if transfer else ("", "")
-    names = (each.name for each in COUNTERS if each.kind is kind)
+    names = (name for name in MEANINGS if name.startswith(prefix))
     return {
         name.removeprefix(prefix): f"sum(rate(xdpcopy_{scope}{name}_total{labels}{RATE})) > 0"
         for name in names
