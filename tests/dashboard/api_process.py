@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import yaml
@@ -23,7 +23,8 @@ START_TIMEOUT_S = 30.0
 class ApiProcess:
     """Started at once; ``base`` is its address, ``token(role)`` makes a token."""
 
-    def __init__(self, directory: Path, socket: Path) -> None:
+    def __init__(self, directory: Path, socket: Path, **more: Any) -> None:
+        """``more``: of the configuration, as the engine has it."""
         number = os.getpid()
         address = f"127.{64 + (number >> 16) % 64}.{number >> 8 & 255}.{number & 255}"
         self.base = f"http://{address}:{PORT}"
@@ -35,6 +36,7 @@ class ApiProcess:
             "test": {"device": "test0"},
             "control": {"socket": str(socket), "state": str(directory / "unused")},
             "api": api,
+            **more,
         }
         path = directory / "api.yaml"
         path.write_text(yaml.safe_dump(configuration))

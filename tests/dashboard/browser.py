@@ -26,7 +26,7 @@ ARTEFACTS = Path(__file__).resolve().parents[1] / "artefacts" / "dashboard"
 LAPTOP = (1366, 641)  # what a browser's own bars leave of 1366 x 768
 WAIT_S = 30.0
 NOBODY = "127.0.0.1:9"
-PAGES = ("overview", "transfers", "sessions")
+PAGES = ("overview", "transfers", "sessions", "captures")
 
 
 @contextmanager
@@ -113,6 +113,9 @@ class Page:
         field = self.named(name)
         field.clear()
         field.send_keys(text)
+
+    def upload(self, path: Path) -> None:
+        self.driver.find_element(By.CSS_SELECTOR, "input[type=file]").send_keys(str(path))
 
     def go(self, page: str) -> None:
         self.driver.execute_script("location.hash = arguments[0]", f"#/{page}")

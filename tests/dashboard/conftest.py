@@ -1,10 +1,12 @@
 """One engine on memory ports, one api, one browser; each test begins signed out and without transfers."""
 
+import sys
 from types import SimpleNamespace
 
 import pytest
 
 from api.tokens import Role
+from appliance.control import child
 from appliance.control.protocol import Arm, DeleteTransfer, ListTransfers
 from tests.dashboard.api_process import ApiProcess
 from tests.dashboard.browser import Page, chromium
@@ -13,15 +15,20 @@ from tests.unit.control_bed import ControlBed
 
 @pytest.fixture(scope="package")
 def engine(tmp_path_factory):
-    made = ControlBed(tmp_path_factory.mktemp("engine"))
-    made.start()
-    yield made
+    """Replays of captures are real too, but for their devices."""
+    with pytest.MonkeyPatch.context() as patch:
+        program = (*child.PROGRAM[:3], sys.executable, "-m", "tests.api.replay_child")
+        patch.setattr(child, "PROGRAM", program)
+        made = ControlBed(tmp_path_factory.mktemp("engine"))
+        made.start()
+        yield made
     assert made.end() == 0
 
 
 @pytest.fixture(scope="package")
 def api(engine, tmp_path_factory):
-    made = ApiProcess(tmp_path_factory.mktemp("api"), engine.config.control.socket)
+    captures = {"directory": str(engine.config.captures.directory)}
+    made = ApiProcess(tmp_path_factory.mktemp("api"), engine.config.control.socket, captures=captures)
     yield made
     made.stop()
 

@@ -1,5 +1,6 @@
 // The page: sign in with a token, then one of the pages of the address's fragment.
 
+import { captures } from "./captures.js";
 import { ask, onRefused, token } from "./client.js";
 import { places, sentences } from "./dialog.js";
 import { h } from "./dom.js";
@@ -13,6 +14,7 @@ const PAGES = {
   overview: { title: "Overview", make: overview },
   transfers: { title: "Transfers", make: transfers },
   sessions: { title: "Sessions", make: sessions },
+  captures: { title: "Captures", make: captures },
 };
 const CHANGES = ["operator", "admin"];
 

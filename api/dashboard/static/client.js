@@ -38,16 +38,37 @@ async function send(method, path, { body, type, ifMatch, signal } = {}) {
     throw new Problem(0, "the api cannot be reached");
   }
   if (answer.ok) return answer;
-  const said = await answer.json().catch(() => ({}));
-  const problem = new Problem(answer.status, said.detail ?? `${answer.status} ${answer.statusText}`, said.problems);
-  if (answer.status === 401) refused(problem);
-  throw problem;
+  throw problem(answer.status, answer.statusText, await answer.json().catch(() => null));
+}
+
+/** Of an answer that is a refusal. */
+function problem(status, phrase, said) {
+  const made = new Problem(status, said?.detail ?? `${status} ${phrase}`, said?.problems);
+  if (status === 401) refused(made);
+  return made;
 }
 
 /** The answer's JSON; null where it has none. Throws Problem. */
 export async function ask(method, path, options) {
   const answer = await send(method, path, options);
   return answer.status === 204 ? null : answer.json();
+}
+
+/** Sends a file; `progress(share)` follows it. Resolves with the answer's JSON. Throws Problem. */
+export function upload(path, file, progress, signal) {
+  return new Promise((done, failed) => {
+    const request = new XMLHttpRequest(); // fetch does not tell how much has been sent
+    request.open("POST", API + path);
+    request.setRequestHeader("Authorization", `Bearer ${token.get()}`);
+    request.setRequestHeader("Content-Type", "application/octet-stream");
+    request.responseType = "json";
+    request.upload.onprogress = ({ loaded, total }) => progress(total ? loaded / total : 0);
+    request.onload = () => (request.status < 400 ? done(request.response) : failed(problem(request.status, request.statusText, request.response)));
+    request.onerror = () => failed(new Problem(0, "the api cannot be reached, or refused the file before its end"));
+    request.onabort = () => failed(new Problem(0, "the upload was cancelled"));
+    signal.addEventListener("abort", () => request.abort());
+    request.send(file);
+  });
 }
 
 /** Calls `event(name, data)` for each event until the stream ends. Throws Problem. */

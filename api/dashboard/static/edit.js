@@ -1,8 +1,9 @@
 // The form of a transfer, for a new one and for one that is there.
 
 import { ask } from "./client.js";
-import { open, say, sentences } from "./dialog.js";
+import { open, say } from "./dialog.js";
 import { h } from "./dom.js";
+import { labelled, refuse } from "./form.js";
 
 const whole = (value) => (value === "" ? null : Number(value));
 const words = (value) => value.split(/[\s,]+/).filter(Boolean);
@@ -39,14 +40,6 @@ const DEFAULTS = {
 export async function edit(feed, item) {
   const title = item ? `Transfer ${item.id}` : "New transfer";
   await open(title, (close) => form(feed, item, title, close), "form");
-}
-
-function labelled(name, label, hint, control) {
-  const said = h("span", { class: "bad small", id: `${name}-said` });
-  control.id = `field-${name}`;
-  control.setAttribute("aria-describedby", `${name}-hint ${name}-said`);
-  return { control, said, node: h("div", { class: "field" }, h("label", { for: control.id }, label), control,
-    h("span", { class: "muted small", id: `${name}-hint` }, hint), said) };
 }
 
 function form(feed, item, title, close) {
@@ -103,24 +96,4 @@ const create = (id, settings, paused) => ask("POST", "/transfers", { body: { ...
 function patch(item, settings) {
   const changed = Object.entries(settings).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(item.settings[name]));
   return ask("PATCH", `/transfers/${item.id}`, { body: Object.fromEntries(changed), ifMatch: item.version });
-}
-
-/** Each problem beside its field; what has no field here, above the buttons. */
-function refuse(problem, fields, said) {
-  const rest = [];
-  for (const { control, said: place } of Object.values(fields)) {
-    place.replaceChildren();
-    control.removeAttribute("aria-invalid");
-  }
-  for (const each of problem.problems ?? []) {
-    const field = fields[each.field.split(/[.[]/).findLast((part) => part in fields)];
-    if (!field) rest.push(each);
-    else {
-      field.said.append(each.message);
-      field.control.setAttribute("aria-invalid", "true");
-      field.control.closest("details")?.setAttribute("open", "");
-    }
-  }
-  const shown = problem.problems?.length && !rest.length ? [] : sentences({ ...problem, message: problem.message, problems: rest });
-  said.replaceChildren(...shown);
 }

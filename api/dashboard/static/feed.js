@@ -7,12 +7,13 @@ const KEEP_S = 125;
 const WINDOW_S = 60;
 const ROUND_MS = 2000;
 const AGAIN_MS = 1000;
+const MORE = ["/workers", "/latency", "/sessions/summary", "/captures", "/replays"]; // for pages that want them
 
 export class Feed {
   /** `changed()` is called after each piece of news. */
   constructor(changed) {
     Object.assign(this, { changed, link: "connecting", detail: "", samples: [], latencies: [], wanted: new Set() });
-    Object.assign(this, { status: null, workers: null, transfers: null, summary: null, loads: new Map() });
+    Object.assign(this, { status: null, workers: null, transfers: null, summary: null, captures: null, replays: null, loads: new Map() });
     this.hidden = () => (document.hidden ? this.#pause() : this.#run());
   }
 
@@ -46,11 +47,9 @@ export class Feed {
     return found.slice(1).map(([at, value], i) => [at, Math.max(0, (value - found[i][1]) / (at - found[i][0]))]);
   }
 
-  /** Asks for the appliance and its transfers now, after a change of ours. */
+  /** Asks for everything now, after a change of ours. */
   async refresh() {
-    const [status, transfers] = await Promise.all([ask("GET", "/appliance"), ask("GET", "/transfers")]);
-    Object.assign(this, { status, transfers: transfers.items });
-    this.changed();
+    await this.#round();
   }
 
   /** Answer times of the last minute, over `transfer` or all: `{target, production}`, maps from bound to count. */
@@ -123,12 +122,13 @@ export class Feed {
 
   async #round(signal) {
     const get = (path) => ask("GET", path, { signal });
-    const more = ["/workers", "/latency", "/sessions/summary"].map((path) => (this.wanted.has(path) ? get(path) : null));
-    const [status, transfers, workers, latency, summary] = await Promise.all([
+    const more = MORE.map((path) => (this.wanted.has(path) ? get(path).catch(notNow) : null));
+    const [status, transfers, workers, latency, summary, captures, replays] = await Promise.all([
       get("/appliance"), get("/transfers"), ...more,
     ]);
     const at = performance.now() / 1000;
     Object.assign(this, { status, transfers: transfers.items, summary: summary ?? this.summary });
+    Object.assign(this, { captures: captures ?? this.captures, replays: replays?.items ?? this.replays });
     if (workers) this.#load(workers.items, at);
     if (latency) {
       this.latencies.push({ at, ...latency });
@@ -156,6 +156,12 @@ export function percentile(buckets, share) {
     below += buckets.get(bound);
     if (total && below >= share * total) return bound;
   }
+  return null;
+}
+
+/** What the engine cannot say at this moment is left as it was. */
+function notNow(problem) {
+  if (problem.status !== 503) throw problem;
   return null;
 }
 

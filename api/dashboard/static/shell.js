@@ -27,8 +27,8 @@ export function theme() {
 /** Every session is reset, and nothing more is sent: asked first. */
 async function stop(feed) {
   const live = feed.newest?.totals.sessions_live ?? 0;
-  const sentence = `All ${count(live)} live sessions are reset, and nothing more is sent to any target until it is armed`
-    + " again. Production is not affected.";
+  const sentence = `${live ? `${count(live)} live sessions are reset, and nothing` : "Nothing"} more is sent to any target until it is`
+    + " armed again. Production is not affected.";
   if (await confirm("Emergency stop", sentence, "Stop everything", true)) await order(feed, "/emergency-stop");
 }
 
@@ -84,7 +84,7 @@ export function shell(feed, pages, holder, may, leave) {
       show(banner, said !== "");
       banner.className = `banner ${kind}`;
       if (!may) return;
-      button.disabled = feed.link !== "live" || feed.status?.armed === false;
+      button.disabled = feed.link === "live" && feed.status?.armed === false; // never on a guess
       show(rearm, name === "Stopped");
       show(create, name === "Idle" && page !== "transfers");
     },
@@ -99,6 +99,7 @@ function condition({ link, detail, status, newest, transfers }) {
   if (!status) return ["Connecting", "quiet", ""];
   if (!status.armed) return ["Stopped", "bad", "Emergency stop is in force: every session was reset, and nothing is sent until it is armed again."];
   if (!status.healthy) return ["Unhealthy", "bad", "A worker gives no sign of life. Restart the engine, and look at its log."];
+  if (status.aside) return ["Busy", "good", `${capital(status.aside)}.`];
   if (transfers && !transfers.length) return ["Idle", "quiet", "There is no transfer yet, so nothing is replayed."];
   if (!newest.totals.mirror_frames) {
     return ["Waiting", "warn", "No mirrored traffic yet. If there should be some, xdpcopy doctor says what stands in its way."];
