@@ -122,10 +122,9 @@ export class Feed {
 
   async #round(signal) {
     const get = (path) => ask("GET", path, { signal });
+    const status = await get("/appliance"); // alone: a token that is not accepted any more fails once
     const more = MORE.map((path) => (this.wanted.has(path) ? get(path).catch(notNow) : null));
-    const [status, transfers, workers, latency, summary, captures, replays] = await Promise.all([
-      get("/appliance"), get("/transfers"), ...more,
-    ]);
+    const [transfers, workers, latency, summary, captures, replays] = await Promise.all([get("/transfers"), ...more]);
     const at = performance.now() / 1000;
     Object.assign(this, { status, transfers: transfers.items, summary: summary ?? this.summary });
     Object.assign(this, { captures: captures ?? this.captures, replays: replays?.items ?? this.replays });
