@@ -51,7 +51,8 @@ def create_app(settings: Api, control: Path, captures: Library | None = None) ->
         redirect_slashes=False,
     )
     audit = Audit(settings.audit)
-    app.state.context = Context(Client(control, ENGINE_TIMEOUT_S), audit, library)
+    tokens = Tokens(settings.tokens)
+    app.state.context = Context(Client(control, ENGINE_TIMEOUT_S), audit, library, tokens)
     errors.install(app)
     for part in (transfers, capture_routes, replays, doctor, appliance, token):
         app.include_router(part.router, prefix="/api/v1")
@@ -60,7 +61,7 @@ def create_app(settings: Api, control: Path, captures: Library | None = None) ->
     dashboard.install(app)
     app.add_middleware(
         Guard,
-        tokens=Tokens(settings.tokens),
+        tokens=tokens,
         audit=audit,
         limiter=Limiter(),
         max_body=settings.max_body_bytes,

@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
-from api.tokens import Role, Token
+from api.tokens import Role, Token, Tokens
 from appliance.control import base
 from appliance.control.observed import MAX_SESSIONS, Counters, GetCounters, ListSessions, Sessions
 
@@ -58,6 +58,7 @@ class Context:
     client: Client
     audit: Audit
     library: Library
+    tokens: Tokens
     counters: Shared[Counters] = field(init=False)
     sessions: Shared[Sessions] = field(init=False)
 

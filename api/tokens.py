@@ -74,6 +74,13 @@ class Tokens:
             self._refresh()
             return list(self._tokens.values())
 
+    def holds(self, token: Token) -> bool:
+        """Whether it is still there as it was; no, where the file cannot be read."""
+        try:
+            return token in self.all()
+        except MachineError:
+            return False
+
     def create(self, name: str, role: Role) -> str:
         """The new token, which is not kept and cannot be shown again."""
         made, secret = secrets.token_hex(4), secrets.token_urlsafe(32)

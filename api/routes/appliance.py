@@ -70,13 +70,16 @@ async def stream(
     interval: Annotated[float, Query(ge=0.1, le=60, description="Seconds between two events.")] = 1.0,
     count: Annotated[int, Query(ge=0, le=1_000_000, description="Ends after so many; 0: never.")] = 0,
 ) -> StreamingResponse:
-    """Server-sent events: ``counters`` as above; ``down`` with a problem while no engine answers."""
+    """Server-sent events: ``counters`` as above; ``down`` with a problem while no engine answers.
+
+    A stream ends when its token is revoked.
+    """
     return StreamingResponse(_events(request, ctx, interval, count), media_type="text/event-stream")
 
 
 async def _events(request: Request, ctx: Context, interval: float, count: int) -> AsyncIterator[str]:
     sent = 0
-    while not await request.is_disconnected():
+    while not await request.is_disconnected() and ctx.tokens.holds(request.state.token):
         try:
             found = await to_thread.run_sync(ctx.counters.newest)
             yield f"event: counters\ndata: {found.model_dump_json()}\n\n"

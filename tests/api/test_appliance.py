@@ -63,6 +63,18 @@ def test_counters_are_streamed(scene):
     assert second["at"] > first["at"]
 
 
+def test_a_stream_ends_when_its_token_is_revoked(scene, monkeypatch):
+    (token,) = (each for each in scene.tokens.all() if each.name == "viewer")
+    sampled = scene.app.state.context.counters.newest
+
+    def revoke():
+        scene.tokens.revoke(token.id)
+        return sampled()
+
+    monkeypatch.setattr(scene.app.state.context.counters, "newest", revoke)
+    assert len(list(events(scene, 0))) == 1
+
+
 def test_many_readers_are_one_to_the_engine(scene, monkeypatch):
     context = scene.app.state.context
     asked = []

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 if TYPE_CHECKING:
@@ -110,9 +111,8 @@ class Page:
         self.named(name).click()
 
     def type(self, name: str, text: str) -> None:
-        field = self.named(name)
-        field.clear()
-        field.send_keys(text)
+        """Over what is there."""
+        self.named(name).send_keys(Keys.CONTROL + "a" + Keys.NULL + text)
 
     def upload(self, path: Path) -> None:
         self.driver.find_element(By.CSS_SELECTOR, "input[type=file]").send_keys(str(path))

@@ -28,6 +28,9 @@ export const bits = (bytesPerSecond) => unit(bytesPerSecond * 8, "bit/s");
 
 export const bytes = (value) => (value < 9999.5 ? `${whole.format(value)} B` : unit(value, "B"));
 
+/** 1 frame, 2 frames. */
+export const many = (value, name) => `${count(value)} ${name}${value === 1 ? "" : "s"}`;
+
 /** 850 µs, 12.3 ms, 1.25 s. */
 export function time(seconds) {
   const [size, name] = seconds < 0.9995e-3 ? [1e-6, "µs"] : seconds < 0.9995 ? [1e-3, "ms"] : [1, "s"];

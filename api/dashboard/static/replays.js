@@ -4,7 +4,7 @@ import { ask } from "./client.js";
 import { bar } from "./charts.js";
 import { clear, confirm, fail } from "./dialog.js";
 import { h, List, show, text } from "./dom.js";
-import { count, duration, percent, ratio } from "./format.js";
+import { count, duration, many, percent, ratio } from "./format.js";
 
 const KINDS = { starting: "quiet", running: "good", paused: "warn", done: "good", cancelled: "quiet", failed: "bad" };
 const ENDED = ["done", "cancelled", "failed"];
@@ -23,7 +23,7 @@ export function replays(feed, may) {
 
 function run(feed, may) {
   let item;
-  const name = h("strong");
+  const name = h("strong", { class: "small" });
   const state = h("span", { class: "state" });
   const what = h("p", { class: "muted small" });
   const done = h("span", { class: "number" });
@@ -53,7 +53,7 @@ function run(feed, may) {
     text(what, [options.captures.map((id) => title(feed, id)).join(", "), pace(options)].join(" · "));
     line.update(progress.percent / 100);
     text(done, percent(progress.percent / 100));
-    text(numbers, [`${count(progress.frames)} frames`, `${count(progress.requests)} requests`, over ? "" : `${count(progress.sessions_live)} sessions`,
+    text(numbers, [many(progress.frames, "frame"), many(progress.requests, "request"), over ? "" : many(progress.sessions_live, "session"),
       over ? `took ${duration(progress.running_s)}` : progress.rest_s === null ? "" : `${duration(progress.rest_s)} left`].filter(Boolean).join(" · "));
     text(said, item.reason || (item.closes === false ? "Its ledger does not close." : ""));
     said.className = item.state === "failed" || item.closes === false ? "small bad" : "muted small";

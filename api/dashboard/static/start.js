@@ -18,7 +18,7 @@ function form(feed, capture, close) {
   const fields = {
     transfers: labelled("transfers", "By", "a transfer's present settings, or your own", h("select", {},
       transfers.length && h("option", { value: "" }, "all transfers"), transfers.map((one) => h("option", { value: one.id }, one.id)),
-      h("option", { value: "own" }, "a source and a target of its own"))),
+      h("option", { value: "own" }, "a target of its own"))),
     source: labelled("source", "Source", "production's port, or address:port", input({ placeholder: "80" })),
     target: labelled("target", "Target", "the server under test: address:port", input({ placeholder: "198.19.0.2:8080" })),
     speed: labelled("speed", "Speed", "times as fast as recorded", input({ type: "number", min: 0.001, max: 1e6, step: "any", value: 1, required: true })),

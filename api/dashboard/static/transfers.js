@@ -36,7 +36,7 @@ function stepped(label, { steps, step, unit }, set) {
   const nearest = (value) => steps.reduce((best, each, i) => (Math.abs(Math.log(each / value)) < Math.abs(Math.log(steps[best] / value)) ? i : best), 0);
   const slider = h("input", { type: "range", min: 0, max: steps.length - 1, step: 1, "aria-label": `${label}, slider`,
     oninput: () => ((number.value = steps[slider.value]), spell()), onchange: () => set(steps[slider.value]) });
-  const number = h("input", { type: "number", min: steps[0], max: steps.at(-1), step, "aria-label": label,
+  const number = h("input", { type: "number", min: steps[0], max: steps.at(-1), step, required: true, "aria-label": label,
     onchange: () => number.reportValidity() && set(Number(number.value)) });
   const spell = () => slider.setAttribute("aria-valuetext", `${number.value} ${unit}`);
   return {
@@ -90,11 +90,11 @@ function row(feed, may, first) {
       say(`${name}: ${sentence(method, path, done)}`);
     } catch (problem) {
       fail(problem);
+      multiplier.show(item.settings.multiplier, true);
+      sample.show(item.settings.sample_percent, true);
     }
     busy = false;
     await feed.refresh().catch(fail);
-    multiplier.show(item.settings.multiplier, true);
-    sample.show(item.settings.sample_percent, true);
   }
 
   return { node, update(found) {
