@@ -11,7 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import (
+    ElementClickInterceptedException,
+    NoSuchElementException,
+    StaleElementReferenceException,
+)
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -26,6 +30,7 @@ SCRIPTS = (Path(__file__).parent / "scripts.js").read_text()
 ARTEFACTS = Path(__file__).resolve().parents[1] / "artefacts" / "dashboard"
 LAPTOP = (1366, 641)  # what a browser's own bars leave of 1366 x 768
 WAIT_S = 30.0
+NOT_YET = (ElementClickInterceptedException, NoSuchElementException, StaleElementReferenceException)
 NOBODY = "127.0.0.1:9"
 PAGES = ("overview", "transfers", "sessions", "captures")
 
@@ -70,23 +75,22 @@ class Page:
 
     def open(self, token: str = "", page: str = "overview") -> None:
         """As in a new tab, of a browser that has been there with this token before."""
-        self.driver.get(f"{self.base}/dashboard/icon.svg")
+        self.driver.get(f"{self.base}/#/{page}")
         self.driver.execute_script(
             "sessionStorage.clear(); localStorage.clear();"
             "if (arguments[0]) sessionStorage.setItem('xdpcopy-token', arguments[0])",
             token,
         )
-        self.driver.get(f"{self.base}/#/{page}")
+        self.driver.refresh()
         self.one(f"main.{page}" if token else "main.sign-in")
 
     def wait(self, condition: Callable[[], Any], what: str = "") -> Any:
-        """What ``condition`` gives as soon as it is true. Elements that go meanwhile are looked for again."""
+        """What ``condition`` gives as soon as it is true. What is covered or gone is tried again."""
 
         def met(_: Chrome) -> Any:
             return condition()
 
-        missing = (NoSuchElementException, StaleElementReferenceException)
-        return WebDriverWait(self.driver, WAIT_S, 0.05, ignored_exceptions=missing).until(met, what)
+        return WebDriverWait(self.driver, WAIT_S, 0.05, ignored_exceptions=NOT_YET).until(met, what)
 
     def all(self, css: str) -> list[WebElement]:
         return [found for found in self.driver.find_elements(By.CSS_SELECTOR, css) if found.is_displayed()]
@@ -107,8 +111,14 @@ class Page:
         return found
 
     def press(self, name: str) -> None:
-        self.wait(self.named(name).is_enabled, f"{name} enabled")
-        self.named(name).click()
+        self.wait(lambda: self._press(name), f"{name} can be pressed")
+
+    def _press(self, name: str) -> bool:
+        found = self.named(name)
+        if found.is_enabled():
+            found.click()
+            return True
+        return False
 
     def type(self, name: str, text: str) -> None:
         """Over what is there."""

@@ -108,8 +108,14 @@ def _create(control: ControlBed, page: Page) -> None:
 
 
 def _look_at_a_session(page: Page) -> None:
+    def listed() -> bool:
+        if page.all("tbody tr"):
+            return True
+        page.press("Refresh")
+        return False
+
     page.go("sessions")
-    page.one("tbody tr", SHOP)
+    page.wait(listed)
     page.driver.execute_script("document.querySelector('tbody tr button').click()")
     page.one(".detail .body p")
     page.photograph("sessions")
