@@ -14,10 +14,11 @@ struct flow {
     struct address server;
     uint16_t client_port;
     uint16_t server_port;
-    uint32_t transport;     /* enum dp_transport */
-    uint32_t encapsulation; /* tells equal addresses of two tunnels apart; 0: none */
-    uint32_t zero;          /* so that the key has no hole: it is compared as bytes */
+    uint32_t encapsulation : 24; /* tells equal addresses of two tunnels apart (a VNI); 0: none */
+    uint32_t transport : 8;      /* enum dp_transport */
 };
+
+_Static_assert(sizeof(struct flow) == 40, "the key has no hole: it is compared as bytes");
 
 static inline struct flow flow_make(uint32_t transport, const struct endpoint *client,
                                     const struct endpoint *server)
@@ -26,7 +27,7 @@ static inline struct flow flow_make(uint32_t transport, const struct endpoint *c
                          .server = server->address,
                          .client_port = client->port,
                          .server_port = server->port,
-                         .transport = transport};
+                         .transport = (uint8_t)transport};
 }
 
 static inline bool flow_equal(const struct flow *a, const struct flow *b)
@@ -42,7 +43,7 @@ static inline uint64_t hash_address(const struct address *address, uint64_t with
 static inline uint32_t flow_hash(const struct flow *flow)
 {
     uint64_t ports = (uint64_t)flow->client_port << 48 | (uint64_t)flow->server_port << 32 |
-                     (flow->encapsulation ^ flow->transport << 24);
+                     (flow->encapsulation | (uint32_t)flow->transport << 24);
     uint64_t hash = hash_address(&flow->client, ports) ^ hash_address(&flow->server, ~ports);
     return (uint32_t)(hash_mix(hash, 0xa0761d6478bd642f) >> 32);
 }

@@ -55,7 +55,7 @@ static void tell(const struct replay *replay, const struct session *session, str
 {
     const struct stream *stream = session->stream;
     uint64_t now = replay->context.now;
-    uint64_t active = stream->heard > session->answered_at ? stream->heard : session->answered_at;
+    uint64_t active = stream->heard > session->quiet_since ? stream->heard : session->quiet_since;
     *row = (struct dp_session_row){
         .place = pool_index(&replay->sessions, session),
         .transfer = session->transfer,

@@ -44,12 +44,14 @@ uint32_t session_most_datagram(const struct session *session, const struct sessi
 /* The production client's own options; its MSS only as far as the test port carries it. */
 static struct tcp_options options_of(const struct session *session, const struct session_context *context)
 {
-    struct tcp_options options = session->stream->options;
-    options.mss = (uint16_t)min32(options.mss, link_mss(session, context));
-    if (session->most_mss && options.mss > session->most_mss)
-        options.mss = session->most_mss;
-    options.echo = 0;
-    return options;
+    const struct stream *stream = session->stream;
+    uint32_t mss = min32(stream->mss, link_mss(session, context));
+    return (struct tcp_options){
+        .mss = (uint16_t)(session->most_mss ? min32(mss, session->most_mss) : mss),
+        .window_scale = stream->window_scale,
+        .has_timestamp = stream->timestamps,
+        .sack_permitted = stream->sack,
+    };
 }
 
 void session_open(struct session *session, struct session_context *context, const struct flow *flow,
@@ -61,8 +63,7 @@ void session_open(struct session *session, struct session_context *context, cons
         .sibling = stream->sessions,
         .timer.kind = TIMER_SESSION,
         .opened_at = context->now,
-        .turn_at = context->now,
-        .answered_at = context->now,
+        .quiet_since = context->now,
         .transfer = stream->transfer,
         .most_mss = (uint16_t)transfer->mss,
         .no_wait = transfer->no_wait,
@@ -138,7 +139,7 @@ static enum drop take_event(struct session *session, struct session_context *con
     case TCP_OPENED:
         stats_add(&context->stats->sessions_established, 1);
         stats_add(&session_stats(session, context)->sessions_established, 1);
-        session->turn_at = session->answered_at = context->now;
+        session->quiet_since = context->now;
         return DROP_NONE;
     case TCP_REFUSED:
         session_end(session, context, END_target_refused);
@@ -184,7 +185,7 @@ enum drop session_on_answer(struct session *session, struct session_context *con
         return drop;
     uint32_t fresh = tcp_received(&session->tcp) - before;
     if (fresh) {
-        session->answered_at = context->now;
+        session->quiet_since = context->now;
         count_answer(session, context, fresh - (!was_ended && tcp_is_ended(&session->tcp)));
     }
     account_delivered(session, context);
@@ -201,7 +202,7 @@ uint64_t session_deadline(const struct session *session, const struct session_co
     uint64_t deadline = turns_deadline(session, context);
     if (session->tcp.retransmit_at < deadline)
         deadline = session->tcp.retransmit_at;
-    uint64_t ack_at = session->answered_at + MOST_ACK_DELAY;
+    uint64_t ack_at = session->quiet_since + MOST_ACK_DELAY;
     return session->ack_mirrored && session->tcp.ack_due && ack_at < deadline ? ack_at : deadline;
 }
 
@@ -268,7 +269,7 @@ static void allow_receiving(const struct session *session, const struct session_
         return;
     }
     uint32_t reference = session->answer_mark + (session->stream->acked - session->turn);
-    if (seq_after(received, reference) && context->now >= session->answered_at + MOST_ACK_DELAY)
+    if (seq_after(received, reference) && context->now >= session->quiet_since + MOST_ACK_DELAY)
         reference = received;
     allowed->ack = seq_before(received, reference) ? received : reference;
     allowed->edge = reference + session->stream->window;

@@ -21,6 +21,8 @@
 #include "stream.h"
 #include "tcp.h"
 
+/* In the order of use: an exchange (request in, segment out, answer in, acknowledgement out) touches
+ * everything before tcp.recover, and nothing behind. */
 struct session {
     struct flow flow; /* forged endpoint and target; the key */
     struct stream *stream;
@@ -30,11 +32,8 @@ struct session {
     struct chunk *gate_chunk;   /* the last that may be sent, if it is still held */
     struct chunk *send_chunk;   /* where the last sent bytes were found, if it is still held */
     struct timer timer;
-    struct tcp tcp;
-    uint64_t opened_at;
-    uint64_t turn_at;      /* when the present turn began */
     uint64_t delivered_at; /* when the target last acknowledged something new */
-    uint64_t answered_at;  /* when the target last said something new */
+    uint64_t quiet_since;  /* when the target last said something new, or the present turn began */
     uint64_t asked_at;     /* when bytes last left that the target has said nothing since; 0: it has */
     uint32_t gate;         /* bytes up to this offset may be sent */
     uint32_t turn;         /* the present turn: production's answers up to it had been seen by the client */
@@ -44,17 +43,19 @@ struct session {
     uint32_t owed;         /* what its last answer was shorter than production's, and may still come */
     uint32_t delivered;    /* bytes up to this offset have been accounted as acknowledged */
     uint32_t turns;        /* begun */
-    uint32_t retransmits;
     uint16_t transfer;
-    uint16_t most_mss; /* that the SYN announces (-D); 0: what the test port carries */
     uint8_t end;       /* enum end; END_NONE while it lives */
-    bool begun;        /* the first turn has begun */
-    bool shorter;      /* the target's answers are shorter than production's: nothing is owed */
-    bool fin_open;     /* the FIN may be sent */
-    bool ready;        /* is on the list */
-    bool reset_due;
-    bool no_wait;      /* turns do not wait for each other (-W) */
-    bool ack_mirrored; /* answers are acknowledged as the production client does */
+    bool begun : 1;    /* the first turn has begun */
+    bool shorter : 1;  /* the target's answers are shorter than production's: nothing is owed */
+    bool fin_open : 1; /* the FIN may be sent */
+    bool ready : 1;    /* is on the list */
+    bool reset_due : 1;
+    bool no_wait : 1;      /* turns do not wait for each other (-W) */
+    bool ack_mirrored : 1; /* answers are acknowledged as the production client does */
+    uint16_t most_mss;     /* that the SYN announces (-D); 0: what the test port carries */
+    struct tcp tcp;
+    uint64_t opened_at;
+    uint32_t retransmits;
 };
 
 /* What a worker's sessions have in common. */

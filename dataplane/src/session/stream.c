@@ -24,7 +24,10 @@ void stream_open(struct stream *stream, const struct flow *flow, const struct pa
         .heard = now,
         .first = syn->seq + 1,
         .window = syn->window,
-        .options = syn->options,
+        .mss = syn->options.mss,
+        .window_scale = syn->options.window_scale,
+        .timestamps = syn->options.has_timestamp,
+        .sack = syn->options.sack_permitted,
     };
 }
 
@@ -35,7 +38,9 @@ void stream_open_joining(struct stream *stream, const struct flow *flow, uint64_
         .timer.kind = TIMER_STREAM,
         .heard = now,
         .joining = true,
-        .options = {.mss = JOIN_MSS, .window_scale = JOIN_WINDOW_SCALE, .sack_permitted = true},
+        .mss = JOIN_MSS,
+        .window_scale = JOIN_WINDOW_SCALE,
+        .sack = true,
     };
 }
 
@@ -82,7 +87,7 @@ void stream_begin(struct stream *stream, const struct packet *packet)
     stream->acked = 0;
     stream->known = 0;
     stream->has_origin = true;
-    stream->options.has_timestamp = packet->options.has_timestamp;
+    stream->timestamps = packet->options.has_timestamp;
 }
 
 /* What waits may be the rest of a turn whose beginning is missing: only a later turn will do. */
@@ -105,7 +110,7 @@ void stream_rejoin(struct stream *stream)
 
 static uint32_t window_shift(const struct stream *stream)
 {
-    return stream->options.window_scale == NO_WINDOW_SCALE ? 0 : stream->options.window_scale;
+    return stream->window_scale == NO_WINDOW_SCALE ? 0 : stream->window_scale;
 }
 
 /* Its number tells that all before it was said; bytes and a FIN of its own are noted with them. */

@@ -56,25 +56,28 @@ struct stream {
     uint32_t window; /* that the client offers the server, in bytes */
     uint32_t fin;    /* offset of the client's FIN */
     uint32_t fin_turn;
-    uint32_t held; /* bytes in chunks, in order or not */
-    uint16_t session_count;
-    uint16_t transfer;
-    uint16_t full;       /* size of the largest segment that did not end what the client wrote (no PSH) */
-    uint16_t last;       /* size of the segment that has brought the byte before `next` */
+    uint32_t held;       /* bytes in chunks, in order or not */
     uint32_t known;      /* offset up to which the client has said something, by the numbers of either side */
     uint32_t server_fin; /* offset of the production server's FIN, from origin */
     uint32_t join_ack;   /* joining: what the payload seen last acknowledged */
     uint32_t join_next;  /* joining: the sequence number behind it */
-    bool detected;       /* what it speaks has been counted */
-    bool joining;        /* seen in mid-stream: nothing is kept until a turn begins */
-    bool has_join_ack;
-    bool has_origin;
-    bool has_fin;
-    bool has_server_fin;
-    bool reset; /* the production connection was reset */
-    bool cut;   /* … by the end of the capture */
-    enum phase phase;
-    struct tcp_options options; /* of the client's SYN */
+    uint16_t session_count;
+    uint16_t transfer;
+    uint16_t full; /* size of the largest segment that did not end what the client wrote (no PSH) */
+    uint16_t last; /* size of the segment that has brought the byte before `next` */
+    uint16_t mss;  /* the next four: what the client's SYN offers */
+    uint8_t window_scale;
+    bool timestamps : 1;
+    bool sack : 1;
+    uint8_t phase;     /* enum phase */
+    bool detected : 1; /* what it speaks has been counted */
+    bool joining : 1;  /* seen in mid-stream: nothing is kept until a turn begins */
+    bool has_join_ack : 1;
+    bool has_origin : 1;
+    bool has_fin : 1;
+    bool has_server_fin : 1;
+    bool reset : 1; /* the production connection was reset */
+    bool cut : 1;   /* … by the end of the capture */
 };
 
 /* Takes over the SYN. The stream's memory is undefined before. */

@@ -33,7 +33,7 @@ enum tcp_state {
 enum tcp_event { TCP_NOTHING, TCP_OPENED, TCP_UNACCEPTABLE, TCP_REFUSED, TCP_WAS_RESET, TCP_UNRESPONSIVE };
 
 enum {
-    TCP_RANGES = 4,
+    TCP_RANGES = 3, /* as many as a segment tells of */
     MICROSECOND = 1000,
     FIRST_RTO = 1000000, /* microseconds; RFC 6298 2.1 */
     LEAST_RTO = 200000,  /* as Linux has it; RFC 6298 2.4 would have 1 s */
@@ -41,10 +41,25 @@ enum {
     RECEIVE_WINDOW = 512 << 10, /* all is swallowed at once, so it never closes */
 };
 
+/* In the order of use: an exchange without loss needs nothing from `sampled_at`'s end on but the ranges'
+ * count (session.h counts cache lines). */
 struct tcp {
-    uint64_t retransmit_at; /* TIMER_NEVER: not running */
-    uint64_t sampled_at;    /* when the byte before `sampled` was sent; 0: no sample is being taken */
-    uint32_t sampled;
+    uint8_t state;
+    uint8_t snd_scale;
+    uint8_t rcv_scale;
+    uint8_t duplicate_acks;
+    uint8_t retries;
+    uint8_t range_count;
+    uint16_t mss; /* of what we send, options taken off */
+    bool timestamps : 1;
+    bool sack : 1;
+    bool ack_due : 1; /* something in order came that was not acknowledged */
+    bool ack_now : 1; /* something came that wants an answer at once */
+    bool resend_head : 1;
+    bool recovering : 1;
+    bool probe : 1; /* one byte may go into a closed window */
+    bool challenged : 1;
+    bool has_peer_fin : 1;
     uint32_t iss;
     uint32_t snd_una;
     uint32_t snd_nxt;
@@ -54,34 +69,23 @@ struct tcp {
     uint32_t snd_wl2;
     uint32_t cwnd;
     uint32_t ssthresh;
-    uint32_t recover; /* loss recovery ends when this is acknowledged */
     uint32_t irs;
     uint32_t rcv_nxt;
-    uint32_t rcv_told;                    /* the last acknowledgement sent */
-    uint32_t rcv_edge;                    /* the right edge of the last window sent */
+    uint32_t rcv_told; /* the last acknowledgement sent */
+    uint32_t rcv_edge; /* the right edge of the last window sent */
+    uint32_t recent;   /* the target's timestamp to echo */
+    uint32_t srtt;     /* microseconds; 0: nothing measured yet */
+    uint32_t rttvar;   /* microseconds */
+    uint32_t rto;      /* microseconds */
+    uint32_t sampled;
+    uint32_t sampled_at;    /* microseconds: when the byte before `sampled` was sent; 0: no sample is taken */
+    uint64_t retransmit_at; /* TIMER_NEVER: not running */
+    union {
+        uint32_t recover;   /* loss recovery ends when this is acknowledged */
+        uint32_t challenge; /* SYN_SENT: what the SYN was answered with instead of a SYN-ACK */
+    };
     uint32_t peer_fin;                    /* sequence number of the target's FIN */
-    uint32_t challenge;                   /* what a SYN was answered with instead of a SYN-ACK */
-    uint32_t recent;                      /* the target's timestamp to echo */
-    uint32_t srtt;                        /* microseconds; 0: nothing measured yet */
-    uint32_t rttvar;                      /* microseconds */
-    uint32_t rto;                         /* microseconds */
     struct sack_block ranges[TCP_RANGES]; /* received out of order, the latest first */
-    uint16_t mss;                         /* of what we send, options taken off */
-    uint8_t state;
-    uint8_t snd_scale;
-    uint8_t rcv_scale;
-    uint8_t duplicate_acks;
-    uint8_t retries;
-    uint8_t range_count;
-    bool timestamps;
-    bool sack;
-    bool ack_due; /* something in order came that was not acknowledged */
-    bool ack_now; /* something came that wants an answer at once */
-    bool resend_head;
-    bool recovering;
-    bool probe; /* one byte may go into a closed window */
-    bool challenged;
-    bool has_peer_fin;
 };
 
 /* What the session allows. Offsets count from the first byte of either side. */
@@ -109,6 +113,12 @@ void tcp_sent(struct tcp *tcp, const struct segment *segment, uint64_t now);
 
 /* A RST that the target accepts wherever the connection stands. False: the target knows nothing of us. */
 bool tcp_plan_reset(const struct tcp *tcp, struct segment *segment);
+
+/* The clock of round-trip samples. It wraps, but no sample lasts for an hour: the timer ends it before. */
+static inline uint32_t tcp_micros(uint64_t now)
+{
+    return (uint32_t)(now / MICROSECOND) | 1;
+}
 
 /* How many of the client's bytes (and its FIN) the target has acknowledged. */
 static inline uint32_t tcp_acked(const struct tcp *tcp)

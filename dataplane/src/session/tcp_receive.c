@@ -15,8 +15,7 @@ static void take_sample(struct tcp *tcp, uint32_t ack, uint64_t now)
 {
     if (!tcp->sampled_at || seq_before(ack, tcp->sampled))
         return;
-    uint64_t micros = (now - tcp->sampled_at) / MICROSECOND;
-    uint32_t sample = micros > MOST_RTO ? MOST_RTO : (uint32_t)micros;
+    uint32_t sample = min32(tcp_micros(now) - tcp->sampled_at, MOST_RTO);
     tcp->sampled_at = 0;
     if (!tcp->srtt) {
         tcp->srtt = sample ? sample : 1;

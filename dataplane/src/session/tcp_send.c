@@ -180,7 +180,7 @@ void tcp_sent(struct tcp *tcp, const struct segment *segment, uint64_t now)
     if (seq_after(end, tcp->snd_nxt))
         tcp->snd_nxt = end;
     if (!segment->again && !tcp->sampled_at) {
-        tcp->sampled_at = now;
+        tcp->sampled_at = tcp_micros(now);
         tcp->sampled = end;
     }
     tcp->snd_max = seq_max(tcp->snd_max, end);

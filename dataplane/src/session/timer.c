@@ -4,6 +4,8 @@
 
 enum { TICK_SHIFT = 20, SLOT_BITS = 8 };
 
+#define TIMER_TICKS (((uint64_t)1 << 56) - 1) /* as many as a timer can tell */
+
 static void link_timer(struct wheel *wheel, struct timer **head, struct timer *timer)
 {
     timer->next = *head;
@@ -50,7 +52,7 @@ void timer_arm(struct wheel *wheel, struct timer *timer, uint64_t due)
             return;
         timer_cancel(wheel, timer);
     }
-    timer->tick = tick < wheel->tick ? wheel->tick : tick;
+    timer->tick = (tick < wheel->tick ? wheel->tick : tick) & TIMER_TICKS;
     link_timer(wheel, slot_of(wheel, timer->tick), timer);
 }
 

@@ -18,8 +18,8 @@ enum timer_kind { TIMER_SESSION, TIMER_STREAM };
 struct timer {
     struct timer *next;
     struct timer **link; /* what points here; NULL: not armed */
-    uint64_t tick;
-    enum timer_kind kind;
+    uint64_t tick : 56;
+    uint64_t kind : 8; /* enum timer_kind */
 };
 
 enum { TIMER_LEVELS = 4, TIMER_SLOTS = 256 };

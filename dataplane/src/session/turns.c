@@ -39,11 +39,6 @@ static uint64_t later(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-static uint64_t quiet_since(const struct session *session)
-{
-    return later(session->turn_at, session->answered_at);
-}
-
 /* Whether the target has said anything that may be the answer that a turn waits for. */
 static bool has_spoken(const struct session *session, uint32_t turn)
 {
@@ -69,7 +64,7 @@ static uint64_t settle_time(const struct session *session, const struct session_
 static uint64_t settled_at(const struct session *session, const struct session_context *context,
                            uint32_t turn)
 {
-    return later(quiet_since(session), session->delivered_at) + settle_time(session, context, turn);
+    return later(session->quiet_since, session->delivered_at) + settle_time(session, context, turn);
 }
 
 /* The target has all that has left. */
@@ -130,7 +125,7 @@ static void begin(struct session *session, const struct session_context *context
         session->credit = own + session->credit >= growth ? own + session->credit - growth : 0;
     session->turn = session->turn_end = seq_max(session->turn_end, turn);
     session->answer_mark = tcp_received(&session->tcp);
-    session->turn_at = context->now;
+    session->quiet_since = context->now;
     session->begun = true;
 }
 
@@ -165,7 +160,7 @@ static bool cut_is_due(const struct session *session, const struct session_conte
         return false;
     if (seq_after(session->stream->acked, session->turn_end))
         return may_begin(session, context, session->stream->acked);
-    return context->now - quiet_since(session) >= CUT_QUIET;
+    return context->now - session->quiet_since >= CUT_QUIET;
 }
 
 static void end_with_stream(struct session *session, struct session_context *context)
@@ -229,7 +224,7 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 
 static uint64_t silent_at(const struct session *session, const struct session_context *context)
 {
-    return later(quiet_since(session), session->delivered_at) + context->timing->response_timeout;
+    return later(session->quiet_since, session->delivered_at) + context->timing->response_timeout;
 }
 
 bool turns_target_is_silent(const struct session *session, const struct session_context *context)
@@ -243,7 +238,7 @@ uint64_t turns_deadline(const struct session *session, const struct session_cont
     if (session->tcp.state == SYN_SENT || !turns_wait_for_target(session))
         return TIMER_NEVER;
     uint64_t deadline = silent_at(session, context);
-    uint64_t cut = quiet_since(session) + CUT_QUIET;
+    uint64_t cut = session->quiet_since + CUT_QUIET;
     if (session->stream->cut && cut > context->now)
         deadline = sooner(deadline, cut);
     uint32_t turn;
