@@ -58,12 +58,12 @@ def cloud_kernel() -> Kernel:
 
 
 @pytest.fixture
-def make_guest(cloud_kernel: Kernel, tmp_path: Path) -> Iterator[Callable[[Bed, int], Guest]]:
+def make_guest(cloud_kernel: Kernel, tmp_path: Path) -> Iterator[Callable[..., Guest]]:
     """Make a guest for a bed, with so many queues for each of its two devices; both are gone afterwards."""
     made: list[Guest] = []
 
-    def make(bed: Bed, queues: int) -> Guest:
-        made.append(guest.Guest(bed.lab, cloud_kernel, tmp_path, queues))
+    def make(bed: Bed, queues: int, *, rss: bool = False) -> Guest:
+        made.append(guest.Guest(bed.lab, cloud_kernel, tmp_path, queues, rss=rss))
         return made[-1]
 
     try:

@@ -59,12 +59,17 @@ class Outcome:
 class Guest:
     """The virtual machine; ``start`` boots it and waits for ``ready``, ``stop`` has its account."""
 
-    def __init__(self, lab: Lab, kernel: Kernel, folder: Path, queues: int) -> None:
-        """Remembers; nothing is made yet. ``folder`` is the caller's to remove."""
+    def __init__(self, lab: Lab, kernel: Kernel, folder: Path, queues: int, *, rss: bool = False) -> None:
+        """Remembers; nothing is made yet. ``folder`` is the caller's to remove.
+
+        ``rss``: the test port's device spreads frames by a Toeplitz hash that the driver tells; else the tap
+        does as it likes.
+        """
         self.lab = lab
         self.kernel = kernel
         self.folder = folder
         self.queues = queues
+        self.rss = rss
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, configuration: dict[str, Any]) -> None:
@@ -160,6 +165,8 @@ class Guest:
             # Zero-copy needs iommu_platform and queue_reset. A vector for each ring, and two.
             argv += ["-device", f"virtio-net-pci,netdev=n{number},mac={mac},mq=on,disable-legacy=on"]
             argv[-1] += f",iommu_platform=on,queue_reset=on,vectors={2 * self.queues + 2}"
+            if self.rss and tap == TEST_TAP:
+                argv[-1] += ",rss=on,hash=on"
         return argv
 
     def _wait_for(self, line: str, timeout: float) -> None:

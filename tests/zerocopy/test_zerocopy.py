@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from tests.zerocopy.guest import Outcome
 
 QUEUES = 4
-BATCHES = 10
+BATCHES, RSS_BATCHES = 10, 3
 REQUESTS = 100  # of each batch
 MOST_BYTES = 65536  # of a request or an answer
 PARALLEL = 16
 SERVED_TIMEOUT_S = 120.0
+POOL = "198.18.0.128/26"
 # The guest is slower than the switch: more room than frames are mirrored in all, so that none can be lost.
 MIRROR_RING = 16384
 
@@ -54,6 +55,13 @@ def seeds() -> list[int]:
     return list(islice(filter(is_small, count(1)), BATCHES))
 
 
+def serve(bed: Bed, batches: int) -> None:
+    """Let the client make its requests, and the target answer the replayed ones."""
+    for served, seed in enumerate(seeds()[:batches], 1):
+        bed.client(REQUESTS, parallel=PARALLEL, seed=seed)
+        wait_until_served(bed, served * REQUESTS)
+
+
 def wait_until_served(bed: Bed, requests: int) -> None:
     """Until the target has answered all requests and holds no connection."""
     deadline = time.monotonic() + SERVED_TIMEOUT_S
@@ -80,9 +88,7 @@ def test_every_queue_of_a_guest_is_zero_copy_and_all_requests_are_replayed(make_
     bed = make_bed()
     guest = make_guest(bed, QUEUES)
     guest.start(configuration(bed))
-    for served, seed in enumerate(seeds(), 1):
-        bed.client(REQUESTS, parallel=PARALLEL, seed=seed)
-        wait_until_served(bed, served * REQUESTS)
+    serve(bed, BATCHES)
     outcome = guest.stop()
 
     assert outcome.status == 0, outcome.report
@@ -102,3 +108,30 @@ def test_every_queue_of_a_guest_is_zero_copy_and_all_requests_are_replayed(make_
     ended = {reason for reason, count in outcome.ledger["ends"].items() if count}
     assert ended <= {"complete", "client_reset"}
     assert_traffic_on_every_queue(outcome)
+
+
+@pytest.mark.parametrize("chosen", [True, False], ids=["forged_from_a_pool", "clients_own"])
+def test_answers_come_to_the_queue_of_their_owner_where_endpoints_can_be_chosen(make_bed, make_guest, chosen):
+    """A device with RSS: of a pool those endpoints are taken whose answers the device gives to their owner.
+
+    With the clients' own endpoints, which leave no choice, the same device shows that there was one to make.
+    """
+    bed = make_bed()
+    guest = make_guest(bed, QUEUES, rss=True)
+    wanted = configuration(bed)
+    if chosen:
+        wanted["transfers"][0]["clients"] = [POOL]
+    guest.start(wanted)
+    serve(bed, RSS_BATCHES)
+    outcome = guest.stop()
+
+    assert outcome.status == 0, outcome.report
+    assert any("chosen by the test port's RSS" in line for line in outcome.report), outcome.report
+    line = outcome.ledger["counters"]
+    assert line["test_astray"] == 0  # the device does as the driver says
+    assert (line["test_handed_off"] == 0) == chosen, line
+    assert min(outcome.counters["test0"][f"rx{queue}_xdp_redirects"] for queue in range(QUEUES)) > 0
+    account = bed.accounts()
+    assert account.target == account.production == RSS_BATCHES * REQUESTS
+    assert account.equal, account.as_dict()
+    assert_ledger_closes(outcome.ledger)
