@@ -268,7 +268,12 @@ class Engine:
         """Attaches the programs, before the sockets: some drivers bind only with a program attached."""
         for port in self.plan.ports:
             attached = self._machine.steering(
-                port.role, port.settings.device, port.endpoints, port.attach, port.unwanted
+                port.role,
+                port.settings.device,
+                port.endpoints,
+                port.attach,
+                port.unwanted,
+                fragments=port.facts.split,
             )
             self._steerings.append(undo.enter_context(attached))
 

@@ -142,10 +142,11 @@ def _port(
     device, most = settings.device, facts.queues.bindable
     if not facts.up:
         raise DeviceError(f"{device} is down; bring it up: ip link set {device} up")
-    if facts.mtu > facts.socket_mtu:
+    largest = max(facts.socket_mtu, facts.largest_mtu)
+    if facts.mtu > largest:
         raise DeviceError(
-            f"{device} has MTU {facts.mtu}, more than a socket's buffers hold;"
-            f" ip link set {device} mtu {facts.socket_mtu}"
+            f"{device} has MTU {facts.mtu}, more than a socket's buffers hold with its driver {facts.driver};"
+            f" ip link set {device} mtu {largest}"
         )
     if settings.mode is Mode.ZEROCOPY and facts.zero_copy is False:
         raise DeviceError(
@@ -189,6 +190,7 @@ def _binding_port(port: PortPlan, maps: Maps) -> binding.Port:
         sockets_map=maps.sockets,
         shed_map=maps.shed,
         busy_poll=port.settings.busy_poll,
+        fragments=port.facts.split,
         verify_checksums=port.settings.verify_checksums,
         mtu=_mtu(port),
         mac=port.facts.mac,

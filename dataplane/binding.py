@@ -95,6 +95,7 @@ class Port:
     shed_map: int = 0
     verify_checksums: bool = True
     busy_poll: bool = False
+    fragments: bool = False
     mtu: int = 1500
     mac: str = "00:00:00:00:00:00"
 

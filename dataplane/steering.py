@@ -39,19 +39,22 @@ class Steering:
     An endpoint is an address, a port and, if it is not TCP, the transport. ``endpoints`` are the mirrored
     servers (role MIRROR; the address None stands for any) or the targets (role TEST, always with an
     address). ``unwanted`` says what a mirror port does with other frames: drop them, or pass them to the
-    kernel. Raises XdpError, or ValueError for endpoints that make no sense.
+    kernel. ``fragments``: frames may come in several buffers (``Capabilities.split``). Raises XdpError, or
+    ValueError for endpoints that make no sense.
 
     ``maps`` is for the dataplane. ``mode`` is the mode obtained; ``refusal`` says why not native if that
     was tried.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one port has them
         self,
         role: PortRole,
         device: str,
         endpoints: Iterable[Endpoint],
         mode: AttachMode = AttachMode.AUTO,
         unwanted: Literal["drop", "pass"] = "drop",
+        *,
+        fragments: bool = False,
     ) -> None:
         """Loads, fills and attaches."""
         self.role = role
@@ -59,7 +62,7 @@ class Steering:
         self._pass_unwanted = unwanted == "pass"
         self._last: dict[str, int] | None = None
         with ExitStack() as undo:
-            self._program = Program.load(binding.steer_object(), _PROGRAMS[role])
+            self._program = Program.load(binding.steer_object(), _PROGRAMS[role], fragments=fragments)
             undo.callback(self._program.close)
             self.replace_endpoints(endpoints)
             link = self._program.attach(device, mode)

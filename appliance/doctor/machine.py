@@ -98,8 +98,11 @@ def _port(device: str, *, mirror: bool) -> Iterator[Finding]:
         return
     kind = "native" if facts.native else "generic" if facts.native is False else "unknown"
     zero_copy = {True: "zero-copy", False: "no zero-copy", None: "zero-copy unknown"}[facts.zero_copy]
+    checksum = {True: "offered", False: "not offered", None: "unknown"}[facts.tx_checksum]
     yield ok(
-        "port", f"{device}: driver {facts.driver}, XDP {kind}, {zero_copy}, {facts.queues.bindable} queues"
+        "port",
+        f"{device}: driver {facts.driver}, XDP {kind}, {zero_copy}, {facts.queues.bindable} queues,"
+        f" checksums for AF_XDP {checksum} (not used)",
     )
     yield _mtu(device, facts)
     if mirror:
@@ -107,7 +110,7 @@ def _port(device: str, *, mirror: bool) -> Iterator[Finding]:
 
 
 def _mtu(device: str, facts: Capabilities) -> Finding:
-    most = min(facts.socket_mtu, facts.native_mtu or facts.socket_mtu)
+    most = facts.largest_mtu
     if facts.mtu <= most:
         return ok("mtu", f"{device} has MTU {facts.mtu}")
     return fault(

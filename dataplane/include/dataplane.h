@@ -56,6 +56,7 @@ struct dp_port {
     int32_t shed_map;          /* fd of its `shed_map`, told what may be dropped in overload; 0: none */
     uint32_t verify_checksums; /* 1: frames with a wrong IP or TCP checksum are dropped and counted */
     uint32_t busy_poll;        /* 1: the worker drives the driver's polling, not interrupts; xsk only */
+    uint32_t fragments;        /* 1: frames may come in several buffers (jumbo frames); xsk only */
     uint32_t mtu;              /* of the device; bounds the segments sent through a test port */
     uint8_t mac[6];            /* of the device: source of what is sent; test port only */
 };

@@ -2,29 +2,64 @@
 #include "afxdp_private.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #define BATCH 64 /* completions that are looked at together */
 
 /* --- receiving --- */
 
+/* Another piece of a frame that comes in several. True: it was the last, and `piece` is the whole frame now,
+ * under the last one's address; the others are given back. What is too long is cut off: the frame shows that
+ * by itself. */
+static bool join(struct afxdp *s, struct afxdp_frame *piece, bool last)
+{
+    uint8_t *whole = s->joined + (size_t)s->joined_at * JOINED_SIZE;
+    uint32_t room = JOINED_SIZE - s->joined_size;
+    uint32_t size = piece->size < room ? piece->size : room;
+    memcpy(whole + s->joined_size, piece->data, size);
+    s->joined_size += size;
+    if (!last) {
+        afxdp_refill(s, piece, 1);
+        return false;
+    }
+    piece->data = whole;
+    piece->size = s->joined_size;
+    s->joined_size = 0;
+    s->joined_at = (s->joined_at + 1) % (AFXDP_JOINED + 1);
+    return true;
+}
+
+/* As many frames as the descriptors make up. */
+static uint32_t take(struct afxdp *s, uint32_t at, uint32_t descriptors, struct afxdp_frame *frames)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < descriptors; i++) {
+        const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&s->rx, at + i);
+        bool last = !(desc->options & XDP_PKT_CONTD);
+        frames[count] =
+            (struct afxdp_frame){.data = s->area + desc->addr, .size = desc->len, .address = desc->addr};
+        if ((last && !s->joined_size) || join(s, &frames[count], last))
+            count++;
+    }
+    return count;
+}
+
 uint32_t afxdp_receive(struct afxdp *s, struct afxdp_frame *frames, uint32_t most)
 {
     uint32_t at = 0;
-    uint32_t count = xsk_ring_cons__peek(&s->rx, most, &at);
-    if (!count) {
-        /* A driver that ran out of frames sleeps until it is told that there are new ones. */
-        if (s->busy_poll || xsk_ring_prod__needs_wakeup(&s->fill))
-            recvfrom(s->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
-        return 0;
+    uint32_t count;
+    uint32_t taken = 0;
+    if (s->joined && most > AFXDP_JOINED)
+        most = AFXDP_JOINED;
+    while (!taken && (count = xsk_ring_cons__peek(&s->rx, most, &at))) {
+        taken = take(s, at, count, frames);
+        xsk_ring_cons__release(&s->rx, count);
     }
-    for (uint32_t i = 0; i < count; i++) {
-        const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&s->rx, at + i);
-        frames[i] =
-            (struct afxdp_frame){.data = s->area + desc->addr, .size = desc->len, .address = desc->addr};
-    }
-    xsk_ring_cons__release(&s->rx, count);
-    return count;
+    /* A driver that ran out of frames sleeps until it is told that there are new ones. */
+    if (!taken && (s->busy_poll || xsk_ring_prod__needs_wakeup(&s->fill)))
+        recvfrom(s->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
+    return taken;
 }
 
 uint32_t afxdp_waiting(struct afxdp *s)

@@ -20,7 +20,9 @@
  * direction cannot starve the other. A socket opened without transmit has neither TX ring nor TX frames: the
  * kernel itself refuses to send on it.
  *
- * A frame is never split (no XDP_USE_SG): see afxdp_frame_size for the largest MTU.
+ * A received frame may come in several umem frames if the socket is opened with fragments (XDP_USE_SG). It is
+ * put together in memory of the socket, so that whoever receives it sees one piece. What is sent is never
+ * split: see afxdp_mtu.
  * Functions that can fail return 0 or a negative errno; afxdp_open also leaves a sentence.
  */
 #ifndef AFXDP_H
@@ -31,6 +33,8 @@
 
 #define AFXDP_ERROR_SIZE 256
 #define AFXDP_DEVICE_SIZE 16
+#define AFXDP_JUMBO_MTU 9216
+#define AFXDP_JOINED 64 /* frames put together in one call of afxdp_receive */
 
 /* AUTO: zero-copy if the driver has it for this queue, else copy. */
 enum afxdp_mode { AFXDP_AUTO, AFXDP_ZEROCOPY, AFXDP_COPY };
@@ -42,6 +46,7 @@ struct afxdp_config {
     uint32_t ring_size;  /* descriptors of RX and TX ring, a power of two, 64 to 32768 */
     uint32_t frame_size; /* 2048 or 4096; 0: the smallest that carries the device's MTU */
     bool transmit;       /* false: receive only */
+    bool fragments;      /* frames may come in several umem frames, up to AFXDP_JUMBO_MTU */
     bool busy_poll;      /* the process drives the driver's polling (see afxdp_receive), not interrupts */
 };
 
@@ -98,7 +103,8 @@ int afxdp_flush(struct afxdp *socket);
 uint32_t afxdp_transmit_room(struct afxdp *socket);
 uint32_t afxdp_transmit_frames(const struct afxdp *socket);
 
-/* The mode obtained (never AUTO), the descriptor to poll, the MTU of the device when it was opened. */
+/* The mode obtained (never AUTO), the descriptor to poll, the largest MTU for what
+ * is sent: the device's when it was opened, but no more than one frame of the umem carries. */
 enum afxdp_mode afxdp_mode_of(const struct afxdp *socket);
 bool afxdp_on_huge_pages(const struct afxdp *socket); /* the umem; else it is on normal pages */
 int afxdp_fd(const struct afxdp *socket);

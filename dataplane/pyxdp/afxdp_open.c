@@ -22,10 +22,9 @@
 #define XDP_MAX_TX_SKB_BUDGET 9
 #endif
 
-#define XDP_HEADROOM 256          /* the kernel keeps this much of each received frame free in front */
-#define LINK_HEADERS (14 + 2 * 4) /* Ethernet and two VLAN tags, which the MTU does not count */
+#define XDP_HEADROOM 256 /* the kernel keeps this much of each received frame free in front */
 #define SMALL_FRAME 2048
-#define LARGE_FRAME 4096 /* a page: the most without multi-buffer */
+#define LARGE_FRAME 4096 /* a page: the most */
 #define LEAST_RING 64
 #define LARGEST_RING 32768
 /* Linux 5.11. */
@@ -133,14 +132,17 @@ static int check_sizes(struct afxdp *s, const struct afxdp_config *config, char 
     if (ring < LEAST_RING || ring > LARGEST_RING || (ring & (ring - 1)))
         return fail(error, -EINVAL, "ring size %u is not a power of two from %d to %d", ring, LEAST_RING,
                     LARGEST_RING);
-    uint32_t size = config->frame_size ? config->frame_size : afxdp_frame_size(s->mtu);
+    uint32_t fitting = config->fragments ? LARGE_FRAME : afxdp_frame_size(s->mtu);
+    uint32_t size = config->frame_size ? config->frame_size : fitting;
     if (size && size != SMALL_FRAME && size != LARGE_FRAME)
         return fail(error, -EINVAL, "frame size %u is neither %d nor %d", size, SMALL_FRAME, LARGE_FRAME);
-    uint32_t largest = afxdp_largest_mtu(size ? size : LARGE_FRAME);
+    uint32_t whole = afxdp_largest_mtu(size ? size : LARGE_FRAME);
+    uint32_t largest = config->fragments ? AFXDP_JUMBO_MTU : whole;
     if (s->mtu > largest)
         return fail(error, -EMSGSIZE,
                     "the MTU %u of %s does not fit a frame of AF_XDP; ip link set %s mtu %u, or less", s->mtu,
                     config->device, config->device, largest);
+    s->mtu = s->mtu < whole ? s->mtu : whole; /* what is sent is never split */
     s->frame_size = size;
     return 0;
 }
@@ -171,8 +173,9 @@ static int map_area(struct afxdp *s, const struct afxdp_config *config, char *er
     s->frame_mask = ~(uint64_t)(s->frame_size - 1);
     s->area_size = (size_t)s->frame_size * (rx_frames + s->tx_frames);
     s->tx_free = calloc(s->tx_frames + 1, sizeof(*s->tx_free));
+    s->joined = config->fragments ? malloc((size_t)(AFXDP_JOINED + 1) * JOINED_SIZE) : NULL;
     s->area = map_pages(s);
-    if (s->area == MAP_FAILED || !s->tx_free)
+    if (s->area == MAP_FAILED || !s->tx_free || (config->fragments && !s->joined))
         return fail(error, -ENOMEM, "no memory for an umem of %zu KiB", s->area_size / 1024);
     while (s->tx_free_count < s->tx_frames) {
         s->tx_free[s->tx_free_count] = (uint64_t)s->frame_size * (rx_frames + s->tx_free_count);
@@ -204,7 +207,8 @@ static int create_socket(struct afxdp *s, const struct afxdp_config *config)
         .rx_size = config->ring_size,
         .tx_size = config->ring_size,
         .libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
-        .bind_flags = (uint16_t)(XDP_USE_NEED_WAKEUP | mode_flags[config->mode]),
+        .bind_flags =
+            (uint16_t)(XDP_USE_NEED_WAKEUP | mode_flags[config->mode] | (config->fragments ? XDP_USE_SG : 0)),
     };
     return xsk_socket__create(&s->socket, config->device, config->queue, s->umem, &s->rx,
                               config->transmit ? &s->tx : NULL, &options);
@@ -338,5 +342,6 @@ void afxdp_close(struct afxdp *s)
     if (s->area && s->area != MAP_FAILED)
         munmap(s->area, s->area_size);
     free(s->tx_free);
+    free(s->joined);
     free(s);
 }

@@ -14,7 +14,8 @@ from enum import IntFlag
 _NETLINK_GENERIC = 16
 _CONTROL = 0x10  # GENL_ID_CTRL: the family that knows the numbers of the others
 _GET_FAMILY, _FAMILY_ID, _FAMILY_NAME = 3, 1, 2
-_DEV_GET, _IFINDEX, _XDP_FEATURES, _ZC_MAX_SEGS = 1, 1, 3, 4
+_DEV_GET, _IFINDEX, _XDP_FEATURES, _ZC_MAX_SEGS, _XSK_FEATURES = 1, 1, 3, 4, 6
+_TX_CHECKSUM = 2  # NETDEV_XSK_FLAGS_TX_CHECKSUM
 _REQUEST = 1  # NLM_F_REQUEST
 _ERROR = 2  # NLMSG_ERROR
 _ATTRIBUTE_TYPE = 0x3FFF  # without the two flags
@@ -39,10 +40,14 @@ class XdpFeature(IntFlag):
 
 @dataclass(frozen=True)
 class XdpFeatures:
-    """What a device can do; ``zero_copy_segments`` is None where the kernel does not say."""
+    """What a device can do; None where the kernel does not say.
+
+    ``tx_checksum``: it fills in checksums of what an AF_XDP socket sends and asks that of (Linux 6.8).
+    """
 
     features: XdpFeature
     zero_copy_segments: int | None
+    tx_checksum: bool | None
 
 
 def xdp_features(ifindex: int) -> XdpFeatures | None:
@@ -56,12 +61,13 @@ def xdp_features(ifindex: int) -> XdpFeatures | None:
         number = int.from_bytes(family, sys.byteorder)
         found = _ask(asker, number, _DEV_GET, _attribute(_IFINDEX, struct.pack("I", ifindex)))
     features = found.get(_XDP_FEATURES)
-    segments = found.get(_ZC_MAX_SEGS)
+    segments, metadata = found.get(_ZC_MAX_SEGS), found.get(_XSK_FEATURES)
     if features is None:
         return None
     return XdpFeatures(
         XdpFeature(int.from_bytes(features, sys.byteorder)),
         None if segments is None else int.from_bytes(segments, sys.byteorder),
+        None if metadata is None else bool(int.from_bytes(metadata, sys.byteorder) & _TX_CHECKSUM),
     )
 
 

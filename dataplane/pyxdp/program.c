@@ -69,16 +69,19 @@ static int select_program(struct program *p, const char *name)
     return p->program ? bpf_program__set_type(p->program, BPF_PROG_TYPE_XDP) : -ENOENT;
 }
 
-static int load(struct program *p, const uint8_t *object, size_t size, const char *name)
+static int load(struct program *p, const uint8_t *object, size_t size, const char *name, bool fragments)
 {
     p->object = bpf_object__open_mem(object, size, NULL);
     if (!p->object)
         return -errno;
     int code = select_program(p, name);
+    if (!code && fragments)
+        code = bpf_program__set_flags(p->program, BPF_F_XDP_HAS_FRAGS);
     return code ? code : bpf_object__load(p->object);
 }
 
-int program_load(const uint8_t *object, size_t size, const char *name, struct program **program, char *error)
+int program_load(const uint8_t *object, size_t size, const char *name, bool fragments,
+                 struct program **program, char *error)
 {
     *program = NULL;
     *error = 0;
@@ -87,7 +90,7 @@ int program_load(const uint8_t *object, size_t size, const char *name, struct pr
         return -ENOMEM;
     said = error;
     libbpf_set_print(listen_to_libbpf);
-    int code = load(p, object, size, name);
+    int code = load(p, object, size, name, fragments);
     said = NULL;
     if (code) {
         program_close(p);

@@ -10,6 +10,7 @@
 #ifndef PROGRAM_H
 #define PROGRAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,8 +42,10 @@ struct program_run {
     uint32_t duration; /* nanoseconds a run */
 };
 
-/* Loads the program of that name out of an ELF object, with maps of its own. */
-int program_load(const uint8_t *object, size_t size, const char *name, struct program **program, char *error);
+/* Loads the program of that name out of an ELF object, with maps of its own. fragments: it will be shown
+ * frames of several buffers too, the first of them. */
+int program_load(const uint8_t *object, size_t size, const char *name, bool fragments,
+                 struct program **program, char *error);
 void program_close(struct program *program);
 int program_fd(const struct program *program);
 

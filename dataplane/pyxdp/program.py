@@ -60,14 +60,15 @@ class Program:
     """A loaded program; a context manager that unloads it. What it is attached to keeps it loaded."""
 
     @classmethod
-    def load(cls, object_bytes: bytes, name: str) -> Program:
+    def load(cls, object_bytes: bytes, name: str, *, fragments: bool = False) -> Program:
         """Loads the function ``name`` of an ELF object that clang made, with maps of its own.
 
+        ``fragments``: it can do with the first buffer of a frame that comes in several (jumbo frames).
         Raises XdpError: with libbpf's and the verifier's last words if the kernel refuses it.
         """
         program = ffi.new("struct program **")
         said = ffi.new("char[]", lib.PROGRAM_ERROR_SIZE)
-        code = lib.program_load(object_bytes, len(object_bytes), name.encode(), program, said)
+        code = lib.program_load(object_bytes, len(object_bytes), name.encode(), fragments, program, said)
         if code:
             raise _load_error(code, name, ffi.string(said).decode(errors="replace").strip())
         return cls(program[0], name)

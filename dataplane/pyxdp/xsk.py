@@ -51,7 +51,7 @@ class Socket:
     program that is attached to the device. A socket must not be used by two threads at once.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each choice
         self,
         device: str,
         queue: int = 0,
@@ -59,10 +59,12 @@ class Socket:
         *,
         ring_size: int = 2048,
         transmit: bool = True,
+        fragments: bool = False,
     ) -> None:
         """Opens and binds; raises XdpError with cause and cure.
 
         ring_size: frames of the RX ring and of the TX ring, a power of two; the umem has three times as many.
+        fragments: frames may come in several buffers (jumbo frames); they are received in one piece.
         transmit: False leaves out the TX ring: the kernel then cannot send from this socket.
         """
         opened = ffi.new("struct afxdp **")
@@ -76,6 +78,7 @@ class Socket:
                 "mode": mode.value,
                 "ring_size": ring_size,
                 "transmit": transmit,
+                "fragments": fragments,
             },
         )
         code = lib.afxdp_open(config, opened, error)

@@ -21,7 +21,7 @@ struct program *file_program(const char *path, const char *name)
     size_t size = fread(object, 1, sizeof(object), file);
     fclose(file);
     struct program *program;
-    int code = program_load(object, size, name, &program, error);
+    int code = program_load(object, size, name, false, &program, error);
     if (code)
         bench_fail("cannot load %s of %s (%d): %s", name, path, code, error);
     return program;

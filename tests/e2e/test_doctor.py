@@ -180,7 +180,7 @@ FAULTS: dict[str, tuple[str, str, Callable[[Ward], Any], Callable[[Ward], Any], 
     "mtu": (
         "mtu",
         "fault",
-        lambda ward: ward.ip("appliance", "link", "set", "test0", "mtu", "9000")(),
+        lambda ward: ward.ip("appliance", "link", "set", "test0", "mtu", "9300")(),
         lambda ward: ward.ip("appliance", "link", "set", "test0", "mtu", "1500")(),
         "ip link set test0 mtu",
     ),

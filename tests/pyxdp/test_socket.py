@@ -120,6 +120,36 @@ def test_jumbo_frames_up_to_the_limit():
         assert receiver.receive(3, timeout=2) == sent
 
 
+@pytest.mark.parametrize("mtu", [3507, 9000, 9216])
+def test_frames_of_several_buffers_are_received_in_one_piece(mtu, wire):
+    for device in ("px0", "px1"):
+        ip("link", "set", device, "mtu", str(mtu))
+    endpoints = [(IPv4Address("198.18.0.1"), 8080)]
+    with (
+        Steering(PortRole.MIRROR, "px0", endpoints, AttachMode.NATIVE, fragments=True) as steering,
+        Socket("px0", ring_size=64, fragments=True) as receiver,
+    ):
+        receiver.register(steering._program.maps["sockets"])
+        for size in (60, 2048, 3000, mtu + 14) * 40:  # more than all of the ring's buffers, several times
+            (frame,) = numbered(1, size)
+            wire.send(frame)
+            assert receiver.receive(1, timeout=2) == [frame]
+        batch = [frame for size in (60, mtu + 14, 64, mtu) for frame in numbered(1, size)]
+        for frame in batch:
+            wire.send(frame)
+        got: list[bytes] = []
+        while len(got) < len(batch):
+            got += receiver.receive(1, timeout=2)
+        assert got == batch
+
+
+@pytest.mark.usefixtures("_pair")
+def test_more_than_a_jumbo_frame_is_refused():
+    ip("link", "set", "px0", "mtu", "9217")
+    with pytest.raises(XdpError, match="ip link set px0 mtu 9216, or less"):
+        Socket("px0", fragments=True)
+
+
 def test_receive_waits_no_longer_than_told(receiver):
     assert receiver.receive(timeout=0.05) == []
 

@@ -27,6 +27,8 @@ def capabilities(device, **changes):
         "native": True,
         "zero_copy": False,
         "zero_copy_segments": None,
+        "tx_checksum": False,
+        "splits": False,
         "native_mtu": 3506,
         "socket_mtu": 3498,
         "near_cpus": (),
@@ -183,7 +185,7 @@ class FakeMachine:
         self.did(f"neighbours of {device}")
         return FakeNeighbours(self)
 
-    def steering(self, role, device, endpoints, _mode, _unwanted):
+    def steering(self, role, device, endpoints, _mode, _unwanted, *, fragments):  # noqa: ARG002
         self.did(f"attach {device}")
         self.steerings.append(FakeSteering(self, role, device, endpoints))
         return self.steerings[-1]

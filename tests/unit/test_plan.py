@@ -106,7 +106,13 @@ def test_the_control_process_stays_where_it_is_if_every_cpu_has_a_worker():
             {},
             {"test": {"mtu": 9000}},
             DeviceError,
-            "t0 has MTU 9000, more than a socket's buffers hold; ip link",
+            "t0 has MTU 9000, more than a socket's buffers hold with its driver veth; ip link",
+        ),
+        (
+            {},
+            {"test": {"mtu": 9217, "splits": True}},
+            DeviceError,
+            "t0 has MTU 9217, more than a socket's buffers hold with its driver veth; ip link set t0 mtu",
         ),
     ],
 )
@@ -154,3 +160,14 @@ def test_times_become_nanoseconds():
     timing = plan.dataplane(made, [Maps(10), Maps(11)], hops, 0).timing
     assert (timing.settle, timing.gap_timeout, timing.tries) == (2_500_000, 500_000_000, 3)
     assert timing.datagram_timeout == 7_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("mtu", "splits", "fragments"), [(3498, True, False), (9000, True, True), (3498, False, False)]
+)
+def test_frames_in_several_buffers_are_asked_for_where_the_mtu_needs_them(mtu, splits, fragments):
+    made = plan.make(config(), facts(mirror={"mtu": mtu, "splits": splits}), CPUS)
+    assert [port.facts.split for port in made.ports] == [fragments, False]
+    hops = {target: Hop(target, "02:00:00:00:00:02") for target in made.targets}
+    told = plan.dataplane(made, [10, 11], hops, 0)
+    assert [port.fragments for port in told.ports] == [fragments, False]

@@ -133,6 +133,7 @@ static int open_socket(struct xsk_port *x, const struct dp_port *config, uint32_
         .mode = mode_wanted(config->mode),
         .ring_size = config->ring_size,
         .transmit = config->role == DP_ROLE_TEST,
+        .fragments = config->fragments,
         .busy_poll = config->busy_poll,
     };
     int code = afxdp_open(&wanted, &x->socket, error);
