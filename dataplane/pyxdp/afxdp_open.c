@@ -124,14 +124,8 @@ static int check_device(struct afxdp *s, const char *device, char *error)
     return 0;
 }
 
-static int check_sizes(struct afxdp *s, const struct afxdp_config *config, char *error)
+static int choose_frame_size(struct afxdp *s, const struct afxdp_config *config, char *error)
 {
-    uint32_t ring = config->ring_size;
-    if (config->mode > AFXDP_COPY)
-        return fail(error, -EINVAL, "mode %u is none of auto, zerocopy, copy", config->mode);
-    if (ring < LEAST_RING || ring > LARGEST_RING || (ring & (ring - 1)))
-        return fail(error, -EINVAL, "ring size %u is not a power of two from %d to %d", ring, LEAST_RING,
-                    LARGEST_RING);
     uint32_t fitting = config->fragments ? LARGE_FRAME : afxdp_frame_size(s->mtu);
     uint32_t size = config->frame_size ? config->frame_size : fitting;
     if (size && size != SMALL_FRAME && size != LARGE_FRAME)
@@ -145,6 +139,17 @@ static int check_sizes(struct afxdp *s, const struct afxdp_config *config, char 
     s->mtu = s->mtu < whole ? s->mtu : whole; /* what is sent is never split */
     s->frame_size = size;
     return 0;
+}
+
+static int check_sizes(struct afxdp *s, const struct afxdp_config *config, char *error)
+{
+    uint32_t ring = config->ring_size;
+    if (config->mode > AFXDP_COPY)
+        return fail(error, -EINVAL, "mode %u is none of auto, zerocopy, copy", config->mode);
+    if (ring < LEAST_RING || ring > LARGEST_RING || (ring & (ring - 1)))
+        return fail(error, -EINVAL, "ring size %u is not a power of two from %d to %d", ring, LEAST_RING,
+                    LARGEST_RING);
+    return choose_frame_size(s, config, error);
 }
 
 /* Reserved huge pages if enough are free (vm.nr_hugepages), else normal ones: with the advice to join them,
