@@ -169,5 +169,5 @@ def test_frames_in_several_buffers_are_asked_for_where_the_mtu_needs_them(mtu, s
     made = plan.make(config(), facts(mirror={"mtu": mtu, "splits": splits}), CPUS)
     assert [port.facts.split for port in made.ports] == [fragments, False]
     hops = {target: Hop(target, "02:00:00:00:00:02") for target in made.targets}
-    told = plan.dataplane(made, [10, 11], hops, 0)
+    told = plan.dataplane(made, [Maps(10), Maps(11)], hops, 0)
     assert [port.fragments for port in told.ports] == [fragments, False]
