@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from api.context import Context
-    from appliance.control.protocol import PortStatus
+    from appliance.control.protocol import PortStatus, Status
     from appliance.stats import Distribution
 
 BUCKETS_S = (
@@ -51,20 +52,18 @@ class Collector:
     def collect(self) -> Iterator[Metric]:
         """The metrics; while no engine answers only that it does not."""
         try:
-            found = list(self._engine())
+            status = self._context.call(GetStatus())
         except ControlError:
-            found = []
-        yield GaugeMetricFamily("xdpcopy_engine_up", "Whether the engine answers.", bool(found))
-        yield from found
+            status = None
+        yield GaugeMetricFamily("xdpcopy_engine_up", "Whether the engine answers.", status is not None)
+        if status is None:
+            return
+        yield from _state(status)
+        with suppress(ControlError):  # an engine that stands aside has nothing to count
+            yield from list(self._counted())
 
-    def _engine(self) -> Iterator[Metric]:
-        status, counters = self._context.call(GetStatus()), self._context.counters.newest()
-        yield GaugeMetricFamily("xdpcopy_armed", "0 after an emergency stop.", status.armed)
-        yield GaugeMetricFamily(
-            "xdpcopy_healthy", "Whether every worker gives signs of life.", status.healthy
-        )
-        yield GaugeMetricFamily("xdpcopy_start_time_seconds", "When the engine started.", status.started_at)
-        yield _lost(status.ports)
+    def _counted(self) -> Iterator[Metric]:
+        counters = self._context.counters.newest()
         for name, value in counters.totals.items():
             yield _total(name, {(): value}, ())
         of_transfers: dict[str, dict[tuple[str, ...], int]] = {}
@@ -76,6 +75,16 @@ class Collector:
         latency = self._context.call(GetLatency())
         yield _times("target", latency.target)
         yield _times("production", latency.production)
+
+
+def _state(status: Status) -> Iterator[Metric]:
+    yield GaugeMetricFamily("xdpcopy_armed", "0 after an emergency stop.", status.armed)
+    yield GaugeMetricFamily("xdpcopy_healthy", "Whether every worker gives signs of life.", status.healthy)
+    yield GaugeMetricFamily(
+        "xdpcopy_aside", "Whether a replay of captures, or the doctor, has the ports.", bool(status.aside)
+    )
+    yield GaugeMetricFamily("xdpcopy_start_time_seconds", "When the engine started.", status.started_at)
+    yield _lost(status.ports)
 
 
 def _total(name: str, values: Mapping[tuple[str, ...], int], labels: tuple[str, ...]) -> Metric:

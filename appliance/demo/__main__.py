@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich.live
@@ -31,7 +32,6 @@ from appliance.lab import Lab, LabError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
     from types import FrameType
 
 PREFIX = "xdpcopy"
@@ -164,14 +164,16 @@ def _keep(scene: Scene, directory: Path, console: Console) -> None:
     for part in (scene.production, scene.target, scene.replay):
         part.start()
     lab, prefix = scene.lab, scene.lab.settings.prefix
+    command = Path(sys.executable).with_name("xdpcopy")
     console.print(
         f"\nKEEP=1: the lab, both servers and the appliance run on, as prefix {prefix}. To look at it:\n"
         f"  ip netns exec {prefix}-client curl -sH 'X-Request-Id: mine' http://{lab.production}/64 | wc -c\n"
         f"  tail -f {directory}/target/access.log\n"
-        f"  ip netns exec {prefix}-appliance tcpdump -ni {lab.test_device}\n"
-        f"  xdpcopy lab status --prefix {prefix}\n"
+        f"  ip netns exec {prefix}-target tcpdump -ni target0 tcp\n"
+        f"  {command} counters --stats {scene.replay.stats_path}\n"
+        f"  {command} lab status --prefix {prefix}\n"
         f"To take it down:\n"
-        f"  xdpcopy lab down --prefix {prefix} && rm -r {directory}",
+        f"  {command} lab down --prefix {prefix} && rm -r {directory}",
         markup=False,
         highlight=False,
         soft_wrap=True,

@@ -11,6 +11,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from api import grafana
+from appliance.control.base import ErrorKind, refused
+from appliance.control.protocol import GetStatus
 from tests.unit.control_bed import settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,6 +53,22 @@ def test_alerts_and_dashboard_ask_for_metrics_that_exist(families):
     for query in [*(rule["expr"] for rule in alerts().values()), *queries()]:
         asked = set(METRIC.findall(query))
         assert asked <= there, f"{query}: there is no {asked - there}"
+
+
+def test_an_engine_that_stands_aside_is_up_and_counts_nothing(scene, monkeypatch):
+    context = scene.app.state.context
+    call = context.client.call
+
+    def busy(request):
+        if isinstance(request, GetStatus):
+            return call(request).model_copy(update={"aside": "a replay has the ports"})
+        raise refused(ErrorKind.CONFLICT, "a replay has the ports")
+
+    monkeypatch.setattr(context.client, "call", busy)
+    said = scene.viewer.get("/metrics").text
+    assert "xdpcopy_engine_up 1.0" in said
+    assert "xdpcopy_aside 1.0" in said
+    assert "xdpcopy_mirror_frames" not in said
 
 
 def test_labels_are_bounded_by_the_configuration(families):

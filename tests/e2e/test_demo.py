@@ -88,6 +88,10 @@ def test_keep_leaves_it_running_and_says_how_to_end_it() -> None:
         _, err = process.communicate(timeout=WAIT_S)
         assert process.returncode == 0, err
         assert f"xdpcopy lab down --prefix {PREFIX}" in err
+        asked = [line.split() for line in err.splitlines() if " counters " in line or " lab status " in line]
+        assert len(asked) == 2
+        for shown in asked:
+            subprocess.run(shown, check=True, capture_output=True)
         assert len(leftovers()) == 5
         lab = Lab(PREFIX)
         argv = ("curl", "-sf", "-H", "X-Request-Id: mine", "-o", "/dev/null", "-w", "%{http_code}")
