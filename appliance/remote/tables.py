@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,13 @@ from rich.text import Text
 from appliance.control.protocol import TransferState
 
 if TYPE_CHECKING:
+    from rich.console import JustifyMethod
+
     from appliance.control.observed import Latency, Ledger, Sessions, SessionStatus
     from appliance.control.protocol import Applied, Emergency, Status, Transfers, TransferStatus
     from appliance.stats import Distribution
 
+MANY = 8  # columns: with one blank between them they fit a terminal of 80
 STYLES = {
     TransferState.RUNNING: "green",
     TransferState.PAUSED: "yellow",
@@ -26,18 +30,20 @@ STYLES = {
 
 def numbers(*headings: str, words: int = 1) -> Table:
     """A table whose columns, but for the first ``words``, hold numbers."""
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, collapse_padding=len(headings) > MANY)
     for at, heading in enumerate(headings):
         number = at >= words
-        table.add_column(heading, justify="right" if number else "left", no_wrap=number, overflow="fold")
+        justify: JustifyMethod = "right" if number else "left"
+        least = None if number else len(heading)
+        table.add_column(heading, justify=justify, no_wrap=number, overflow="fold", min_width=least)
     return table
 
 
 def pairs(**values: object) -> Table:
-    """Names and values."""
+    """Names and values, as the api has them."""
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in values.items():
-        table.add_row(name.replace("_", " "), plain(value))
+        table.add_row(name, plain(value if isinstance(value, str) else json.dumps(value)))
     return table
 
 
@@ -121,7 +127,7 @@ def transfer(found: TransferStatus) -> RenderableType:
     about = {"next_hop": found.next_hop, "forecast": found.forecast, "version": found.version}
     return Group(
         Text.assemble(found.id, ": ", state(found.state)),
-        pairs(**{name: "" if value is None else value for name, value in settings.items()}, **about),
+        pairs(**settings, **about),
     )
 
 

@@ -20,7 +20,9 @@ from appliance.remote.client import Remote, RemoteError
 from appliance.run import status as rates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from appliance.stats import Distribution
 
 MOST_REASONS = 8
 RETRY_S = 1.0
@@ -128,9 +130,9 @@ def _rate(before: dict[str, int], now: dict[str, int], name: str, seconds: float
 
 
 def _transfers(before: Look, now: Look, seconds: float) -> RenderableType:
+    """Answer times are p50/p99 of all time."""
     table = tables.numbers(
-        *("transfer", "state", "n", "sample", "requests/s", "sessions/s", "live", "again/s"),
-        *("target p50", "p99", "production p50", "p99 ms"),
+        *("transfer", "state", "n", "sample", "req./s", "new/s", "live", "target ms", "production ms"),
         words=2,
     )
     for one in now.transfers.items:
@@ -138,30 +140,22 @@ def _transfers(before: Look, now: Look, seconds: float) -> RenderableType:
         if counted is None:
             continue  # made between two questions
         earlier = before.counters.transfers.get(one.id, counted)
-        names = ("turns_sent", "sessions_opened", "retransmits")
-        requests, opened, again = (_rate(earlier, counted, name, seconds) for name in names)
-        times = [
-            each for side in (now.latency.target, now.latency.production) for each in _times(side, one.id)
-        ]
         table.add_row(
             one.id,
             tables.state(one.state),
             str(one.settings.multiplier),
             f"{one.settings.sample_percent:g} %",
-            requests,
-            opened,
+            *(_rate(earlier, counted, name, seconds) for name in ("turns_sent", "sessions_opened")),
             f"{counted['sessions_live']:,}",
-            again,
-            *times,
+            *(_times(side, one.id) for side in (now.latency.target, now.latency.production)),
         )
     return table
 
 
-def _times(side: Any, name: str) -> tuple[str, str]:  # noqa: ANN401 - of Distribution by id
+def _times(side: Mapping[str, Distribution], name: str) -> str:
+    """p50/p99."""
     found = side.get(name)
-    if found is None or not found.count:
-        return "", ""
-    return f"{1e3 * found.p50_s:.2f}", f"{1e3 * found.p99_s:.2f}"
+    return f"{1e3 * found.p50_s:.1f}/{1e3 * found.p99_s:.1f}" if found is not None and found.count else ""
 
 
 def _workers(before: Look, now: Look, seconds: float) -> RenderableType:

@@ -14,12 +14,15 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from rich.console import Console
 
 from api.serve import make_certificate
 from api.tokens import Role
 from appliance import cli
+from appliance.control.observed import GetCounters, GetLatency
+from appliance.control.protocol import GetStatus, GetWorkers, ListTransfers
 from appliance.errors import MachineError
-from appliance.remote import tables
+from appliance.remote import tables, top
 from appliance.remote.asked import console
 from appliance.remote.connection import connection
 
@@ -138,6 +141,25 @@ def test_top_shows_looks_until_it_has_seen_enough(remote, said):
     remote.bed.end(signal.SIGKILL)
     remote.app.state.context.counters._last = None
     assert "no engine answers" in said("top", "--interval", "0.1", "--count", "1")
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_no_column_is_lost_in_a_narrow_terminal(remote, said, width):
+    said(*SHOP)
+    client = remote.bed.client
+    look = top.Look(
+        counters=client.call(GetCounters()),
+        status=client.call(GetStatus()),
+        transfers=client.call(ListTransfers()),
+        workers=client.call(GetWorkers()),
+        latency=client.call(GetLatency()),
+    )
+    output = io.StringIO()
+    Console(width=width, file=output).print(top.picture("http://127.0.0.1:8600", look, look))
+    shown = output.getvalue()
+    assert all(
+        part in shown for part in ("shop", "running", "100 %", "req./s", "production ms", "mirrored/s")
+    )
 
 
 def test_the_emergency_stop_asks_first(remote, said, monkeypatch, capsys):
