@@ -13,9 +13,10 @@
 enum {
     MOST_DELAY = 5 * 1000 * 1000, /* without room to send: more is overload, not a burst */
     MOST_BURSTS = 4,              /* from one ring in one turn, unless it is filling up */
-    MOST_SENT = 256,              /* frames in one turn */
-    SPIN_TURNS = 64,              /* idle turns before the thread sleeps */
-    MOST_SLEEP_TICKS = 8,         /* so that orders and housekeeping are not late */
+    MOST_WAITING = 2048,  /* frames in a ring, some milliseconds of work; in a small ring half of it */
+    MOST_SENT = 256,      /* frames in one turn */
+    SPIN_TURNS = 64,      /* idle turns before the thread sleeps */
+    MOST_SLEEP_TICKS = 8, /* so that orders and housekeeping are not late */
     HOUSEKEEPING = 50 * 1000 * 1000,
     NANOSECONDS = 1000000000,
 };
@@ -219,7 +220,8 @@ static bool take_over_from(struct worker *worker, struct handoff *handoff, uint6
 static uint32_t bursts_of(struct worker *worker, uint32_t waiting, uint32_t room)
 {
     uint32_t bursts = waiting / PORT_BURST + 1;
-    if (waiting <= room / 2)
+    worker->crowded |= waiting > PORT_BURST;
+    if (waiting <= (room < 2 * MOST_WAITING ? room / 2 : MOST_WAITING))
         return bursts < MOST_BURSTS ? bursts : MOST_BURSTS;
     worker->pressed = true;
     return bursts;
@@ -327,12 +329,13 @@ static void housekeeping(struct worker *worker, uint64_t now)
 static void adapt(struct worker *worker, uint64_t now)
 {
     bool pressed = worker->pressed || pool_is_short(&worker->replay.context.chunks);
-    worker->pressed = false;
+    bool crowded = worker->crowded;
+    worker->pressed = worker->crowded = false;
     if (worker->repeats_read)
         return;
     stats_add(&worker->stats->turns_pressed, pressed);
     struct replay *replay = &worker->replay;
-    admission_adapt(&replay->admission, pressed, now);
+    admission_adapt(&replay->admission, pressed, crowded, now);
     sheds_close_above(&replay->sheds, admission_closed(&replay->admission));
 }
 

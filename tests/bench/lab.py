@@ -74,14 +74,14 @@ def ratio(done: Sequence[dict[Kind, Result]], kind: Kind) -> Result:
     }
 
 
-def run(lab: Lab, kind: Kind, load: Load, seconds: float) -> Result:
-    """One receiver, from its start to its end."""
+def run(lab: Lab, kind: Kind, load: Load, seconds: float, *, promptly: bool = False) -> Result:
+    """One receiver, from its start to its end. ``promptly``: it is to be woken at once."""
     with tempfile.TemporaryDirectory(prefix="xdpcopy-bench-") as name, ExitStack() as stack:
         folder = Path(name)
         answers = "swallow" if kind == "forwarder" else "answer"
         target = stack.enter_context(programs.running_target(lab, answers))
         receiver = stack.enter_context(programs.RECEIVERS[kind](lab, folder))
-        programs.prefer(receiver.process)
+        (programs.put_first if promptly else programs.prefer)(receiver.process)
         generator = stack.enter_context(programs.running_generator(lab, folder, receiver.stats, load))
         before = sample(receiver, generator)
         time.sleep(seconds)
@@ -163,6 +163,11 @@ def rates(before: Sample, after: Sample) -> Result:
         "cpu_seconds_per_million_sent": round(cpu / sent * 1e6, 3),
         "sent_per_cpu_second": round(sent / cpu),
         "share_of_cpu": round(cpu / seconds, 3),
+        "ended": {
+            name.removeprefix("end_"): value
+            for name, value in grown.items()
+            if name.startswith("end_") and value
+        },
     }
 
 

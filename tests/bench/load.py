@@ -31,7 +31,7 @@ def latency(*, quick: bool) -> Result:
         best = rates.run(lab, "engine", rates.WINDOW, seconds)
         rate = best["offered_per_second"]
         runs = [
-            {"part": part, **rates.run(lab, kind, Load(rate=round(part * rate)), seconds)}
+            {"part": part, **rates.run(lab, kind, Load(rate=round(part * rate)), seconds, promptly=True)}
             for part in PARTS
             for kind in KINDS
         ]
@@ -60,7 +60,8 @@ def overload(*, quick: bool) -> Result:
     most = max(run["requests_per_second"] for run in runs)
     for result in runs:
         result["of_most"] = round(result["requests_per_second"] / most, 3)
-        result["complete"] = complete(result["ends"])
+        result["complete"] = complete(result["ended"])
+        result["complete_with_onset"] = complete(result["ends"])
     return {"best": best, "runs": runs}
 
 

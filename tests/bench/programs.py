@@ -42,6 +42,7 @@ STOP_TIMEOUT_S = 10.0
 WARM_UP_S = 0.3
 QUIET_S = 0.1
 LEAST_NICE = -20
+MIRROR_RING = 16384  # frames: a pause of some ten milliseconds; 64 MiB
 MOST_SECONDS = 60  # after which each program ends by itself
 
 
@@ -176,7 +177,7 @@ def running_forwarder(lab: Lab, folder: Path, *, answers: bool = False) -> Itera
 def running_engine(lab: Lab, folder: Path, **timing: float) -> Iterator[Engine]:
     """The engine, its worker on the last CPU."""
     configuration = {
-        "mirror": [{"device": lab.mirror_device}],
+        "mirror": [{"device": lab.mirror_device, "ring_size": MIRROR_RING}],
         "test": {"device": lab.test_device},
         "transfers": [{"source": SOURCE, "target": TARGET}],
         "cpus": [native.last_cpu()],
@@ -220,6 +221,7 @@ def running_generator(lab: Lab, folder: Path, receiver: Path, load: Load) -> Ite
             if generator.process.poll() is not None or time.monotonic() > deadline:
                 raise generator.failure()
             time.sleep(0.02)
+        prefer(generator.process)
         time.sleep(WARM_UP_S)
         yield generator
 
@@ -234,6 +236,15 @@ def prefer(process: subprocess.Popen[Any]) -> None:
         os.setpriority(os.PRIO_PROCESS, int(thread.name), LEAST_NICE)
     if (about / "autogroup").exists():  # which has a weight of its own; the process leads a session
         (about / "autogroup").write_text(str(LEAST_NICE))
+
+
+def put_first(process: subprocess.Popen[Any]) -> None:
+    """Let all threads of a process go before this machine's other programs, at once.
+
+    For those that sleep part of the time: see prefer.
+    """
+    for thread in Path(f"/proc/{process.pid}/task").iterdir():
+        os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(1))
 
 
 def wait_until_taken(receiver: Receiver) -> None:

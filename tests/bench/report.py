@@ -154,7 +154,8 @@ def overload(result: Result) -> Table:
     """The curve of what is replayed against what is offered."""
     table = new_table(
         "overload: connections that come, make eight requests and go",
-        *("offered", "frames/s", "requests/s", "of most", "complete", "kept out by XDP", "by the worker"),
+        *("offered", "frames/s", "requests/s", "of most", "complete", "with the onset"),
+        *("kept out by XDP", "by the worker"),
         *("lost at the ring", "share of its CPU"),
     )
     for run in result["runs"]:
@@ -162,6 +163,7 @@ def overload(result: Result) -> Table:
             f"{run['factor']:g}",
             *(amount(run["offered_per_second"]), amount(run["requests_per_second"])),
             *(f"{run['of_most']:.0%}", f"{run['complete']:.1%}"),
+            f"{run['complete_with_onset']:.1%}",
             amount(run["shed"]),
             amount(run["drops"]["mirror"].get("overloaded", 0)),
             *(amount(run["lost_at_sockets"]), f"{run['share_of_cpu']:.2f}"),

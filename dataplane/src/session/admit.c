@@ -1,14 +1,15 @@
 #include "admit.h"
 
 static const double NANOSECONDS = 1e9;
-static const double SINKING = 31.0 / 32; /* of the share, each interval */
-static const double RISING = 1.0 / 160;
-static const double MARGIN = 1.0 / 32; /* what the share rises by in 25 ms */
-static const double WHOLE = 0x1p32;    /* all hashes */
+static const double SINKING = 1.0 / 8;  /* of itself, each interval */
+static const double RISING = 1.0 / 160; /* of the whole */
+static const double MARGIN = 1.0 / 32;  /* what the share rises by in 25 ms */
+static const double WHOLE = 0x1p32;     /* all hashes */
 
 enum {
     INTERVAL = 5 * 1000 * 1000,
-    BURST = 3, /* intervals: what is over sooner was a burst, or a pause of the worker's, and is only late */
+    BURST =
+        3 * INTERVAL - 1, /* what is over sooner was a burst, or a pause of the worker's, and is only late */
     MOST_ELAPSED = 4 * INTERVAL,
 };
 
@@ -17,21 +18,36 @@ void admission_open(struct admission *admission, const struct dp_config *config)
     *admission = (struct admission){.config = config, .share = 1};
 }
 
-void admission_adapt(struct admission *admission, bool pressed, uint64_t now)
+/* Rises only as far as turns find little to do: near the limit slowly, so that what is let in shows its
+ * effect before more is. */
+static double change_of(const struct admission *admission, double intervals, uint64_t now)
+{
+    if (admission->pressing > 1 && now - admission->pressed_since > BURST)
+        return -SINKING * intervals * admission->share;
+    if (admission->pressed)
+        return 0;
+    return RISING * intervals * (1 - (double)admission->crowded / admission->turns);
+}
+
+void admission_adapt(struct admission *admission, bool pressed, bool crowded, uint64_t now)
 {
     admission->pressed |= pressed;
+    admission->crowded += crowded;
+    admission->turns++;
     uint64_t elapsed = now - admission->adapted_at;
     if (elapsed < INTERVAL)
         return;
-    admission->pressing = admission->pressed ? admission->pressing + 1 : 0;
-    if (admission->pressing > BURST)
-        admission->share *= SINKING;
-    else if (!admission->pressed)
-        admission->share += RISING * (double)(elapsed < MOST_ELAPSED ? elapsed : MOST_ELAPSED) / INTERVAL;
+    if (!admission->pressed)
+        admission->pressing = 0;
+    else if (admission->pressing++ == 0)
+        admission->pressed_since = now;
+    double intervals = (double)(elapsed < MOST_ELAPSED ? elapsed : MOST_ELAPSED) / INTERVAL;
+    admission->share += change_of(admission, intervals, now);
     if (admission->share > 1)
         admission->share = 1;
     admission->adapted_at = now;
     admission->pressed = false;
+    admission->turns = admission->crowded = 0;
 }
 
 static double whole_sample(const struct dp_transfer *transfer)
