@@ -48,7 +48,7 @@ CHANGE_STEP_S = 0.0005
 class Resolver(Protocol):
     """What the engine needs of ``nic.Neighbours``."""
 
-    def resolve(self, targets: Iterable[Address]) -> dict[Address, Hop]:
+    def resolve(self, targets: Iterable[Address], timeout_s: float = ...) -> dict[Address, Hop]:
         """The next hop of each target, or NeighbourError."""
 
     def lookup(self, targets: Iterable[Address]) -> dict[Address, Hop]:

@@ -73,17 +73,17 @@ class Neighbours:
         self.device = device
         self._index = _index(device)
 
-    def resolve(self, targets: Iterable[Address]) -> dict[Address, Hop]:
-        """The next hop of each target. Raises NeighbourError if that takes longer than RESOLVE_TIMEOUT_S."""
+    def resolve(self, targets: Iterable[Address], timeout_s: float = RESOLVE_TIMEOUT_S) -> dict[Address, Hop]:
+        """The next hop of each target. Raises NeighbourError if that takes longer than the timeout."""
         targets = set(targets)
-        deadline = time.monotonic() + RESOLVE_TIMEOUT_S
+        deadline = time.monotonic() + timeout_s
         while True:
             found = self.lookup(targets)
             missing = targets - found.keys()
             if not missing:
                 return found
             if time.monotonic() > deadline:
-                raise NeighbourError(self._unresolved(missing.pop()))
+                raise NeighbourError(self._unresolved(missing.pop(), timeout_s))
             time.sleep(RESOLVE_STEP_S)
 
     def lookup(self, targets: Iterable[Address]) -> dict[Address, Hop]:
@@ -125,13 +125,13 @@ class Neighbours:
             netlink.neigh("append", dst=str(hop), ifindex=self._index, family=family, flags=NTF_USE)
         return entry.get_attr("NDA_LLADDR") if entry and state & NUD_KNOWN else None
 
-    def _unresolved(self, target: Address) -> str:
+    def _unresolved(self, target: Address, timeout_s: float) -> str:
         with IPRoute() as netlink:
             hop = self._next_hop(netlink, target)
         way = "" if hop == target else f", by way of {hop},"
         return (
             f"target {target}{way} does not answer on {self.device}: {hop} has no link-layer address"
-            f" after {RESOLVE_TIMEOUT_S:.0f} s. Check that it runs, that {self.device} is cabled to it,"
+            f" after {timeout_s:.0f} s. Check that it runs, that {self.device} is cabled to it,"
             f" that {self.device} has an address in its network (ip address show {self.device}) and that"
             f" ip route get {target} oif {self.device} shows the right gateway"
         )

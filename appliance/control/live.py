@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+FIRST_LOOK_S = 1.0
 ENDS = ("end_paused", "end_transfer_removed", "end_stopped")
 
 
@@ -52,7 +54,7 @@ class Live:
         self._change = threading.RLock()
         self._way = threading.Lock()
         self.saved, self.config = self._first()
-        self._macs = self._look_up(engine)
+        self._macs = self._look_up_first(engine)
         self._force(self.saved, self.config)
 
     def leave(self) -> None:
@@ -62,9 +64,9 @@ class Live:
 
     def take(self, engine: Engine) -> None:
         """Another engine is open, without transfers: it has these. Raises ApplianceError."""
+        macs = self._look_up_first(engine)
         with self._change:
-            self._engine, self._slots = engine, ()
-            self._macs = self._look_up(engine)
+            self._engine, self._slots, self._macs = engine, (), macs
             self._force(self.saved, self.config)
 
     def is_idle(self) -> bool:
@@ -260,10 +262,21 @@ class Live:
         with self._change:
             self._macs |= {at: hop.mac for at, hop in found.items()}
 
+    def _look_up_first(self, engine: Engine) -> dict[Address, str]:
+        """The same before an engine is ready: next hops have FIRST_LOOK_S to answer, all together."""
+        deadline = time.monotonic() + FIRST_LOOK_S
+        for target in self._targets():
+            with suppress(NeighbourError):
+                engine.neighbours.resolve([target], max(0.0, deadline - time.monotonic()))
+        return self._look_up(engine)
+
+    def _targets(self) -> set[Address]:
+        return {plan.address(one.settings.target) for one in self.saved.transfers}
+
     def _look_up(self, engine: Engine) -> dict[Address, str]:
         """The next hops that are known now. A target without one waits; the others do not wait for it."""
         found: dict[Address, str] = {}
-        for target in {plan.address(one.settings.target) for one in self.saved.transfers}:
+        for target in self._targets():
             try:
                 with self._way:
                     found |= {at: hop.mac for at, hop in engine.neighbours.lookup([target]).items()}

@@ -105,7 +105,9 @@ class FakeNeighbours:
     def __init__(self, scene):
         self.scene = scene
 
-    def resolve(self, targets):
+    def resolve(self, targets, timeout_s=3.0):  # noqa: ARG002
+        late = self.scene.late_macs
+        self.scene.macs |= {target: late[target] for target in targets if target in late}
         found = self.lookup(targets)
         for target in targets:
             if target not in found:
@@ -128,6 +130,7 @@ class FakeMachine:
         self.fail_at = fail_at
         self.facts: dict[str, Capabilities] = {}
         self.macs = {ip_address("198.19.0.2"): MAC, ip_address("fd00::2"): MAC}
+        self.late_macs: dict[object, str] = {}  # known to those who wait for them
         self.route_error: Exception | None = None
         self.forwarding: list[str] = []
         self.steerings: list[FakeSteering] = []

@@ -181,6 +181,15 @@ def test_a_target_that_is_away_at_a_restart_is_waited_for(bed):
     assert known(bed) == [("shop", 1, "running", 1)]
 
 
+def test_it_is_ready_when_a_target_that_answers_late_has_answered(bed):
+    create(bed, "shop")
+    bed.end()
+    bed.scene.late_macs |= bed.scene.macs
+    bed.scene.macs.clear()
+    bed.start()
+    assert known(bed) == [("shop", 1, "running", 1)]
+
+
 def test_more_changes_of_endpoints_than_there_are_places(bed):
     create(bed, "shop")
     for port in range(9000, 9100):

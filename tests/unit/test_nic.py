@@ -109,10 +109,9 @@ def test_looking_for_months_takes_no_memory():
 
 
 @pytest.mark.usefixtures("inside")
-def test_a_silent_target_is_reported_with_what_to_check(monkeypatch):
-    monkeypatch.setattr(nic, "RESOLVE_TIMEOUT_S", 0.1)
+def test_a_silent_target_is_reported_with_what_to_check():
     with pytest.raises(NeighbourError) as caught:
-        nic.Neighbours("test0").resolve([ip_address("198.19.0.2"), ip_address("198.19.0.77")])
+        nic.Neighbours("test0").resolve([ip_address("198.19.0.2"), ip_address("198.19.0.77")], 0.1)
     assert "target 198.19.0.77 does not answer on test0" in str(caught.value)
     assert "ip route get 198.19.0.77 oif test0" in str(caught.value)
 
