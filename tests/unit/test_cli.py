@@ -1,5 +1,4 @@
 import json
-import os
 import signal
 import threading
 import time
@@ -116,13 +115,14 @@ class TestRun:
     def stop_when_ready(self, number, capfd):
         """Sends the signal to this process's main thread once it has said ready."""
         seen: list[str] = []
+        main = threading.get_ident()  # no other thread of the tests may get it
 
         def wait():
             deadline = time.monotonic() + 10
             while "ready" not in "".join(seen).splitlines() and time.monotonic() < deadline:
                 seen.append(capfd.readouterr().out)
                 time.sleep(0.01)
-            os.kill(os.getpid(), number)
+            signal.pthread_kill(main, number)
 
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, run.STOP_SIGNALS)
         thread = threading.Thread(target=wait)

@@ -3,7 +3,6 @@
 import errno
 import io
 import json
-import os
 import signal
 import threading
 import time
@@ -165,7 +164,7 @@ class TestRun:
         assert "detach test0" in scene.events
 
     def test_a_signal_ends_it_early(self, arguments, capsys):
-        timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM))
+        timer = threading.Timer(0.5, signal.pthread_kill, (threading.get_ident(), signal.SIGTERM))
         timer.start()
         assert status_of(*arguments, "-a", "0.01") == 0
         timer.join()
@@ -174,10 +173,12 @@ class TestRun:
         assert "stopped 1" in said
 
     def test_signals_pause_and_resume(self, arguments, capsys):
+        main = threading.get_ident()
+
         def signals():
             for number in (signal.SIGUSR1, signal.SIGUSR2):
                 time.sleep(0.4)
-                os.kill(os.getpid(), number)
+                signal.pthread_kill(main, number)
 
         thread = threading.Thread(target=signals)
         start = time.monotonic()
