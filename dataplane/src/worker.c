@@ -13,10 +13,9 @@
 enum {
     MOST_DELAY = 5 * 1000 * 1000, /* without room to send: more is overload, not a burst */
     MOST_BURSTS = 4,              /* from one ring in one turn, unless it is filling up */
-    MOST_WAITING = 2048,  /* frames in a ring, some milliseconds of work; in a small ring half of it */
-    MOST_SENT = 256,      /* frames in one turn */
-    SPIN_TURNS = 64,      /* idle turns before the thread sleeps */
-    MOST_SLEEP_TICKS = 8, /* so that orders and housekeeping are not late */
+    MOST_SENT = 256,              /* frames in one turn */
+    SPIN_TURNS = 64,              /* idle turns before the thread sleeps */
+    MOST_SLEEP_TICKS = 8,         /* so that orders and housekeeping are not late */
     HOUSEKEEPING = 50 * 1000 * 1000,
     NANOSECONDS = 1000000000,
 };
@@ -221,7 +220,7 @@ static uint32_t bursts_of(struct worker *worker, uint32_t waiting, uint32_t room
 {
     uint32_t bursts = waiting / PORT_BURST + 1;
     worker->crowded |= waiting > PORT_BURST;
-    if (waiting <= (room < 2 * MOST_WAITING ? room / 2 : MOST_WAITING))
+    if (waiting <= room / 2)
         return bursts < MOST_BURSTS ? bursts : MOST_BURSTS;
     worker->pressed = true;
     return bursts;

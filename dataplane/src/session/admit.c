@@ -22,7 +22,7 @@ void admission_open(struct admission *admission, const struct dp_config *config)
  * effect before more is. */
 static double change_of(const struct admission *admission, double intervals, uint64_t now)
 {
-    if (admission->pressing > 1 && now - admission->pressed_since > BURST)
+    if (admission->pressing > 2 && now - admission->pressed_since > BURST)
         return -SINKING * intervals * admission->share;
     if (admission->pressed)
         return 0;
