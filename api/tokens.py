@@ -7,7 +7,6 @@ is not there a hash is computed too, so that time does not tell which ids exist.
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 import threading
 import time
@@ -18,6 +17,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 from pydantic import BaseModel, Field, ValidationError
 
+from appliance.durable import write_whole
 from appliance.errors import MachineError
 
 if TYPE_CHECKING:
@@ -131,18 +131,11 @@ class Tokens:
 
     def _write(self, tokens: list[Token]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        new = self.path.with_name(f"{self.path.name}.new")
-        new.unlink(missing_ok=True)
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(_File(tokens=tuple(tokens)).model_dump_json(indent=2))
-            file.flush()
-            os.fsync(file.fileno())
         there = self.path.exists()
         owner = (self.path if there else self.path.parent).stat()  # root makes tokens for the api's user
-        os.chown(new, owner.st_uid, owner.st_gid)
-        if there:
-            new.chmod(owner.st_mode & 0o777)
-        new.replace(self.path)
+        mode = owner.st_mode & 0o777 if there else 0o600
+        text = _File(tokens=tuple(tokens)).model_dump_json(indent=2)
+        write_whole(self.path, text, mode=mode, user=owner.st_uid, group=owner.st_gid)
 
 
 class Limiter:

@@ -18,6 +18,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from appliance.control.base import ErrorKind, Problem, refused
+from appliance.durable import create, sync, write_whole
 from dataplane.binding import DataplaneError, inspect_capture
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ log = structlog.get_logger()
 
 CaptureId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 SECOND = 1_000_000_000
+MODE = 0o640  # the api writes, the engine reads by the group
 PCAPNG = b"\x0a\x0d\x0d\x0a"
 # The numbers of what capture_file.c knows (libpcap's DLT_… on Linux).
 LINKS = {
@@ -128,7 +130,9 @@ class Library:
             if same is not None:
                 return same, False
             path.rename(folder / f"{made.id}.pcap")
-            write_whole(folder / f"{made.id}.json", made.model_dump_json(indent=2), self._group)
+            write_whole(
+                folder / f"{made.id}.json", made.model_dump_json(indent=2), mode=MODE, group=self._group
+            )
             known[made.id] = made
             return made, True
 
@@ -136,7 +140,7 @@ class Library:
         """A fresh id, and an empty file for it: its path, and its descriptor."""
         name = secrets.token_hex(8)
         path = self.settings.directory / f"{name}.{ending}"
-        return name, path, create(path, self._group)
+        return name, path, create(path, mode=MODE, group=self._group)
 
     def _find(self, name: str) -> Capture:
         found = self._read().get(name)
@@ -242,35 +246,6 @@ class Incoming:
     def _unusable(self, reason: str) -> Exception:
         sentence = reason.replace(str(self._path), "the file")
         return refused(ErrorKind.INVALID, sentence, Problem(field="body", message=sentence))
-
-
-def create(path: Path, group: int) -> int:
-    """A new file that its owner writes and the group reads: its descriptor."""
-    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
-    os.fchown(number, -1, group)
-    os.fchmod(number, 0o640)  # whatever the umask
-    return number
-
-
-def write_whole(path: Path, text: str, group: int = -1) -> None:
-    """The whole text or none of it, whatever happens; there for good when this returns."""
-    new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(create(new, group), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    sync(path.parent)
-
-
-def sync(folder: Path) -> None:
-    """What has been renamed or removed in it stays so."""
-    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 def for_replay(settings: Captures, name: str) -> tuple[Path, Capture]:

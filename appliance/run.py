@@ -13,6 +13,7 @@ import structlog
 from rich.console import Console
 from rich.live import Live
 
+from appliance.durable import write_whole
 from appliance.engine import Engine
 from appliance.errors import ConfigError
 from appliance.forecast import forecast
@@ -179,10 +180,8 @@ def check_ledger_path(path: Path | None) -> None:
 
 
 def write_ledger(path: Path, ledger: dict[str, Any]) -> None:
-    """Whole or not at all."""
-    new = path.with_name(f"{path.name}.new")
-    new.write_text(json.dumps(ledger, indent=2) + "\n")
-    new.replace(path)
+    """The account, as JSON. Raises OSError."""
+    write_whole(path, json.dumps(ledger, indent=2) + "\n")
 
 
 def conclude(ledger: dict[str, Any]) -> None:

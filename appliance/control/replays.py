@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from appliance.captures import for_replay, write_whole
+from appliance.captures import for_replay
 from appliance.control.base import ErrorKind, refused
 from appliance.control.child import Child
 from appliance.control.observed import Ledger
 from appliance.control.offline import ENDED, Replay, ReplayChanged, Replays, ReplayState
 from appliance.control.store import SavedTransfer
+from appliance.durable import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path

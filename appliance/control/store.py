@@ -6,11 +6,11 @@ change or after it.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
+from appliance.durable import write_whole
 from appliance.errors import MachineError
 from appliance.transfers import Id, Model, Transfer
 
@@ -59,14 +59,4 @@ class Store:
     def write(self, saved: Saved) -> None:
         """Returns when a crash of the machine cannot lose it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        new = self.path.with_name(f"{self.path.name}.new")
-        with new.open("w") as file:
-            file.write(saved.model_dump_json(indent=2))
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self.path)
-        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_whole(self.path, saved.model_dump_json(indent=2))
