@@ -64,7 +64,9 @@ uint32_t afxdp_receive(struct afxdp *s, struct afxdp_frame *frames, uint32_t mos
 
 uint32_t afxdp_waiting(struct afxdp *s)
 {
-    return xsk_cons_nb_avail(&s->rx, s->rx.size);
+    /* Not xsk_cons_nb_avail, which looks at the kernel's end only when all that it saw there is taken. */
+    s->rx.cached_prod = __atomic_load_n(s->rx.producer, __ATOMIC_ACQUIRE);
+    return s->rx.cached_prod - s->rx.cached_cons;
 }
 
 void afxdp_refill(struct afxdp *s, const struct afxdp_frame *frames, uint32_t count)

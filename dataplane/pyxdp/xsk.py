@@ -152,6 +152,11 @@ class Socket:
         return sent
 
     @property
+    def waiting(self) -> int:
+        """Frames that have arrived and have not been received yet."""
+        return int(lib.afxdp_waiting(self._open()))
+
+    @property
     def room(self) -> int:
         """Frames that ``send`` would take now."""
         return int(lib.afxdp_transmit_room(self._open()))

@@ -72,6 +72,18 @@ def test_frames_arrive_whole_and_in_order(receiver, wire):
     assert receiver.receive() == []
 
 
+def test_what_waits_is_known_while_a_part_of_it_has_been_received(receiver, wire):
+    for frame in numbered(10):
+        wire.send(frame)
+    assert eventually(lambda: receiver.waiting == 10)
+    assert len(receiver.receive(4)) == 4
+    for frame in numbered(20):
+        wire.send(frame)
+    assert eventually(lambda: receiver.waiting == 26)
+    assert len(receiver.receive(100)) == 26
+    assert receiver.waiting == 0
+
+
 @pytest.mark.parametrize("size", [60, 1514, 1518])
 @pytest.mark.usefixtures("_pair")
 def test_frames_leave_whole_and_in_order(sender, size):
