@@ -13,8 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, RenderableType
 
 from appliance.errors import MachineError
 from tests.bench import control, lab, load, native, parts, plot, report
@@ -27,7 +26,7 @@ SCHEMA = 1
 WIDTH = 150  # of tables that go into a file
 
 Measure = Callable[..., Any]
-Draw = Callable[[Any], Table]
+Draw = Callable[[Any], RenderableType]
 
 MEASURE: dict[str, tuple[Measure, Draw]] = {
     "parse": (parts.parse, report.parse),

@@ -6,10 +6,9 @@
  * receiver on another takes. One thread is inside the kernel all the time; the other wakes now and then and
  * says how far it may go. With a window, no more frames are under way than that: the receiver's counter
  * mirror_frames is read from its stats segment, and the receiver is never idle and never overrun. With a
- * rate it is no more than so many frames a second, without either (0) as many as the core can send.
- * Connections stay, or make
- * --visit requests each, go, and are followed by others. Its own count is sent_frames of a stats segment.
- * Ends after --seconds, or at SIGTERM; prints JSON.
+ * rate they leave one by one, evenly, so many a second; without either (0) as many as the core can send.
+ * Connections stay, or make --visit requests each, go, and are followed by others. Its own count is
+ * sent_frames of a stats segment. Ends after --seconds, or at SIGTERM; prints JSON.
  */
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -28,6 +27,7 @@
 
 enum {
     BATCH = 64,                   /* frames between two looks of the receiver's driver */
+    EVEN = 16,                    /* the same, where frames leave evenly: they wait for it */
     TICK = 100 * 1000,            /* nanoseconds between two looks at the receiver */
     PATIENCE = 500 * 1000 * 1000, /* nanoseconds after which what did not arrive is lost */
     ANSWER = 64,
@@ -46,6 +46,8 @@ struct plan {
     uint32_t answer;
     uint32_t payload_sum;
     uint32_t visit;
+    uint32_t gap;
+    uint64_t due;
 };
 
 struct generator {
@@ -56,7 +58,6 @@ struct generator {
     uint8_t frame[TALK_FRAME];
     uint32_t size;
     uint64_t window;
-    uint64_t rate;
     uint64_t lost;     /* frames that were sent and did not arrive, as it seems */
     uint32_t arrived;  /* at the receiver, at the last look */
     uint64_t moved_at; /* when that last changed */
@@ -124,7 +125,8 @@ static void *send_all(void *argument)
     const struct generator *generator = argument;
     while (!stopped) {
         LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = generator->frame, .data_size_in = generator->size,
-                    .repeat = INT32_MAX, .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = BATCH);
+                    .repeat = INT32_MAX, .flags = BPF_F_TEST_XDP_LIVE_FRAMES,
+                    .batch_size = generator->plan->gap ? EVEN : BATCH);
         if (bpf_prog_test_run_opts(generator->program, &options) && errno != EINTR)
             bench_fail("the kernel does not send live frames (Linux 5.18): %s", strerror(errno));
     }
@@ -182,23 +184,13 @@ static void send_round(struct generator *generator, uint32_t connections)
         wait_tick(generator);
 }
 
-static uint64_t min64(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 static void send_exchanges(struct generator *generator, uint64_t seconds)
 {
     uint64_t start = bench_clock();
     uint32_t before = sent_of(generator);
     generator->moved_at = start;
     for (uint64_t now; !stopped && (now = bench_clock()) - start < seconds * SECOND; wait_tick(generator)) {
-        uint64_t end = UINT32_MAX;
-        if (generator->rate)
-            end = before + (now - start) * generator->rate / SECOND;
-        if (generator->window)
-            end = min64(end, done(generator, now) + generator->window);
-        allow(generator, end);
+        allow(generator, generator->window ? done(generator, now) + generator->window : UINT32_MAX);
     }
     allow(generator, 0);
     uint64_t spent = bench_clock() - start;
@@ -232,7 +224,7 @@ int main(int argc, char **argv)
                    "[--window=1024] [--rate=0] [--visit=0] [--seconds=5]");
     uint32_t connections = (uint32_t)bench_option(argc, argv, "connections", 512) / BATCH * BATCH;
     generator.window = bench_option(argc, argv, "window", 1024);
-    generator.rate = bench_option(argc, argv, "rate", 0);
+    uint64_t rate = bench_option(argc, argv, "rate", 0);
     generator.receiver = file_segment(argv[4]);
     if (stats_open(&generator.own, argv[3], 1))
         bench_fail("cannot write %s", argv[3]);
@@ -240,7 +232,8 @@ int main(int argc, char **argv)
     load(&generator, argv[1], argv[2],
          (struct plan){.connections = connections,
                        .isn = (uint32_t)bench_clock(),
-                       .visit = (uint32_t)bench_option(argc, argv, "visit", 0)});
+                       .visit = (uint32_t)bench_option(argc, argv, "visit", 0),
+                       .gap = rate ? (uint32_t)(SECOND / rate) : 0});
     if (pthread_create(&sender, NULL, send_all, &generator))
         bench_fail("cannot start a thread");
     go_first();

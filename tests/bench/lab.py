@@ -9,6 +9,10 @@ changes more from minute to minute than they differ:
                frames each way as the engine moves, so that the rest of the difference is the engine's own
     engine     replays them, with the same target: an XDP program that answers without a TCP stack
 
+Then the same devices with two queues, and the engine with one worker and with two, one of which shares the
+generator's CPU: a veth delivers to the queue of the CPU that sends, so every mirrored frame arrives at that
+worker, and half of them are handed on.
+
 Receiver and generator have a CPU each. What the kernel does for a frame is done where it is caused:
 receiving on mirror0 on the generator's CPU; sending on test0, the target's XDP program, and receiving its
 answers on the receiver's. CPU time is the process's own, by /proc: with the kernel's part on its CPU.
@@ -40,6 +44,7 @@ WINDOW = Load(window=1024)  # the sockets' rings hold 2048
 PERCENTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
 TICKS = os.sysconf("SC_CLK_TCK")
 KINDS: tuple[Kind, ...] = ("forwarder", "answered", "engine")
+WORKERS: tuple[Kind, ...] = ("engine", "two workers")
 
 
 def measure(*, quick: bool) -> Result:
@@ -48,28 +53,35 @@ def measure(*, quick: bool) -> Result:
         raise BenchError("the lab needs two CPUs: one for the generator, one for what is measured")
     native.build("lab")
     rounds, seconds = (2, 1.0) if quick else (5, 3.0)
-    with Lab(PREFIX, direction="client") as lab:
-        done = [run_round(lab, number, seconds) for number in range(rounds)]
+    done = run_rounds(KINDS, 1, rounds, seconds)
+    workers = run_rounds(WORKERS, 2, rounds, seconds)
     return {
         "connections": programs.CONNECTIONS,
         "window": WINDOW.window,
         "seconds_each": seconds,
         "runs": [result for each in done for result in each.values()],
-        "summary": {kind: summary([each[kind] for each in done]) for kind in KINDS},
-        "ratio": {kind: ratio(done, kind) for kind in KINDS if kind != "engine"},
+        "summary": summaries(done),
+        "ratio": {kind: ratio(done, "engine", kind) for kind in KINDS if kind != "engine"},
+        "workers": summaries(workers),
+        "workers_ratio": ratio(workers, "two workers", "engine"),
     }
 
 
-def run_round(lab: Lab, number: int, seconds: float) -> dict[Kind, Result]:
-    """One run of each; who is first changes."""
-    first = number % len(KINDS)
-    return {kind: run(lab, kind, WINDOW, seconds) for kind in KINDS[first:] + KINDS[:first]}
+def run_rounds(kinds: tuple[Kind, ...], queues: int, rounds: int, seconds: float) -> list[dict[Kind, Result]]:
+    """One run of each in each round; who is first changes."""
+    done = []
+    with Lab(PREFIX, direction="client", queues=queues) as lab:
+        for number in range(rounds):
+            first = number % len(kinds)
+            order = kinds[first:] + kinds[:first]
+            done.append({kind: run(lab, kind, WINDOW, seconds) for kind in order})
+    return done
 
 
-def ratio(done: Sequence[dict[Kind, Result]], kind: Kind) -> Result:
-    """The engine against another receiver, round by round."""
+def ratio(done: Sequence[dict[Kind, Result]], one: Kind, other: Kind) -> Result:
+    """One receiver against another, round by round."""
     return {
-        name: spread([each["engine"][name] / each[kind][name] for each in done])
+        name: spread([each[one][name] / each[other][name] for each in done])
         for name in ("sent_per_second", "sent_per_cpu_second")
     }
 
@@ -171,13 +183,13 @@ def rates(before: Sample, after: Sample) -> Result:
     }
 
 
-def summary(results: Sequence[Result]) -> Result:
-    """The middle and the range of what was measured several times."""
+def summaries(done: Sequence[dict[Kind, Result]]) -> dict[Kind, Result]:
+    """Of each receiver: the middle and the range of what was measured several times."""
     names = (
         *("offered_per_second", "received_per_second", "sent_per_second", "requests_per_second"),
         *("answers_per_second", "sent_per_cpu_second", "cpu_seconds_per_million_sent", "share_of_cpu"),
     )
-    return {name: spread([result[name] for result in results]) for name in names}
+    return {kind: {name: spread([each[kind][name] for each in done]) for name in names} for kind in done[0]}
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

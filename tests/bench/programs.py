@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from appliance.lab import Lab
     from appliance.lab.topology import Role
 
-Kind = Literal["forwarder", "answered", "engine"]
+Kind = Literal["forwarder", "answered", "engine", "two workers"]
 Result = dict[str, Any]
 
 SPAN = "span0"
@@ -42,7 +42,6 @@ STOP_TIMEOUT_S = 10.0
 WARM_UP_S = 0.3
 QUIET_S = 0.1
 LEAST_NICE = -20
-MIRROR_RING = 16384  # frames: a pause of some ten milliseconds; 64 MiB
 MOST_SECONDS = 60  # after which each program ends by itself
 
 
@@ -174,13 +173,13 @@ def running_forwarder(lab: Lab, folder: Path, *, answers: bool = False) -> Itera
 
 
 @contextmanager
-def running_engine(lab: Lab, folder: Path, **timing: float) -> Iterator[Engine]:
-    """The engine, its worker on the last CPU."""
+def running_engine(lab: Lab, folder: Path, *, cpus: Sequence[int] = (), **timing: float) -> Iterator[Engine]:
+    """The engine, a worker on each of these CPUs; else one, on the last."""
     configuration = {
-        "mirror": [{"device": lab.mirror_device, "ring_size": MIRROR_RING}],
+        "mirror": [{"device": lab.mirror_device}],
         "test": {"device": lab.test_device},
         "transfers": [{"source": SOURCE, "target": TARGET}],
-        "cpus": [native.last_cpu()],
+        "cpus": list(cpus) or [native.last_cpu()],
         "limits": {"connections": MOST_CONNECTIONS, "sessions": MOST_CONNECTIONS},
         "timing": {"linger_s": LINGER_S, **timing},
     }
@@ -202,6 +201,7 @@ RECEIVERS: dict[Kind, Callable[[Lab, Path], AbstractContextManager[Receiver]]] =
     "forwarder": running_forwarder,
     "answered": functools.partial(running_forwarder, answers=True),
     "engine": running_engine,
+    "two workers": functools.partial(running_engine, cpus=(native.last_cpu() - 1, native.last_cpu())),
 }
 
 

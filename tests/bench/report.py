@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Group
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -118,8 +119,25 @@ LAB_RATIOS = (
 )
 
 
-def lab(result: Result) -> Table:
-    """Forwarders and engine side by side, and how they compare."""
+def lab(result: Result) -> Group:
+    """Forwarders and engine side by side, and how they compare; and one worker and two."""
+    return Group(receivers(result), workers(result))
+
+
+def workers(result: Result) -> Table:
+    """One worker that serves two queues, and two that serve one each."""
+    table = new_table("two queues", "", "one worker", "two workers")
+    for words, name in LAB_ROWS:
+        table.add_row(words, *(middle(each[name]) for each in result["workers"].values()))
+    table.add_section()
+    table.add_row(
+        "two / one: frames sent per CPU second", "", middle(result["workers_ratio"]["sent_per_cpu_second"])
+    )
+    return table
+
+
+def receivers(result: Result) -> Table:
+    """The receivers of one queue."""
     kinds = list(result["summary"])
     rounds = len(result["runs"]) // len(kinds)
     table = new_table(
@@ -136,16 +154,16 @@ def lab(result: Result) -> Table:
 def latency(result: Result) -> Table:
     """How long requests were under way, by rate."""
     table = new_table(
-        f"from the mirror to the target, µs; all: {amount(result['best']['offered_per_second'])} frames/s",
+        f"from the mirror to the target, µs; all: {amount(result['best'])} frames/s",
         *("receiver", "frames/s", "of all", "p50", "p99", "p99.9", "lost"),
     )
-    for run in result["runs"]:
+    for row in result["rows"]:
         table.add_row(
-            run["kind"],
-            amount(run["offered_per_second"]),
-            f"{run['part']:.0%}",
-            *(three_digits(run["latency"][name] / 1000) for name in ("p50", "p99", "p99.9")),
-            str(run.get("lost_at_sockets", run.get("ring_full", ""))),
+            row["kind"],
+            amount(row["offered_per_second"]["median"]),
+            f"{row['part']:.0%}",
+            *(middle(row[name]) for name in ("p50", "p99", "p99.9")),
+            str(row["lost"]),
         )
     return table
 
@@ -153,20 +171,17 @@ def latency(result: Result) -> Table:
 def overload(result: Result) -> Table:
     """The curve of what is replayed against what is offered."""
     table = new_table(
-        "overload: connections that come, make eight requests and go",
+        f"overload: connections that make eight requests and go; all: {amount(result['best'])} frames/s",
         *("offered", "frames/s", "requests/s", "of most", "complete", "with the onset"),
-        *("kept out by XDP", "by the worker"),
-        *("lost at the ring", "share of its CPU"),
+        *("kept out by XDP", "by the worker", "lost at the ring", "share of its CPU"),
     )
-    for run in result["runs"]:
+    for row in result["rows"]:
         table.add_row(
-            f"{run['factor']:g}",
-            *(amount(run["offered_per_second"]), amount(run["requests_per_second"])),
-            *(f"{run['of_most']:.0%}", f"{run['complete']:.1%}"),
-            f"{run['complete_with_onset']:.1%}",
-            amount(run["shed"]),
-            amount(run["drops"]["mirror"].get("overloaded", 0)),
-            *(amount(run["lost_at_sockets"]), f"{run['share_of_cpu']:.2f}"),
+            f"{row['factor']:g}",
+            *(amount(row["offered_per_second"]["median"]), middle(row["requests_per_second"])),
+            *(f"{row['of_most']:.0%}", f"{row['complete']:.2%}", f"{row['complete_with_onset']:.2%}"),
+            *(amount(row["shed"]), amount(row["kept_out"]), amount(row["lost_at_sockets"])),
+            f"{row['share_of_cpu']['median']:.2f}",
         )
     return table
 

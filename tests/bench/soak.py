@@ -68,8 +68,7 @@ def main() -> int:
     native.build("lab")
     churn = {"connections": load.AT_A_TIME, "visit": load.VISIT, "window": rates.WINDOW.window}
     with Lab(PREFIX, direction="client") as lab:
-        best = rates.run(lab, "engine", Load(**churn), load.SECONDS)
-        rate = round(PART * best["offered_per_second"])
+        rate = round(PART * load.best_of(lab, Load(**churn), load.SECONDS, load.ROUNDS))
         print(f"{rate:,} frames/s for {minutes:g} minutes", flush=True)
         try:
             soak(lab, Load(rate=rate, seconds=round(minutes * 60) + 60, **churn), minutes)

@@ -113,8 +113,9 @@ def generate():
     payload_sum = sum(struct.unpack("=150H", payload))
     with load("generate", "generate") as program:
 
-        def frame(number, end=1 << 31, visit=0):
-            plan = struct.pack("=9I", number, end, CONNECTIONS, 1, ISN, REQUEST, ANSWER, payload_sum, visit)
+        def frame(number, end=1 << 31, visit=0, gap=0, due=0):
+            what = (number, end, CONNECTIONS, 1, ISN, REQUEST, ANSWER, payload_sum, visit)
+            plan = struct.pack("=10IQ", *what, gap, due)
             program.maps["plan_map"].update(0, plan)
             return program.test_run(template)
 
@@ -164,6 +165,12 @@ def test_the_target_counts_how_long_requests_were_under_way(target, age):
 
 def test_nothing_is_said_beyond_the_end(generate):
     assert generate(10, end=10).verdict is Verdict.DROP
+
+
+def test_with_gaps_a_frame_is_made_when_it_is_due(generate):
+    now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+    assert generate(10, gap=1000, due=now).verdict is Verdict.REDIRECT
+    assert generate(10, gap=1000, due=now + 10**10).verdict is Verdict.DROP
 
 
 def test_a_visit_is_a_whole_connection(generate):
