@@ -245,6 +245,10 @@ int dp_start(struct dp_engine *engine)
         }
         engine->running++;
     }
+    struct timespec step = {0, STEP_NANOSECONDS};
+    for (uint32_t i = 0; i < engine->config->workers; i++)
+        while (!__atomic_load_n(&engine->workers[i].warm, __ATOMIC_ACQUIRE))
+            nanosleep(&step, NULL);
     return 0;
 }
 

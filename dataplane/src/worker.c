@@ -219,9 +219,10 @@ static bool take_over_from(struct worker *worker, struct handoff *handoff, uint6
 static uint32_t bursts_of(struct worker *worker, uint32_t waiting, uint32_t room)
 {
     uint32_t bursts = waiting / PORT_BURST + 1;
-    worker->crowded |= waiting > PORT_BURST;
-    if (waiting <= room / 2)
+    if (waiting <= room / 2) {
+        worker->crowded |= bursts > MOST_BURSTS;
         return bursts < MOST_BURSTS ? bursts : MOST_BURSTS;
+    }
     worker->pressed = true;
     return bursts;
 }
@@ -324,17 +325,36 @@ static void housekeeping(struct worker *worker, uint64_t now)
     }
 }
 
-/* Overload: what has been let in is served, and less is let in. Nothing is refused that can wait. */
-static void adapt(struct worker *worker, uint64_t now)
+/* Frames that wait to be taken in, and sessions that wait to send. */
+static uint32_t backlog_of(const struct worker *worker)
 {
-    bool pressed = worker->pressed || pool_is_short(&worker->replay.context.chunks);
-    bool crowded = worker->crowded;
+    uint32_t backlog = worker->replay.ready_count;
+    for (uint32_t i = 0; i < worker->inlet_count; i++)
+        backlog += worker->inlets[i].port->ops->waiting(worker->inlets[i].port);
+    for (uint32_t other = 0; other < worker->config->workers; other++)
+        backlog += worker->from[other] ? handoff_waiting(worker->from[other]) : 0;
+    return backlog;
+}
+
+/* Overload: what has been let in is served, and less is let in. Nothing is refused that can wait. */
+static void adapt(struct worker *worker, bool busy, uint64_t now)
+{
+    struct replay *replay = &worker->replay;
+    const struct stats *stats = worker->stats;
+    struct turn turn = {
+        .pressed = worker->pressed || pool_is_short(&replay->context.chunks),
+        .caught_up = !worker->crowded && replay_is_quiet(replay),
+        .idle = !busy && replay_is_quiet(replay),
+    };
     worker->pressed = worker->crowded = false;
     if (worker->repeats_read)
         return;
-    stats_add(&worker->stats->turns_pressed, pressed);
-    struct replay *replay = &worker->replay;
-    admission_adapt(&replay->admission, pressed, crowded, now);
+    stats_add(&worker->stats->turns_pressed, turn.pressed);
+    if (!admission_note(&replay->admission, turn, now))
+        return;
+    uint64_t done =
+        stats->mirror_frames + stats->test_frames + stats->mirror_handed_in + stats->test_handed_in;
+    admission_adapt(&replay->admission, backlog_of(worker), done, now);
     sheds_close_above(&replay->sheds, admission_closed(&replay->admission));
 }
 
@@ -345,7 +365,7 @@ bool worker_turn(struct worker *worker, uint64_t now)
     busy |= receive_all(worker, now);
     busy |= take_over(worker, now);
     busy |= send_ready(worker, now);
-    adapt(worker, now);
+    adapt(worker, busy, now);
     if (worker->repeats_read)
         repeats_turn(worker, now);
     if (worker->draining && replay_is_quiet(&worker->replay))
@@ -389,6 +409,8 @@ void *worker_run(void *argument)
 {
     struct worker *worker = argument;
     uint32_t idle = 0;
+    replay_warm(&worker->replay);
+    __atomic_store_n(&worker->warm, 1, __ATOMIC_RELEASE);
     while (!(__atomic_load_n(&worker->orders->bits, __ATOMIC_ACQUIRE) & ORDER_STOP)) {
         uint64_t now = clock_now();
         if (worker_turn(worker, now))

@@ -1,5 +1,6 @@
 /* Pool, table, timing wheel and stream, each against a model that is too simple to be wrong. */
 #include <string.h>
+#include <sys/mman.h>
 
 #include "check.h"
 #include "session/flow.h"
@@ -42,6 +43,35 @@ static void test_pool_gives_each_object_once(void)
             pool_give(&pool, objects[i]);
     }
     CHECK(pool.live == 0);
+    pool_close(&pool);
+}
+
+static bool is_in_memory(uint8_t *at)
+{
+    unsigned char pages;
+    CHECK(mincore((void *)((uintptr_t)at & ~4095ul), 1, &pages) == 0);
+    return pages & 1;
+}
+
+static void test_pool_keeps_what_was_warm(void)
+{
+    enum { SIZE = 4096, COUNT = 8192, WARM = 8 << 20 };
+    struct pool pool;
+    CHECK(pool_open(&pool, SIZE, COUNT) == 0);
+    CHECK(!is_in_memory(pool.base));
+    pool_warm(&pool, WARM);
+    CHECK(is_in_memory(pool.base) && is_in_memory(pool.base + WARM - 1));
+    for (uint32_t round = 0; round < 2; round++) {
+        void *objects[COUNT];
+        for (uint32_t i = 0; i < COUNT; i++)
+            memset(objects[i] = pool_take(&pool), 1, SIZE);
+        CHECK(is_in_memory(pool.base + (size_t)SIZE * COUNT - 1));
+        for (uint32_t i = 0; i < COUNT; i++)
+            pool_give(&pool, objects[i]);
+        pool_release(&pool);
+        CHECK(is_in_memory(pool.base) && is_in_memory(pool.base + WARM - 1));
+        CHECK(!is_in_memory(pool.base + (size_t)SIZE * COUNT - 1));
+    }
     pool_close(&pool);
 }
 
@@ -225,6 +255,7 @@ static void test_a_worker_that_closes_is_counted_once(void)
 int main(void)
 {
     RUN(test_pool_gives_each_object_once);
+    RUN(test_pool_keeps_what_was_warm);
     RUN(test_table_against_an_array);
     RUN(test_timers_fire_once_and_never_early);
     RUN(test_stream_puts_any_pieces_in_order);

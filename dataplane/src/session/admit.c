@@ -2,6 +2,7 @@
 
 static const double NANOSECONDS = 1e9;
 static const double SINKING = 1.0 / 8;  /* of itself, each interval */
+static const double GAIN = 1.0 / 4;     /* of what is too much, each interval */
 static const double RISING = 1.0 / 160; /* of the whole */
 static const double MARGIN = 1.0 / 32;  /* what the share rises by in 25 ms */
 static const double WHOLE = 0x1p32;     /* all hashes */
@@ -18,36 +19,56 @@ void admission_open(struct admission *admission, const struct dp_config *config)
     *admission = (struct admission){.config = config, .share = 1};
 }
 
-/* Rises only as far as turns find little to do: near the limit slowly, so that what is let in shows its
- * effect before more is. */
-static double change_of(const struct admission *admission, double intervals, uint64_t now)
+/* The part of the share that it loses in an interval: as much as the backlog has grown by, in a few of them.
+ */
+static double excess_of(const struct admission *admission, uint32_t backlog, uint64_t done)
 {
-    if (admission->pressing > 2 && now - admission->pressed_since > BURST)
-        return -SINKING * intervals * admission->share;
     if (admission->pressed)
+        return SINKING;
+    uint64_t dealt_with = done - admission->done;
+    if (admission->caught_up || backlog <= dealt_with || backlog <= admission->backlog)
         return 0;
-    return RISING * intervals * (1 - (double)admission->crowded / admission->turns);
+    double grown = (double)(backlog - admission->backlog) / (double)(dealt_with + 1);
+    return grown * GAIN < SINKING ? grown * GAIN : SINKING;
 }
 
-void admission_adapt(struct admission *admission, bool pressed, bool crowded, uint64_t now)
+/* Towards the limit more and more slowly, so that what is let in shows its effect before more is. */
+static double room_of(const struct admission *admission, uint64_t elapsed)
 {
-    admission->pressed |= pressed;
-    admission->crowded += crowded;
-    admission->turns++;
+    double slack = 2 * (double)admission->slack / (double)elapsed;
+    return slack < 1 ? slack : 1;
+}
+
+bool admission_note(struct admission *admission, struct turn turn, uint64_t now)
+{
+    admission->slack += admission->idle ? now - admission->noted_at : 0;
+    admission->noted_at = now;
+    admission->idle = turn.idle;
+    admission->pressed |= turn.pressed;
+    admission->caught_up |= turn.caught_up;
+    return now - admission->adapted_at >= INTERVAL;
+}
+
+void admission_adapt(struct admission *admission, uint32_t backlog, uint64_t done, uint64_t now)
+{
     uint64_t elapsed = now - admission->adapted_at;
-    if (elapsed < INTERVAL)
-        return;
-    if (!admission->pressed)
+    double intervals = (double)(elapsed < MOST_ELAPSED ? elapsed : MOST_ELAPSED) / INTERVAL;
+    double excess = excess_of(admission, backlog, done);
+    if (excess == 0)
         admission->pressing = 0;
     else if (admission->pressing++ == 0)
         admission->pressed_since = now;
-    double intervals = (double)(elapsed < MOST_ELAPSED ? elapsed : MOST_ELAPSED) / INTERVAL;
-    admission->share += change_of(admission, intervals, now);
+    if (excess == 0)
+        admission->share += RISING * intervals * room_of(admission, elapsed);
+    else if (admission->pressing > 2 && now - admission->pressed_since > BURST)
+        admission->share -= excess * intervals * admission->share;
     if (admission->share > 1)
         admission->share = 1;
+    admission->backlog = backlog;
+    admission->done = done;
     admission->adapted_at = now;
-    admission->pressed = false;
-    admission->turns = admission->crowded = 0;
+    admission->slack = 0;
+    admission->pressed = admission->caught_up = false;
 }
 
 static double whole_sample(const struct dp_transfer *transfer)

@@ -7,6 +7,7 @@ void ready_push(struct replay *replay, struct session *session)
     if (session->ready)
         return;
     session->ready = true;
+    replay->ready_count++;
     session->ready_next = NULL;
     if (replay->ready_tail)
         replay->ready_tail->ready_next = session;
@@ -25,6 +26,7 @@ struct session *ready_pop(struct replay *replay)
         replay->ready_tail = NULL;
     replay->budget = REPLAY_BUDGET;
     session->ready = false;
+    replay->ready_count--;
     return session;
 }
 

@@ -1,6 +1,7 @@
 /* pool.h: objects of one size, taken and given back without the allocator.
  *
- * Memory is reserved at once and touched only as the pool grows, so a generous capacity costs nothing.
+ * Memory is reserved at once and touched only as the pool grows, so a generous capacity costs nothing; a
+ * worker that runs touches the first part of it beforehand, because a page fault takes longer than a turn.
  * Used by replay.c for streams, sessions and chunks. An object's index is stable: tables refer to it.
  */
 #ifndef XDPCOPY_POOL_H
@@ -15,6 +16,7 @@ struct pool {
     void *free; /* each free object holds the address of the next */
     size_t object_size;
     uint32_t capacity;
+    size_t warm;      /* bytes that have been touched beforehand, and stay */
     uint32_t touched; /* objects ever taken */
     uint32_t live;
 };
@@ -33,7 +35,10 @@ static inline bool pool_is_short(const struct pool *pool)
     return pool->live > pool->capacity / 4 * 3;
 }
 
-/* Gives the memory back to the system, if no object is taken and there is much of it. */
+/* Touches no more than so many bytes, from the first object on. */
+void pool_warm(struct pool *pool, size_t most);
+
+/* Gives the memory that is not warm back to the system, if no object is taken and there is much of it. */
 void pool_release(struct pool *pool);
 
 /* The object of this index, which may be a free one. */

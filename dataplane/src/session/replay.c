@@ -38,6 +38,15 @@ int replay_open(struct replay *replay, const struct dp_config *config, struct st
     return code ? code : table_open(&replay->forged, &replay->sessions);
 }
 
+void replay_warm(struct replay *replay)
+{
+    pool_warm(&replay->context.chunks, REPLAY_WARM_BYTES);
+    pool_warm(&replay->streams, REPLAY_WARM_BYTES);
+    pool_warm(&replay->sessions, REPLAY_WARM_BYTES);
+    table_warm(&replay->mirrored);
+    table_warm(&replay->forged);
+}
+
 void replay_close(struct replay *replay)
 {
     table_close(&replay->forged);

@@ -14,7 +14,7 @@
 #include "table.h"
 #include "transfers.h"
 
-enum { REPLAY_STRAYS = 64, REPLAY_BUDGET = 16, REPLAY_RELEASE_BEATS = 20 };
+enum { REPLAY_STRAYS = 64, REPLAY_BUDGET = 16, REPLAY_RELEASE_BEATS = 20, REPLAY_WARM_BYTES = 64 << 20 };
 
 /* An answer that no session claims: the target still holds a connection that we do not. */
 struct stray {
@@ -43,6 +43,7 @@ struct replay {
     struct wheel wheel;
     struct session *ready_head;
     struct session *ready_tail;
+    uint32_t ready_count;
     uint32_t budget; /* segments that the first of the list may still send before the next one's turn */
     uint32_t stray_count;
     struct stray strays[REPLAY_STRAYS];
@@ -59,6 +60,10 @@ struct replay {
 int replay_open(struct replay *replay, const struct dp_config *config, struct stats *stats, uint32_t mtu,
                 uint32_t worker);
 void replay_close(struct replay *replay);
+
+/* Touches the memory that the first connections and a burst of requests need: less than 200 MiB, and the
+ * tables. */
+void replay_warm(struct replay *replay);
 
 enum drop replay_on_mirror(struct replay *replay, const struct packet *packet, uint64_t now);
 enum drop replay_on_answer(struct replay *replay, const struct packet *packet, uint64_t now);

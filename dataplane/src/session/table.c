@@ -2,7 +2,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
+
+#include "memory.h"
 
 static size_t table_size(const struct table *table)
 {
@@ -15,20 +16,19 @@ int table_open(struct table *table, const struct pool *pool)
     while (slots < pool->capacity * 2ull && slots < 1u << 31)
         slots *= 2;
     *table = (struct table){.pool = pool, .mask = slots - 1};
-    void *memory = mmap(NULL, table_size(table), PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED)
-        return -ENOMEM;
-    madvise(memory, table_size(table), MADV_HUGEPAGE); /* advice: fewer misses of the TLB */
-    table->slots = memory;
-    return 0;
+    table->slots = memory_reserve(table_size(table));
+    return table->slots ? 0 : -ENOMEM;
 }
 
 void table_close(struct table *table)
 {
-    if (table->slots)
-        munmap(table->slots, table_size(table));
+    memory_free(table->slots, table_size(table));
     table->slots = NULL;
+}
+
+void table_warm(const struct table *table)
+{
+    memory_warm(table->slots, table_size(table));
 }
 
 static void *object_at(const struct table *table, uint32_t object)

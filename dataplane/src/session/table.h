@@ -25,6 +25,9 @@ struct table {
 int table_open(struct table *table, const struct pool *pool);
 void table_close(struct table *table);
 
+/* Touches all of it. */
+void table_warm(const struct table *table);
+
 void *table_find(const struct table *table, const struct flow *flow);
 
 /* Whether the table holds this very object of its pool, which may be a free one. */
