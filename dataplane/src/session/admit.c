@@ -12,6 +12,7 @@ enum {
     BURST =
         3 * INTERVAL - 1, /* what is over sooner was a burst, or a pause of the worker's, and is only late */
     MOST_ELAPSED = 4 * INTERVAL,
+    LATE = 5, /* intervals' work that may wait */
 };
 
 void admission_open(struct admission *admission, const struct dp_config *config)
@@ -26,7 +27,7 @@ static double excess_of(const struct admission *admission, uint32_t backlog, uin
     if (admission->pressed)
         return SINKING;
     uint64_t dealt_with = done - admission->done;
-    if (admission->caught_up || backlog <= dealt_with || backlog <= admission->backlog)
+    if (admission->caught_up || backlog <= LATE * dealt_with || backlog <= admission->backlog)
         return 0;
     double grown = (double)(backlog - admission->backlog) / (double)(dealt_with + 1);
     return grown * GAIN < SINKING ? grown * GAIN : SINKING;

@@ -6,7 +6,7 @@
  * second's worth.
  *
  * Overload. A worker has too much to do in an interval (5 ms) when something was about to overflow, or when
- * it has never caught up and what waits is more than an interval's work and has grown. After three such
+ * it has never caught up and what waits is more than five intervals' work and has grown. After three such
  * intervals in a row the threshold sinks: by a quarter of the part that the backlog has grown by, at most an
  * eighth, each interval; a backlog that shrinks is left to it. It rises by a 160th of the whole each
  * interval, less where more than half of the time is needed, so that what was let in shows its effect before
