@@ -14,7 +14,7 @@ enum {
     MOST_DELAY = 5 * 1000 * 1000, /* without room to send: more is overload, not a burst */
     MOST_BURSTS = 4,              /* from one ring in one turn, unless it is filling up */
     MOST_SENT = 256,              /* frames in one turn */
-    SPIN_TURNS = 64,              /* idle turns before the thread sleeps */
+    SPIN_TURNS = 16,              /* idle turns before the thread sleeps */
     MOST_SLEEP_TICKS = 8,         /* so that orders and housekeeping are not late */
     HOUSEKEEPING = 50 * 1000 * 1000,
     NANOSECONDS = 1000000000,
