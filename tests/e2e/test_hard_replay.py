@@ -26,12 +26,15 @@ FLUSH_S = 1.2  # within a second the kernel hands the last frames to tcpdump
 
 
 def record(bed: HardBed) -> Path:
-    """Let production's clients speak; what the mirror port showed of it."""
+    """Let production's clients speak; what the switch sent to the mirror port of it.
+
+    Before the wire: behind it a frame may end in the kernel's backlog, which tcpdump does not count.
+    """
     path = bed.directory / "capture.pcap"
     log = bed.directory / "tcpdump.log"
-    argv = ("tcpdump", "-ni", bed.lab.mirror_device, "-Z", "root", "-B", "65536", "-w", str(path), "tcp")
+    argv = ("tcpdump", "-ni", "span0", "-Z", "root", "-B", "65536", "-w", str(path), "tcp")
     with log.open("wb") as errors:
-        dump = bed.lab.exec("appliance", argv, stderr=errors)
+        dump = bed.lab.exec("switch", argv, stderr=errors)
     try:
         while "listening" not in log.read_text():
             assert dump.poll() is None, log.read_text()
