@@ -20,8 +20,8 @@
 #include <bpf/bpf_helpers.h>
 
 #include "headers.bpf.h"
-#include "session/hash.h"
-#include "session/shed.h"
+#include "store/hash.h"
+#include "admission/shed.h"
 
 #define MAX_SOCKETS 64
 #define MAX_ENDPOINTS 1024

@@ -21,7 +21,7 @@
 #include "bench.h"
 #include "case.h"
 #include "counters.h"
-#include "session/flow.h"
+#include "store/flow.h"
 
 struct bench {
     struct options options;

@@ -1,7 +1,7 @@
 /* Overload, as admission sees it: which intervals let fewer connections in, by how much, and how that ends.
  */
+#include "admission/admit.h"
 #include "check.h"
-#include "session/admit.h"
 
 enum { INTERVAL = 5 * 1000 * 1000, WORK = 1000 }; /* frames dealt with in an interval */
 

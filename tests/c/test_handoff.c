@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "handoff.h"
+#include "line/handoff.h"
 
 enum { FRAMES = 50000, BURST = 5 };
 

@@ -2,12 +2,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "admission/shed.h"
 #include "check.h"
-#include "session/flow.h"
-#include "session/shed.h"
 #include "session/stream.h"
-#include "session/table.h"
-#include "session/timer.h"
+#include "store/flow.h"
+#include "store/table.h"
+#include "store/timer.h"
 
 enum { OBJECTS = 300, STEPS = 200000 };
 

@@ -6,10 +6,10 @@
  */
 #include <string.h>
 
+#include "line/worker.h"
 #include "script.h"
 #include "wire/bytes.h"
 #include "wire/parse.h"
-#include "worker.h"
 
 enum { WORKERS = 2, CLIENTS = 4, MIRROR = 0, TEST = 1, MOST_EVENTS = 400, MOST_PAYLOAD = 4096 };
 

@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../reason.h"
 #include "dataplane.h"
+#include "reason.h"
 #include "stats_value.h"
 
 #define STATS_MAGIC 0x78647063 /* "xdpc" */

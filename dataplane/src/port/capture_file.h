@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../frame.h"
+#include "frame.h"
 
 struct capture_file {
     const char *path;

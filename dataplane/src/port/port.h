@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../frame.h"
 #include "dataplane.h"
+#include "frame.h"
 
 #define PORT_BURST 64
 

@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "../wire/bytes.h"
+#include "wire/bytes.h"
 
 struct start {
     const uint8_t *bytes;

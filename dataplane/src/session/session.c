@@ -1,6 +1,6 @@
 #include "session.h"
 
-#include "../observe/histogram.h"
+#include "observe/histogram.h"
 #include "turns.h"
 
 enum {

@@ -17,7 +17,7 @@
 #ifndef XDPCOPY_SESSION_H
 #define XDPCOPY_SESSION_H
 
-#include "../observe/stats.h"
+#include "observe/stats.h"
 #include "stream.h"
 #include "tcp.h"
 

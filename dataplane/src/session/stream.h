@@ -10,11 +10,11 @@
 #ifndef XDPCOPY_STREAM_H
 #define XDPCOPY_STREAM_H
 
-#include "../reason.h"
-#include "../wire/bytes.h"
-#include "flow.h"
-#include "pool.h"
-#include "timer.h"
+#include "reason.h"
+#include "store/flow.h"
+#include "store/pool.h"
+#include "store/timer.h"
+#include "wire/bytes.h"
 
 #define CHUNK_BYTES 2016
 

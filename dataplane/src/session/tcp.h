@@ -12,10 +12,10 @@
 #ifndef XDPCOPY_TCP_H
 #define XDPCOPY_TCP_H
 
-#include "../wire/bytes.h"
-#include "../wire/packet.h"
-#include "../wire/rewrite.h"
 #include "dataplane.h"
+#include "wire/bytes.h"
+#include "wire/packet.h"
+#include "wire/rewrite.h"
 
 /* RFC 9293 3.3.2, the states that a client can be in. */
 enum tcp_state {

@@ -1,6 +1,6 @@
 #include "tcp.h"
 
-#include "timer.h"
+#include "store/timer.h"
 
 enum {
     FIRST_CWND = 10,   /* segments; RFC 6928 */

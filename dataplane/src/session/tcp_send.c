@@ -1,6 +1,6 @@
 #include "tcp.h"
 
-#include "timer.h"
+#include "store/timer.h"
 
 void tcp_open(struct tcp *tcp, uint32_t iss)
 {

@@ -7,9 +7,9 @@
 #ifndef XDPCOPY_PARSE_H
 #define XDPCOPY_PARSE_H
 
-#include "../frame.h"
-#include "../reason.h"
+#include "frame.h"
 #include "packet.h"
+#include "reason.h"
 
 /* Fills the packet, or returns why it is not usable. */
 enum drop parse_frame(const struct frame *frame, bool verify_checksums, struct packet *packet);

@@ -5,7 +5,7 @@
 #ifndef XDPCOPY_REWRITE_H
 #define XDPCOPY_REWRITE_H
 
-#include "../frame.h"
+#include "frame.h"
 #include "packet.h"
 
 #define SEGMENT_PIECES 8

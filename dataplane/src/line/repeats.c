@@ -1,6 +1,6 @@
 #include "repeats.h"
 
-#include "session/offline.h"
+#include "replay/offline.h"
 
 static bool has_handed_frames(const struct worker *worker)
 {

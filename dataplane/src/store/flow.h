@@ -6,8 +6,8 @@
 #ifndef XDPCOPY_FLOW_H
 #define XDPCOPY_FLOW_H
 
-#include "../wire/packet.h"
 #include "hash.h"
+#include "wire/packet.h"
 
 struct flow {
     struct address client;

@@ -2,9 +2,9 @@
 
 #include <errno.h>
 
-#include "../observe/histogram.h"
-#include "../protocol/detect.h"
 #include "lifecycle.h"
+#include "observe/histogram.h"
+#include "protocol/detect.h"
 
 #define OWNER_OF(object, type, member) ((type *)(void *)((uint8_t *)(object)-offsetof(type, member)))
 

@@ -1,6 +1,6 @@
 #include "orders.h"
 
-#include "session/change.h"
+#include "replay/change.h"
 #include "worker.h"
 
 static void drain(struct worker *worker)

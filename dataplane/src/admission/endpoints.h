@@ -11,9 +11,9 @@
 #ifndef XDPCOPY_ENDPOINTS_H
 #define XDPCOPY_ENDPOINTS_H
 
-#include "../wire/toeplitz.h"
 #include "dataplane.h"
-#include "table.h"
+#include "store/table.h"
+#include "wire/toeplitz.h"
 
 struct endpoints {
     const struct dp_config *config;

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
-#include "flow.h"
+#include "store/flow.h"
 
 _Static_assert(SHED_WORKERS == DP_MAX_WORKERS && SHED_PORTS == DP_MAX_PORTS, "room for all");
 

@@ -7,12 +7,12 @@
 #ifndef XDPCOPY_REPLAY_H
 #define XDPCOPY_REPLAY_H
 
-#include "admit.h"
-#include "endpoints.h"
-#include "session.h"
-#include "shed.h"
-#include "table.h"
-#include "transfers.h"
+#include "admission/admit.h"
+#include "admission/endpoints.h"
+#include "admission/shed.h"
+#include "admission/transfers.h"
+#include "session/session.h"
+#include "store/table.h"
 
 enum { REPLAY_STRAYS = 64, REPLAY_BUDGET = 16, REPLAY_RELEASE_BEATS = 20, REPLAY_WARM_BYTES = 64 << 20 };
 

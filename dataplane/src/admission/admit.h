@@ -17,9 +17,9 @@
 #ifndef XDPCOPY_ADMIT_H
 #define XDPCOPY_ADMIT_H
 
-#include "../reason.h"
 #include "dataplane.h"
-#include "flow.h"
+#include "reason.h"
+#include "store/flow.h"
 
 struct bucket {
     uint64_t filled; /* when it was last filled */

@@ -8,7 +8,7 @@
 #ifndef XDPCOPY_OFFLINE_H
 #define XDPCOPY_OFFLINE_H
 
-#include "../frame.h"
+#include "frame.h"
 #include "replay.h"
 
 /* Whether the frame had better wait: now it would be dropped for want of room, or (PATIENCE_FAST) come before

@@ -1,7 +1,7 @@
 #include "endpoints.h"
 
-#include "../wire/bytes.h"
 #include "transfers.h"
+#include "wire/bytes.h"
 
 enum {
     FIRST_PORT = 1024,

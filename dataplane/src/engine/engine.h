@@ -7,7 +7,7 @@
 
 #include <pthread.h>
 
-#include "worker.h"
+#include "line/worker.h"
 
 struct engine_port {
     struct port *queues[WORKER_QUEUES];

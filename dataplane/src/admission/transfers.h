@@ -7,7 +7,7 @@
 #define XDPCOPY_TRANSFERS_H
 
 #include "dataplane.h"
-#include "flow.h"
+#include "store/flow.h"
 
 struct transfers {
     const struct dp_config *config;

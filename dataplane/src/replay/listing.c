@@ -1,6 +1,6 @@
 #include "listing.h"
 
-#include "turns.h"
+#include "session/turns.h"
 
 enum { TURN_BUDGET = 256 }; /* sessions */
 

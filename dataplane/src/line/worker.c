@@ -6,8 +6,8 @@
 
 #include "filter.h"
 #include "repeats.h"
-#include "session/ahead.h"
-#include "session/offline.h"
+#include "replay/ahead.h"
+#include "replay/offline.h"
 #include "wire/parse.h"
 
 enum {

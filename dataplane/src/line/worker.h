@@ -10,8 +10,8 @@
 #include "orders.h"
 #include "pace.h"
 #include "port/port.h"
-#include "session/listing.h"
-#include "session/replay.h"
+#include "replay/listing.h"
+#include "replay/replay.h"
 
 #define WORKER_QUEUES 64
 

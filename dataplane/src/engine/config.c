@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "filter.h"
-#include "worker.h"
+#include "line/filter.h"
+#include "line/worker.h"
 
 __attribute__((format(printf, 2, 3))) static int invalid(char *error, const char *format, ...)
 {
