@@ -18,15 +18,15 @@ from api.routes import appliance, doctor, replays, token, transfers
 from api.routes import captures as capture_routes
 from api.tokens import Limiter, Tokens
 from appliance.captures import Library
-from appliance.control.base import ControlError
-from appliance.control.client import Client
-from appliance.control.protocol import GetStatus
-from appliance.paths import Captures
+from appliance.contract.base import ControlError
+from appliance.contract.calls import GetStatus
+from appliance.contract.client import Client
+from appliance.settings.paths import Captures
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from appliance.api_settings import Api
+    from appliance.settings.api import Api
 
 ENGINE_TIMEOUT_S = 5.0
 

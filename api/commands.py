@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from api.tokens import Role, Tokens
-from appliance.api_settings import Api
 from appliance.errors import ConfigError
-from appliance.loading import load
+from appliance.settings.api import Api
+from appliance.settings.loading import load
 
 ConfigFile = Annotated[Path, typer.Option(metavar="FILE", help="Configuration file.")]
 OptionalFile = Annotated[

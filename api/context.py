@@ -12,15 +12,15 @@ from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
 from api.tokens import Role, Token, Tokens
-from appliance.control import base
-from appliance.control.observed import MAX_SESSIONS, Counters, GetCounters, ListSessions, Sessions
+from appliance.contract import base
+from appliance.contract.observed import MAX_SESSIONS, Counters, GetCounters, ListSessions, Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from api.audit import Audit
     from appliance.captures import Library
-    from appliance.control.client import Client
+    from appliance.contract.client import Client
 
 A = TypeVar("A", bound=base.Answer)
 

@@ -11,8 +11,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from appliance.control.base import ControlError, ErrorKind, Problem
-from appliance.control.checks import problems
+from appliance.contract.base import ControlError, ErrorKind, Problem
+from appliance.service.checks import problems
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

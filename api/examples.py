@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from appliance.transfers import Transfer
+from appliance.settings.transfer import Transfer
 
 AT = 1_795_000_000.0
 CAPTURE_ID = "0123456789abcdef"

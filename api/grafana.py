@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from appliance.stats import MEANINGS
+from appliance.engine.stats import MEANINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
-from appliance.control.base import ControlError
-from appliance.control.observed import GetLatency
-from appliance.control.protocol import GetStatus
-from appliance.stats import GAUGES, MEANINGS
+from appliance.contract.base import ControlError
+from appliance.contract.calls import GetStatus
+from appliance.contract.observed import GetLatency
+from appliance.engine.stats import GAUGES, MEANINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from api.context import Context
-    from appliance.control.protocol import PortStatus, Status
-    from appliance.stats import Distribution
+    from appliance.contract.calls import PortStatus, Status
+    from appliance.engine.stats import Distribution
 
 BUCKETS_S = (
     0.0001,

@@ -1,7 +1,7 @@
 """Writes the files of the project that follow from the code: ``python -m api.reference .``.
 
-docs/rest.md comes from the OpenAPI document, the other pages from ``appliance.reference``, the dashboard from
-``api.grafana``. A test compares all of them with what stands in the project.
+docs/rest.md comes from the OpenAPI document, the other pages from ``appliance.settings.reference``, the
+dashboard from ``api.grafana``. A test compares all of them with what stands in the project.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from api.app import create_app
 from api.context import ADMIN, OPERATOR, VIEWER
 from api.errors import MEDIA_TYPE
 from api.tokens import Role
-from appliance import reference
-from appliance.api_settings import Api
+from appliance.settings import reference
+from appliance.settings.api import Api
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

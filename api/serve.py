@@ -18,12 +18,12 @@ from cryptography.x509.oid import NameOID
 from api.app import create_app
 from api.tokens import Tokens
 from appliance.captures import Library
+from appliance.engine.run import STOP_SIGNALS
 from appliance.errors import ConfigError
-from appliance.run import STOP_SIGNALS
 
 if TYPE_CHECKING:
-    from appliance.api_settings import Api
-    from appliance.config import Config
+    from appliance.settings.api import Api
+    from appliance.settings.config import Config
 
 LIFE = dt.timedelta(days=3650)
 STOP_TIMEOUT_S = 1

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from appliance.control.base import ErrorKind, Problem, refused
+from appliance.contract.base import ErrorKind, Problem, refused
 from appliance.durable import create, sync, write_whole
 from dataplane.binding import DataplaneError, inspect_capture
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from appliance.paths import Captures
+    from appliance.settings.paths import Captures
 
 log = structlog.get_logger()
 

@@ -17,20 +17,23 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from appliance import engine_command, lab, letters, replay_command
-from appliance.config import DEFAULT_STATS, Config
-from appliance.doctor.command import doctor
+from appliance import lab
+from appliance.commands import engine as engine_command
+from appliance.commands import letters
+from appliance.commands import replay as replay_command
+from appliance.commands.doctor import doctor
+from appliance.commands.process_files import become_daemon, log_to, not_a_daemon, process_files
+from appliance.commands.supervise import supervise
+from appliance.engine.run import run as replay
+from appliance.engine.stats import StatsFile
 from appliance.errors import ApplianceError, ConfigError
-from appliance.loading import build, load
-from appliance.process_files import become_daemon, log_to, not_a_daemon, process_files
 from appliance.remote import commands as remote_commands
-from appliance.run import run as replay
-from appliance.stats import StatsFile
-from appliance.supervise import supervise
+from appliance.settings.config import DEFAULT_STATS, Config
+from appliance.settings.loading import build, load
 from dataplane.binding import COUNTERS
 
 if TYPE_CHECKING:
-    from appliance.api_settings import Api
+    from appliance.settings.api import Api
 
 HELP = {"help_option_names": ["-h", "--help"]}
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 from starlette.routing import Route
 
-from appliance.stats import MEANINGS
+from appliance.engine.stats import MEANINGS
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

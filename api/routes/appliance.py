@@ -14,9 +14,10 @@ from pydantic import BaseModel
 from api.audit import Entry  # noqa: TC001 - FastAPI reads the annotations at run time
 from api.context import ADMIN, OPERATOR, VIEWER, Context, Ctx
 from api.errors import ProblemDetails, documented
-from appliance.control import observed, protocol
-from appliance.control.base import ControlError
-from appliance.transfers import Id  # noqa: TC001 - as above
+from appliance.contract import calls as protocol
+from appliance.contract import observed
+from appliance.contract.base import ControlError
+from appliance.settings.transfer import Id  # noqa: TC001 - as above
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -14,9 +14,9 @@ from starlette.requests import ClientDisconnect
 from api.context import OPERATOR, VIEWER, Context, Ctx
 from api.errors import documented
 from appliance.captures import Capture, CaptureId
-from appliance.control.base import ErrorKind, refused
-from appliance.control.client import EngineDownError
-from appliance.control.offline import ENDED, ListReplays
+from appliance.contract.base import ErrorKind, refused
+from appliance.contract.client import EngineDownError
+from appliance.contract.replays import ENDED, ListReplays
 
 if TYPE_CHECKING:
     from collections.abc import Callable

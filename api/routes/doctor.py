@@ -9,8 +9,8 @@ from pydantic import Field
 
 from api.context import OPERATOR, VIEWER, Ctx
 from api.errors import documented
-from appliance.control.offline import Examination, GetExamination, StartExamination
-from appliance.transfers import Model
+from appliance.contract.replays import Examination, GetExamination, StartExamination
+from appliance.settings.transfer import Model
 
 router = APIRouter(prefix="/doctor", tags=["doctor"])
 

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Body, Path, Request, Response
 
 from api.context import OPERATOR, VIEWER, Ctx
 from api.errors import documented
-from appliance.control import offline
-from appliance.control.observed import Ledger  # noqa: TC001 - FastAPI reads the annotations at run time
-from appliance.control.offline import Replay, ReplayChanged, ReplayOptions, Replays
-from appliance.transfers import Id, Model
+from appliance.contract import replays as offline
+from appliance.contract.observed import Ledger  # noqa: TC001 - FastAPI reads the annotations at run time
+from appliance.contract.replays import Replay, ReplayChanged, ReplayOptions, Replays
+from appliance.settings.transfer import Id, Model
 
 router = APIRouter(prefix="/replays", tags=["replays"])
 

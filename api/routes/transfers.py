@@ -11,11 +11,11 @@ from starlette.exceptions import HTTPException
 
 from api.context import OPERATOR, VIEWER, Context, Ctx
 from api.errors import documented
-from appliance.control import protocol
-from appliance.control.base import ControlError, ErrorKind
-from appliance.control.checks import invalid, problems
-from appliance.control.protocol import Applied, GetTransfer, ListTransfers, Transfers, TransferStatus
-from appliance.transfers import Id, Model, Transfer
+from appliance.contract import calls as protocol
+from appliance.contract.base import ControlError, ErrorKind
+from appliance.contract.calls import Applied, GetTransfer, ListTransfers, Transfers, TransferStatus
+from appliance.service.checks import invalid, problems
+from appliance.settings.transfer import Id, Model, Transfer
 
 router = APIRouter(prefix="/transfers", tags=["transfers"])
 

@@ -9,13 +9,13 @@ from appliance.doctor.finding import Finding, ok, skipped, warning
 from appliance.doctor.machine import examine_machine
 from appliance.doctor.probe import examine_answers
 from appliance.doctor.traffic import Traffic, counted, examine_traffic, listen
+from appliance.engine.stats import StatsFile
 from appliance.errors import MachineError
-from appliance.stats import StatsFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from appliance.config import Config
+    from appliance.settings.config import Config
 
 
 def examine(config: Config, seconds: float) -> Iterator[Finding]:

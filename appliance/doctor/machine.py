@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.doctor.finding import Finding, fault, ok, skipped, warning
+from appliance.engine.forecast import forecast
+from appliance.engine.nic import Neighbours
 from appliance.errors import ConfigError, DeviceError, NeighbourError
-from appliance.forecast import forecast
-from appliance.nic import Neighbours
 from dataplane.pyxdp import XdpError, capabilities
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from appliance.config import Config
+    from appliance.settings.config import Config
     from dataplane.pyxdp import Capabilities
 
 LEAST_KERNEL = (5, 9)  # XDP programs attached by a bpf_link

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 from appliance.doctor.finding import Finding, fault, ok, skipped
 from appliance.doctor.frames import ACK, RST, SYN, Address, Segment, read, write
 from appliance.doctor.traffic import Traffic, some_client
+from appliance.engine.nic import Neighbours
 from appliance.errors import MachineError
-from appliance.nic import Neighbours
-from appliance.transfers import Protocol
+from appliance.settings.transfer import Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from appliance.config import Config
-    from appliance.transfers import Transfer
+    from appliance.settings.config import Config
+    from appliance.settings.transfer import Transfer
 
 TRIES, WAIT_S = 3, 0.4
 ETH_P = {4: 0x0800, 6: 0x86DD}

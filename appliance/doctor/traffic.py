@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from appliance.doctor.finding import Finding, fault, ok, warning
 from appliance.doctor.frames import SYN, Address, Segment, read
-from appliance.transfers import Tls
+from appliance.settings.transfer import Tls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from appliance.config import Config
+    from appliance.settings.config import Config
 
 ETHERTYPES = {0x0800, 0x86DD}
 VLAN_TAGS = {0x8100, 0x88A8}

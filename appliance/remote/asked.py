@@ -12,9 +12,9 @@ import typer
 from pydantic import BaseModel, ValidationError
 from rich.console import Console
 
+from appliance.commands.shared_options import with_options
 from appliance.remote.client import Remote, RemoteError
 from appliance.remote.connection import connection
-from appliance.shared_options import with_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from appliance.control.observed import Latency, Ledger, Sessions, SessionState, SessionStatus
-from appliance.control.protocol import Emergency, Status
+from appliance.contract.calls import Emergency, Status
+from appliance.contract.observed import Latency, Ledger, Sessions, SessionState, SessionStatus
 from appliance.remote import tables, top, transfers
 from appliance.remote.asked import EXIT_STATUS, Asked, asking
 

@@ -12,8 +12,8 @@ import yaml
 from pydantic import ValidationError
 
 from appliance.errors import ConfigError
-from appliance.loading import message
-from appliance.transfers import Model
+from appliance.settings.loading import message
+from appliance.settings.transfer import Model
 
 DEFAULT = "http://127.0.0.1:8600"
 TOKEN = re.compile(r"[!-~]*")

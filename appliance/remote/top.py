@@ -12,17 +12,17 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from appliance.control.observed import Counters, Latency
-from appliance.control.protocol import Status, Transfers, Workers
+from appliance.contract.calls import Status, Transfers, Workers
+from appliance.contract.observed import Counters, Latency
+from appliance.engine.run import status as rates
 from appliance.remote import tables
 from appliance.remote.asked import Asked, asking, console, read
 from appliance.remote.client import Remote, RemoteError
-from appliance.run import status as rates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from appliance.stats import Distribution
+    from appliance.engine.stats import Distribution
 
 MOST_REASONS = 8
 RETRY_S = 1.0

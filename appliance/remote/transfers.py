@@ -14,13 +14,13 @@ from typing import Annotated, Any
 
 import typer
 
-from appliance.control.protocol import Applied, Transfers, TransferStatus
+from appliance.contract.calls import Applied, Transfers, TransferStatus
 from appliance.errors import ApplianceError, ConfigError
 from appliance.remote import tables
 from appliance.remote.asked import EXIT_STATUS, Asked, asking
 from appliance.remote.client import Remote
 from appliance.remote.connection import connection
-from appliance.transfers import Transfer
+from appliance.settings.transfer import Transfer
 
 app = typer.Typer(help="Transfers of a running appliance.", no_args_is_help=True)
 PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -7,8 +7,8 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from api.tokens import Role, Tokens
-from appliance.api_settings import Api
 from appliance.captures import Library
+from appliance.settings.api import Api
 from tests.unit.control_bed import ControlBed
 
 

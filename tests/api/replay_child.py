@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from appliance import cli
-from appliance import replay as offline
+from appliance.engine import replay as offline
 from dataplane.binding import Dataplane, PortKind
 from tests.unit.fakes import FakeMachine
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.captures import Library
-from appliance.control import child
+from appliance.service import child
 from tests.line.tape import RAW, Tape, pcap, pcapng
 from tests.unit.control_bed import ControlBed, settings
 

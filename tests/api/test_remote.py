@@ -19,8 +19,8 @@ from rich.console import Console
 from api.serve import make_certificate
 from api.tokens import Role
 from appliance import cli
-from appliance.control.observed import GetCounters, GetLatency
-from appliance.control.protocol import GetStatus, GetWorkers, ListTransfers
+from appliance.contract.calls import GetStatus, GetWorkers, ListTransfers
+from appliance.contract.observed import GetCounters, GetLatency
 from appliance.errors import MachineError
 from appliance.remote import tables, top
 from appliance.remote.asked import console

@@ -7,9 +7,10 @@ import sys
 import pytest
 
 from api.tokens import Role, Tokens
-from appliance import cli, supervise
-from appliance.api_settings import Api
+from appliance import cli
+from appliance.commands import supervise
 from appliance.errors import ConfigError
+from appliance.settings.api import Api
 
 PROGRAM = """
 import os, signal, sys

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from appliance.engine.ledger import equations
+from appliance.engine.stats import GAUGES
 from appliance.lab import Lab
-from appliance.ledger import equations
-from appliance.stats import GAUGES
 from tests.bench import lab as rates
 from tests.bench import load, native, programs
 from tests.bench.native import BenchError

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from api.tokens import Role
-from appliance.control import child
-from appliance.control.protocol import Arm, DeleteTransfer, ListTransfers
+from appliance.contract.calls import Arm, DeleteTransfer, ListTransfers
+from appliance.service import child
 from tests.dashboard.api_process import ApiProcess
 from tests.dashboard.browser import Page, chromium
 from tests.unit.control_bed import ControlBed

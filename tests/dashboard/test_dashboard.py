@@ -7,8 +7,8 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from api.tokens import Role
-from appliance.control.protocol import CreateTransfer, GetStatus, GetTransfer, ListTransfers, ReplaceTransfer
-from appliance.transfers import Transfer
+from appliance.contract.calls import CreateTransfer, GetStatus, GetTransfer, ListTransfers, ReplaceTransfer
+from appliance.settings.transfer import Transfer
 from tests.dashboard.browser import PAGES, SCRIPTS
 from tests.unit.control_bed import settings
 

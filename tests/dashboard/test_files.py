@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 
 from api import dashboard
 from api.app import create_app
-from appliance.api_settings import Api
+from appliance.settings.api import Api
 
 
 @pytest.fixture

@@ -11,10 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from appliance.control.client import Client
-from appliance.control.observed import GetCounters, GetLatency
-from appliance.control.privileges import CAPABILITIES
-from appliance.control.protocol import (
+from appliance.contract.calls import (
     Arm,
     CreateTransfer,
     DeleteTransfer,
@@ -25,7 +22,10 @@ from appliance.control.protocol import (
     ResumeTransfer,
     Stop,
 )
-from appliance.transfers import Transfer
+from appliance.contract.client import Client
+from appliance.contract.observed import GetCounters, GetLatency
+from appliance.service.privileges import CAPABILITIES
+from appliance.settings.transfer import Transfer
 from tests.e2e.bed import PRODUCTION_PORT, RING_SIZE, TARGET_PORT, Bed
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from appliance.control.client import Client
-from appliance.control.privileges import CAPABILITIES
-from appliance.control.protocol import GetStatus, ListTransfers, TransferState
+from appliance.contract.calls import GetStatus, ListTransfers, TransferState
+from appliance.contract.client import Client
 from appliance.demo import process
+from appliance.service.privileges import CAPABILITIES
 from tests.e2e.bed import PRODUCTION_PORT, RING_SIZE, TARGET_PORT, Bed
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from appliance.api_settings import Api
-from appliance.control.privileges import CAPABILITIES
-from appliance.paths import Captures, Control
+from appliance.service.privileges import CAPABILITIES
+from appliance.settings.api import Api
+from appliance.settings.paths import Captures, Control
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKER = ROOT / "docker"

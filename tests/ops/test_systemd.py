@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.api_settings import Api
-from appliance.control.privileges import CAPABILITIES
-from appliance.paths import Control
+from appliance.service.privileges import CAPABILITIES
+from appliance.settings.api import Api
+from appliance.settings.paths import Control
 
 ROOT = Path(__file__).resolve().parents[2]
 UNITS = ROOT / "configs" / "systemd"

@@ -8,11 +8,11 @@ import traceback
 from dataclasses import replace
 from pathlib import Path
 
-from appliance.control.client import Client, EngineDownError
-from appliance.control.observed import GetProtocols
-from appliance.engine import Engine
-from appliance.loading import build
-from appliance.serve import serve
+from appliance.contract.client import Client, EngineDownError
+from appliance.contract.observed import GetProtocols
+from appliance.engine.engine import Engine
+from appliance.service.serve import serve
+from appliance.settings.loading import build
 from dataplane.binding import Dataplane, PortKind
 from tests.unit.fakes import FakeMachine
 

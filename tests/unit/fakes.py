@@ -4,9 +4,9 @@ from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import Any
 
-from appliance.engine import Machine
+from appliance.engine.engine import Machine
+from appliance.engine.nic import Hop
 from appliance.errors import NeighbourError
-from appliance.nic import Hop
 from dataplane.binding import COUNTERS, PortMode, PortRole, PortStatistics
 from dataplane.pyxdp import AttachMode, Capabilities, Queues
 from dataplane.steering import Maps

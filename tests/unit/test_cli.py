@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance import cli, letters, run
-from appliance.engine import Engine
+from appliance import cli
+from appliance.commands import letters
+from appliance.engine import run
+from appliance.engine.engine import Engine
 from appliance.errors import ConfigError
 from dataplane.binding import COUNTERS, Config, Dataplane, Port, PortKind, PortRole
 from tests.unit.fakes import FakeMachine
@@ -193,7 +195,7 @@ class TestCounters:
         assert set(json.loads(capsys.readouterr().out)) == {counter.name for counter in COUNTERS}
 
     def test_a_dead_engine_is_mentioned(self, segment, capsys, monkeypatch):
-        monkeypatch.setattr("appliance.stats.STALE_S", 0.0)
+        monkeypatch.setattr("appliance.engine.stats.STALE_S", 0.0)
         assert status_of("counters", "--json", "--stats", str(segment)) == 0
         assert "no sign of life" in capsys.readouterr().err
 

@@ -5,11 +5,11 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from appliance.api_settings import Api
-from appliance.config import Config, Limits, Mode, Timing
 from appliance.errors import ConfigError
-from appliance.loading import build, load, parse
-from appliance.transfer import Endpoint
+from appliance.settings.api import Api
+from appliance.settings.config import Config, Limits, Mode, Timing
+from appliance.settings.endpoint import Endpoint
+from appliance.settings.loading import build, load, parse
 from dataplane import binding
 
 ROOT = Path(__file__).resolve().parents[2]

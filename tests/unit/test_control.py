@@ -7,19 +7,8 @@ import threading
 
 import pytest
 
-from appliance.control import answers
-from appliance.control.base import ControlError, ErrorKind
-from appliance.control.client import EngineDownError
-from appliance.control.observed import (
-    GetCounters,
-    GetLatency,
-    GetLedger,
-    GetProtocols,
-    GetSession,
-    ListSessions,
-    SessionState,
-)
-from appliance.control.protocol import (
+from appliance.contract.base import ControlError, ErrorKind
+from appliance.contract.calls import (
     MAX_LINE,
     Arm,
     CreateTransfer,
@@ -33,10 +22,21 @@ from appliance.control.protocol import (
     ResumeTransfer,
     Stop,
 )
-from appliance.control.store import Store
+from appliance.contract.client import EngineDownError
+from appliance.contract.observed import (
+    GetCounters,
+    GetLatency,
+    GetLedger,
+    GetProtocols,
+    GetSession,
+    ListSessions,
+    SessionState,
+)
+from appliance.engine.run import run
 from appliance.errors import ConfigError
-from appliance.run import run
-from appliance.transfers import Transfer
+from appliance.service import answers
+from appliance.service.store import Store
+from appliance.settings.transfer import Transfer
 from tests.unit.control_bed import ControlBed, settings
 
 

@@ -5,12 +5,12 @@ import threading
 import pytest
 from pydantic import ValidationError
 
-from appliance.control import protocol
-from appliance.control.base import Answer, ControlError, ErrorKind
-from appliance.control.client import Client, EngineDownError
-from appliance.control.observed import GetProtocols, ListSessions
-from appliance.control.protocol import REQUESTS, CreateTransfer
-from appliance.transfers import Transfer
+from appliance.contract import calls as protocol
+from appliance.contract.base import Answer, ControlError, ErrorKind
+from appliance.contract.calls import REQUESTS, CreateTransfer
+from appliance.contract.client import Client, EngineDownError
+from appliance.contract.observed import GetProtocols, ListSessions
+from appliance.settings.transfer import Transfer
 
 
 @pytest.fixture

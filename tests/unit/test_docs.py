@@ -7,8 +7,8 @@ from urllib.parse import urlparse
 import pytest
 
 from api import reference as written
-from appliance import reference
-from appliance.config import Config
+from appliance.settings import reference
+from appliance.settings.config import Config
 from dataplane.binding import COUNTERS
 from tests import markdown
 

@@ -13,7 +13,7 @@ from scapy.packet import Packet, Raw
 from appliance.doctor import Verdict, machine
 from appliance.doctor.frames import ACK, SYN, Segment, read, write
 from appliance.doctor.traffic import Listener, Traffic, counted, examine_traffic, some_client
-from appliance.loading import build
+from appliance.settings.loading import build
 from dataplane.binding import COUNTERS
 
 CONFIG = build(

@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 import structlog
 
-from appliance import engine as engine_module
-from appliance import stats
-from appliance.engine import Engine
+from appliance.engine import engine as engine_module
+from appliance.engine import stats
+from appliance.engine.engine import Engine
 from appliance.errors import DeviceError, MachineError, NeighbourError
-from appliance.loading import build
+from appliance.settings.loading import build
 from dataplane.binding import Config as BindingConfig
 from dataplane.binding import Dataplane, Port, PortKind, PortMode, PortRole, Transport
 from dataplane.pyxdp import AttachMode, Queues

@@ -113,7 +113,7 @@ def test_includes_point_one_way(path):
 
 def test_the_folders_of_the_line_are_layers():
     """Each may use those above it in the list alone, so there is no circle of folders."""
-    lower = set()
+    lower: set[str] = set()
     for each, may in C_MAY.items():
         assert may <= lower, each
         lower.add(each)
@@ -136,7 +136,7 @@ def c_uses():
     """What each unit includes, and what it calls."""
     texts = {path: COMMENT.sub("", path.read_text()) for path in C_FILES}
     defined = {function: unit(path) for path, text in texts.items() for function in DEFINITION.findall(text)}
-    uses = {unit(path): set() for path in C_FILES}
+    uses: dict[str, set[str]] = {unit(path): set() for path in C_FILES}
     for path, text in texts.items():
         uses[unit(path)] |= {unit(SRC / header) for header in includes(path) if header.suffix == ".h"}
         called = set(re.findall(r"\b(\w+)\(", PROTOTYPE.sub("", text)))
@@ -161,7 +161,8 @@ def dotted(path):
 
 def circle(uses):
     """One circle, as the names along it, or nothing."""
-    done, trail = set(), []
+    done: set[str] = set()
+    trail: list[str] = []
 
     def walk(each):
         if each in trail:
@@ -169,7 +170,7 @@ def circle(uses):
         if each in done:
             return []
         trail.append(each)
-        found = next(filter(None, map(walk, sorted(uses[each]))), [])
+        found: list[str] = next(filter(None, map(walk, sorted(uses[each]))), [])
         trail.pop()
         done.add(each)
         return found

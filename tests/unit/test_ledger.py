@@ -3,8 +3,8 @@ from dataclasses import asdict
 
 import pytest
 
-from appliance import ledger
-from appliance.ledger import PortAccount
+from appliance.engine import ledger
+from appliance.engine.ledger import PortAccount
 from dataplane.binding import COUNTERS, CounterKind, PortRole, PortStatistics
 
 NOTHING = {counter.name: 0 for counter in COUNTERS}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance import nic
+from appliance.engine import nic
 from appliance.errors import DeviceError, NeighbourError
 
 pytestmark = pytest.mark.e2e

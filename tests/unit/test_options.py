@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 import structlog
 
-from appliance import cli, letters, replay, replay_command
-from appliance.config import Config
+from appliance import cli
+from appliance.commands import letters
+from appliance.commands import replay as replay_command
+from appliance.commands.process_files import log_to, process_files
+from appliance.engine import replay
 from appliance.errors import ConfigError
-from appliance.process_files import log_to, process_files
-from appliance.transfers import Transfer
+from appliance.settings.config import Config
+from appliance.settings.transfer import Transfer
 from tests.unit import test_replay
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -204,7 +207,7 @@ def test_the_log_goes_to_the_file_of_l_and_the_process_id_to_that_of_p(monkeypat
 DAEMON = """
 import os, sys
 from pathlib import Path
-from appliance.process_files import become_daemon
+from appliance.commands.process_files import become_daemon
 print("start")
 ready = become_daemon(Path(sys.argv[1]))
 print("before")

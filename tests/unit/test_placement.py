@@ -1,6 +1,6 @@
 import os
 
-from appliance import placement
+from appliance.engine import placement
 
 
 def test_a_thread_is_kept_to_cpus_and_let_go_again():

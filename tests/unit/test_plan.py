@@ -1,9 +1,9 @@
 import pytest
 
-from appliance import plan
+from appliance.engine import plan
+from appliance.engine.nic import Hop
 from appliance.errors import ApplianceError, ConfigError, DeviceError
-from appliance.loading import build
-from appliance.nic import Hop
+from appliance.settings.loading import build
 from dataplane.binding import PortMode
 from dataplane.pyxdp import AttachMode, Queues
 from dataplane.pyxdp.rss import Fields, Rss, Symmetry

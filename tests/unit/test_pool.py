@@ -2,12 +2,12 @@
 
 import pytest
 
-from appliance import plan
+from appliance.engine import plan
+from appliance.engine.forecast import forecast
+from appliance.engine.nic import Hop
 from appliance.errors import ConfigError
-from appliance.forecast import forecast
-from appliance.loading import build
-from appliance.nic import Hop
-from appliance.pool import parse_clients
+from appliance.settings.loading import build
+from appliance.settings.pool import parse_clients
 from dataplane.steering import Maps
 from tests.unit.fakes import capabilities
 

@@ -11,9 +11,11 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from appliance import cli, replay, replay_command
-from appliance.config import Config
+from appliance import cli
+from appliance.commands import replay as replay_command
+from appliance.engine import replay
 from appliance.errors import ConfigError
+from appliance.settings.config import Config
 from dataplane.binding import CaptureProgress, Dataplane, DataplaneError, PortKind
 from tests.line.tape import Tape
 from tests.unit.fakes import FakeMachine

@@ -2,7 +2,7 @@
 
 import pytest
 
-from appliance import nic
+from appliance.engine import nic
 from dataplane.pyxdp.rss import Fields, Rss, Symmetry
 
 KEY = bytes(range(40))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.errors import TransferError
-from appliance.transfer import (
+from appliance.settings.endpoint import (
     Endpoint,
     Transfer,
     parse_source,

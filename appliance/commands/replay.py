@@ -1,0 +1,90 @@
+"""The command ``xdpcopy replay``: its options, and what they mean for ``appliance.engine.replay``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from appliance.commands import letters
+from appliance.commands.process_files import become_daemon, not_a_daemon, process_files
+from appliance.engine import replay as offline
+from appliance.errors import ConfigError
+from appliance.settings.config import DEFAULT_STATS, Config
+from appliance.settings.loading import build, load
+from dataplane.binding import Capture
+
+NANOSECONDS_PER_MS = 1_000_000
+OWN_LETTERS = ("-a", "-I", "-T")
+
+
+Files = Annotated[
+    list[Path], typer.Argument(metavar="FILE…", help="Capture files, pcap or pcapng; merged by time.")
+]
+Settings = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Configuration file; its mirrors do not count."),
+]
+Speed = Annotated[
+    float, typer.Option("-a", metavar="TIMES", min=0.001, max=1e6, help="So many times as fast.")
+]
+Idle = Annotated[
+    float | None,
+    typer.Option("-I", metavar="MS", min=0.001, help="Longer silences of the capture last so long."),
+]
+Repeats = Annotated[
+    int, typer.Option("-T", metavar="TIMES", min=1, max=1_000_000, help="Replay everything so often.")
+]
+Fast = Annotated[
+    bool, typer.Option("--fast", help="No pace: the next frame as soon as those before are dealt with.")
+]
+Ledger = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write the account there, as JSON, at the end.")
+]
+Progress = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write there how far it is, as JSON, a few times a second."),
+]
+Stats = Annotated[Path | None, typer.Option(metavar="FILE", help=f"File of the counters ({DEFAULT_STATS}).")]
+
+
+@letters.with_letters
+def replay(  # noqa: PLR0913 - one parameter for each option
+    files: Files,
+    *,
+    config: Settings = None,
+    speed: Speed = 1.0,
+    idle: Idle = None,
+    repeats: Repeats = 1,
+    fast: Fast = False,
+    ledger: Ledger = None,
+    stats: Stats = None,
+    progress: Progress = None,
+    asked: letters.Letters,
+) -> None:
+    """Replay capture files, and end. SIGUSR1 pauses, SIGUSR2 goes on. Exit status 0: the ledger closes."""
+    if fast and (speed != 1.0 or idle is not None):
+        raise ConfigError("--fast has no pace; leave out -a and -I, or --fast")
+    given = {"ledger": ledger, "stats": stats}
+    changed = {name: path.absolute() for name, path in given.items() if path is not None}
+    chosen = _chosen(config, asked)
+    capture = Capture(
+        files=offline.check_files(files),
+        speed=speed,
+        idle_cap=round((idle or 0) * NANOSECONDS_PER_MS),
+        repeats=repeats,
+        fast=fast,
+    )
+    settings = offline.without_mirrors(Config.model_validate({**dict(chosen), **changed}))
+    ready = become_daemon(asked.log_file) if asked.daemon else not_a_daemon
+    with process_files(asked.log_file, asked.pid_file):
+        outcome = offline.run(settings, capture, ready=ready, progress=progress)
+    if not outcome.closes:
+        raise typer.Exit(1)
+
+
+def _chosen(config: Path | None, asked: letters.Letters) -> Config:
+    if config is None:
+        return build(letters.settings(["capture"], asked))
+    if asked.has_settings:
+        raise ConfigError("give either --config, or -o, -x and other letters; -d, -l and -P go with both")
+    return load(config)

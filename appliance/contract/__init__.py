@@ -1,0 +1,1 @@
+"""What the engine can be asked and told: the models that its service, the api and the command line share."""
