@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that a list names, if any is missing. Usage: docker/setup.sh docker/packages.txt
+# Installs the Debian packages of a list, if any is missing. Usage: docker/setup.sh docker/packages.txt
 set -euo pipefail
 
 wanted() { grep -v '^#' "$1" | xargs; }
@@ -11,7 +11,7 @@ missing() {
     done
 }
 
-# nginx is here for the demo and the tests, which start it themselves: it must not become a service.
+# Servers such as nginx are for the demo and the tests, which start them: none must become a service.
 no_services() {
     local policy=/usr/sbin/policy-rc.d
     [ -e "$policy" ] && return
