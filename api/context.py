@@ -34,7 +34,6 @@ class Shared(Generic[A]):
     """The newest answer to one request. However many want it, the engine is asked once in ``fresh_s``."""
 
     def __init__(self, client: Client, request: base.Request[A], fresh_s: float) -> None:
-        """Nothing is asked yet."""
         self._client = client
         self._request = request
         self._lock = threading.Lock()
@@ -63,7 +62,6 @@ class Context:
     sessions: Shared[Sessions] = field(init=False)
 
     def __post_init__(self) -> None:
-        """What is shared comes from the same engine."""
         self.counters = Shared(self.client, GetCounters(), FRESH_S)
         self.sessions = Shared(self.client, ListSessions(limit=MAX_SESSIONS), SESSIONS_FRESH_S)
 

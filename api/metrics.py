@@ -46,7 +46,6 @@ class Collector:
     """Asks when Prometheus asks. Labels are transfers and queues alone: bounded by the configuration."""
 
     def __init__(self, context: Context) -> None:
-        """Nothing is asked yet."""
         self._context = context
 
     def collect(self) -> Iterator[Metric]:

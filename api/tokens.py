@@ -61,7 +61,6 @@ class Tokens:
     """The file. It is read again when it has changed, so a revoked token is refused at once."""
 
     def __init__(self, path: Path) -> None:
-        """Nothing is read yet."""
         self.path = path
         self._lock = threading.Lock()
         self._seen: tuple[int, int] | None = None
@@ -142,7 +141,6 @@ class Limiter:
     """Counts refused tokens by address: after ``FAILURES`` in ``WINDOW_S`` the address has to wait."""
 
     def __init__(self) -> None:
-        """Nobody has failed yet."""
         self._lock = threading.Lock()
         self._failures: dict[str, list[float]] = {}
 

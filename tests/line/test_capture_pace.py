@@ -178,6 +178,7 @@ def test_haste_supersedes_what_the_capture_leaves_open_once_it_is_delivered(make
     assert playback.responder.requests() == 5
 
 
+@pytest.mark.slow
 def test_fast_with_many_connections_open_at_once(make_playback, tmp_path):
     """More at once than may be closing: each waits for nothing but its own answers."""
     tape = Tape()
