@@ -106,7 +106,7 @@ lint-format:
 	@clang-format --dry-run -Werror $(filter-out %.def,$(C_ALL))
 
 lint-js:
-	@$(AS_OWNER) .venv/bin/oxlint --quiet $(JS_FILES)
+	@said=$$($(AS_OWNER) .venv/bin/oxlint --deny-warnings $(JS_FILES)) || { echo "$$said"; exit 1; }
 
 lint-tidy:
 	@printf '%s\n' $(filter dataplane/%,$(C_FILES)) | xargs -P 2 -I{} clang-tidy --quiet {} -- $(C_FLAGS) 2>/dev/null
