@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Path, Request, Response
+from pydantic import Field
 
 from api.context import OPERATOR, VIEWER, Ctx
 from api.errors import documented
@@ -32,9 +33,9 @@ One = Annotated[Id, Path(description="The replay's id.", examples=["monday"])]
 
 
 class NewReplay(Model):
-    """A replay to be started. Without ``id`` the engine gives one."""
+    """A replay to start."""
 
-    id: Id | None = None
+    id: Id | None = Field(default=None, description="Left out: the engine picks one.")
     options: ReplayOptions
 
 

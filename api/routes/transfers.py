@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, Path, Request, Response
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from starlette.exceptions import HTTPException
 
 from api.context import OPERATOR, VIEWER, Context, Ctx
@@ -31,11 +31,11 @@ IfMatch = Annotated[
 
 
 class NewTransfer(Model):
-    """A transfer to be made. Without ``id`` the engine gives one."""
+    """A new transfer."""
 
-    id: Id | None = None
+    id: Id | None = Field(default=None, description="Left out: the engine picks one.")
     settings: Transfer
-    paused: bool = False
+    paused: bool = Field(default=False, description="Create it without replaying yet.")
 
 
 @router.get("", dependencies=[VIEWER], responses=documented(401, 429, 503))

@@ -58,8 +58,9 @@ export function labelled(name, label, help, control, wide = false) {
   const isToggle = control.type === "checkbox";
   const named = isToggle ? h("label", { class: "switch" }, control, label)
     : [h("label", { for: control.id }, label), control];
-  const hint = h("div", { class: "hint", title: help },
-    h("span", { class: "muted small", id: `${name}-hint` }, help));
+  const text = h("span", { class: "muted small", id: `${name}-hint` }, help);
+  const hint = h("div", { class: "hint", title: help }, text);
+  control.addEventListener("focus", () => hint.classList.toggle("cut", isCut(text)));
   return { control, said, node: h("div", { class: wide ? "field wide" : "field" }, named, hint, said) };
 }
 
@@ -88,6 +89,9 @@ export function refuse(problem, entries, said) {
   const all = { ...problem, message: problem.message, problems: rest };
   said.replaceChildren(...(problem.problems?.length && !rest.length ? [] : sentences(all)));
 }
+
+/** Whether there is more than the two lines that are shown. */
+const isCut = (text) => text.scrollHeight > text.clientHeight;
 
 const unfold = (control) => control.closest("details")?.setAttribute("open", "");
 

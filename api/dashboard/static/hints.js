@@ -19,11 +19,11 @@ export const TRANSFER = {
 };
 
 export const REPLAY = {
-  transfers: { label: "By" },
+  transfers: { label: "Transfer" },
   speed: {},
   idle_ms: { label: "Longest silence, ms" },
   repeats: { label: "Times" },
-  fast: { label: "No pace: as fast as the target answers" },
+  fast: { label: "No pace" },
 };
 
 /** Sliders over chosen steps; the ends of a slider are the bounds of its field. */

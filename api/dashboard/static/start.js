@@ -76,8 +76,9 @@ function by(feed) {
   const control = h("select", {},
     names.length > 0 && h("option", { value: "" }, "all transfers"),
     names.map((id) => h("option", { value: id }, id)),
-    h("option", { value: OWN }, "a target of its own"));
-  return labelled("transfers", REPLAY.transfers.label, "A transfer's current settings, or your own", control);
+    h("option", { value: OWN }, "none: a target of its own"));
+  const help = "Its current settings are used; or name a target for this replay alone.";
+  return labelled("transfers", REPLAY.transfers.label, help, control);
 }
 
 /** What a transfer cannot do without. */

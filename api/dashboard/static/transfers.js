@@ -33,7 +33,7 @@ export function transfers(feed, may) {
 }
 
 /** A slider over chosen steps, beside a field for any number; both call `set(value)` when they change. */
-function stepped(label, { min, max, step }, { steps: some, unit }, set) {
+function stepped(label, { name, min, max, step }, { steps: some, unit }, set) {
   const steps = [min, ...some.filter((each) => each > min && each < max), max];
   const distance = (value, i) => Math.abs(Math.log(steps[i] / value));
   const closer = (value) => (best, _, i) => (distance(value, i) < distance(value, best) ? i : best);
@@ -43,7 +43,7 @@ function stepped(label, { min, max, step }, { steps: some, unit }, set) {
     oninput: () => ((number.value = steps[slider.value]), spell()),
     onchange: () => set(steps[slider.value]),
   });
-  const number = h("input", { type: "number", min, max, step, required: true, "aria-label": label,
+  const number = h("input", { type: "number", name, min, max, step, required: true, "aria-label": label,
     onchange: () => number.reportValidity() && set(Number(number.value)) });
   const spell = () => slider.setAttribute("aria-valuetext", `${number.value} ${unit}`);
   return {
