@@ -61,7 +61,7 @@ export function labelled(name, label, help, control, wide = false) {
   const text = h("span", { class: "muted small", id: `${name}-hint` }, help);
   const hint = h("div", { class: "hint", title: help }, text);
   control.addEventListener("focus", () => hint.classList.toggle("cut", isCut(text)));
-  return { control, said, node: h("div", { class: wide ? "field wide" : "field" }, named, hint, said) };
+  return { control, said, node: h("div", { class: wide ? "field wide" : "field" }, named, said, hint) };
 }
 
 /** Fields in the order of the hints; those without one at the end, as they were declared. */
