@@ -1,1 +1,1 @@
-"""HTTP only."""
+"""The HTTP api, on top of the control socket."""

@@ -1,4 +1,4 @@
-"""The application: routes behind the guard, one control socket behind the routes."""
+"""The application: routes, the guard in front of them, and the control socket behind them."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ ENGINE_TIMEOUT_S = 5.0
 
 
 class Health(BaseModel):
-    """``engine`` up or down; the api itself answers, so it is up."""
+    """Whether the engine is up. The api is, since it answers."""
 
     api: Literal["up"] = "up"
     engine: Literal["up", "down"]
 
 
 def create_app(settings: Api, control: Path, captures: Library | None = None) -> FastAPI:
-    """The application. ``control`` is the engine's socket; nobody needs to listen there yet."""
+    """Build the application. ``control`` is the engine's socket; the engine may start later."""
     library = captures or Library(Captures())
     app = FastAPI(
         title="xdpcopy",
         version=version("xdpcopy"),
         description="Control of a TCP traffic-replay appliance. Errors are problem+json (RFC 9457).",
         openapi_url="/api/v1/openapi.json",
-        docs_url=None,  # its page would load scripts from elsewhere
+        docs_url=None,  # its page loads scripts from another site
         redoc_url=None,
         redirect_slashes=False,
     )
@@ -82,12 +82,12 @@ def create_app(settings: Api, control: Path, captures: Library | None = None) ->
 def _health(app: FastAPI) -> None:
     @app.get("/health", tags=["health"])
     def health(ctx: Ctx) -> Health:
-        """Whether the api answers, and whether it reaches the engine."""
+        """Whether the api is up, and whether it reaches the engine."""
         return _ask(ctx)
 
     @app.get("/ready", tags=["health"], responses={503: {"model": Health, "description": "engine: down"}})
     def ready(response: Response, ctx: Ctx) -> Health:
-        """As health, with 503 while the engine is down."""
+        """Like /health, but 503 while the engine is down."""
         found = _ask(ctx)
         response.status_code = 200 if found.engine == "up" else 503
         return found
@@ -111,7 +111,7 @@ def _metrics(app: FastAPI) -> None:
         | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )
     def prometheus(ctx: Ctx) -> Response:
-        """For Prometheus, in its text format."""
+        """Metrics in Prometheus's text format."""
         return Response(metrics.text(ctx), media_type="text/plain; version=0.0.4")
 
 

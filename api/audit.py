@@ -1,4 +1,4 @@
-"""The audit log: a line of JSON for every change that was asked for, and for every refused token."""
+"""The audit log: one line of JSON per requested change, and per refused token."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Entry(BaseModel):
-    """Who asked for what, what was there before and after, and the HTTP status that it came to."""
+    """Who asked for what, the state before and after, and the resulting HTTP status."""
 
     at: float
     who: str
@@ -30,24 +30,24 @@ class Entry(BaseModel):
 
 
 class Audit:
-    """The file, which is only ever appended to; each line is on the disk before its request is answered."""
+    """The append-only file. A request is answered once its line is on disk."""
 
     def __init__(self, path: Path) -> None:
-        """Raises OSError if it cannot be written."""
+        """Raises OSError if the file cannot be written."""
         self.path = path
         self._lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def write(self, **what: Any) -> None:  # noqa: ANN401 - the fields of an entry
-        """One line."""
+        """Append an entry."""
         line = Entry(at=time.time(), **what).model_dump_json() + "\n"
         with self._lock:
             os.write(self._file, line.encode())
             os.fsync(self._file)
 
     def last(self, limit: int) -> list[Entry]:
-        """The newest entries, the newest first."""
+        """The latest entries, newest first."""
         with self.path.open() as file:
             lines = deque(file, limit)
         return [Entry.model_validate(json.loads(line)) for line in reversed(lines)]

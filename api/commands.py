@@ -1,4 +1,4 @@
-"""The commands ``xdpcopy api`` and ``xdpcopy token``, added to the command line by an entry point."""
+"""The commands ``xdpcopy api`` and ``xdpcopy token``, plugged in by an entry point."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from appliance.settings.loading import load
 
 ConfigFile = Annotated[Path, typer.Option(metavar="FILE", help="Configuration file.")]
 OptionalFile = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="Configuration file; left out: the defaults.")
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Configuration file; default settings if omitted."),
 ]
 
-token_app = typer.Typer(help="Tokens of the api.", no_args_is_help=True)
+token_app = typer.Typer(help="Manage the api's tokens.", no_args_is_help=True)
 
 
 def add(app: typer.Typer) -> None:
@@ -30,8 +31,8 @@ def add(app: typer.Typer) -> None:
 
 
 def api(*, config: ConfigFile) -> None:
-    """Serve REST and metrics until SIGTERM, beside an engine that may come and go."""
-    from api.serve import serve  # noqa: PLC0415 - uvicorn and FastAPI are for this command alone
+    """Serve REST, the dashboard and metrics until SIGTERM. The engine may start and stop meanwhile."""
+    from api.serve import serve  # noqa: PLC0415 - only this command needs uvicorn and FastAPI
 
     serve(load(config))
 
@@ -39,20 +40,22 @@ def api(*, config: ConfigFile) -> None:
 @token_app.command("create")
 def create(
     *,
-    name: Annotated[str, typer.Option(help="Who has it; for the audit log.")],
-    role: Annotated[Role, typer.Option(help="viewer: look; operator: change; admin: the audit log too.")],
+    name: Annotated[str, typer.Option(help="Its owner's name, for the audit log.")],
+    role: Annotated[
+        Role, typer.Option(help="viewer: read; operator: change things too; admin: read the audit log too.")
+    ],
     config: OptionalFile = None,
 ) -> None:
-    """Make a token and print it. It is kept as a hash and cannot be shown again."""
+    """Create a token and print it. Only its hash is stored, so it cannot be shown again."""
     if not name or len(name) > 64:  # noqa: PLR2004 - as in tokens.Token
-        raise ConfigError(f"--name: '{name}' cannot be used; give 1 to 64 characters")
+        raise ConfigError(f"--name: '{name}' is not usable; give 1 to 64 characters")
     print(_tokens(config).create(name, role))
 
 
 @token_app.command("list")
 def list_tokens(*, config: OptionalFile = None) -> None:
-    """Show whose tokens there are, with their ids."""
-    table = Table("id", "name", "role", "made", box=None)
+    """List the tokens: id, owner, role."""
+    table = Table("id", "name", "role", "created", box=None)
     for token in _tokens(config).all():
         made = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(token.created_at))
         table.add_row(token.id, token.name, token.role, made)
@@ -61,9 +64,9 @@ def list_tokens(*, config: OptionalFile = None) -> None:
 
 @token_app.command("revoke")
 def revoke(which: Annotated[str, typer.Argument(metavar="ID")], *, config: OptionalFile = None) -> None:
-    """Refuse a token from now on."""
+    """Revoke a token. It is refused from the next request on."""
     if not _tokens(config).revoke(which):
-        raise ConfigError(f"there is no token '{which}'; xdpcopy token list shows those there are")
+        raise ConfigError(f"there is no token '{which}'; xdpcopy token list shows all ids")
 
 
 def _tokens(config: Path | None) -> Tokens:

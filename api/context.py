@@ -1,4 +1,4 @@
-"""What routes share: the engine's client, the newest counters, and the check of a role."""
+"""What routes share: the engine's client, cached answers, and the role check."""
 
 from __future__ import annotations
 
@@ -27,14 +27,13 @@ A = TypeVar("A", bound=base.Answer)
 FRESH_S = 0.05
 SESSIONS_FRESH_S = 2.0
 
-bearer = HTTPBearer(auto_error=False, description="A token of xdpcopy token create.")
+bearer = HTTPBearer(auto_error=False, description="A token from xdpcopy token create.")
 
 
 class Shared(Generic[A]):
-    """The newest answer to one request. However many want it, the engine is asked once in ``fresh_s``."""
+    """The answer to one request, cached: the engine is asked at most once per ``fresh_s``."""
 
     def __init__(self, client: Client, request: base.Request[A], fresh_s: float) -> None:
-        """Nothing is asked yet."""
         self._client = client
         self._request = request
         self._lock = threading.Lock()
@@ -43,7 +42,7 @@ class Shared(Generic[A]):
         self.fresh_s = fresh_s
 
     def newest(self) -> A:
-        """At most ``fresh_s`` old. Raises ControlError."""
+        """The answer, at most ``fresh_s`` old. Raises ControlError."""
         with self._lock:
             if self._last is None or time.monotonic() - self._read_at > self.fresh_s:
                 self._last = self._client.call(self._request)
@@ -53,7 +52,7 @@ class Shared(Generic[A]):
 
 @dataclass
 class Context:
-    """One for each application."""
+    """One per application."""
 
     client: Client
     audit: Audit
@@ -63,28 +62,27 @@ class Context:
     sessions: Shared[Sessions] = field(init=False)
 
     def __post_init__(self) -> None:
-        """What is shared comes from the same engine."""
         self.counters = Shared(self.client, GetCounters(), FRESH_S)
         self.sessions = Shared(self.client, ListSessions(limit=MAX_SESSIONS), SESSIONS_FRESH_S)
 
     def call(self, request: base.Request[A]) -> A:
-        """What the engine answers. Raises ControlError."""
+        """Ask the engine. Raises ControlError."""
         return self.client.call(request)
 
 
 def context(request: Request) -> Context:
-    """The application's."""
+    """The context of the request's application."""
     found: Context = request.app.state.context
     return found
 
 
 def needs(role: Role) -> Callable[[Request, object], None]:
-    """A dependency: the token must have at least this role."""
+    """A dependency that requires the token to have at least this role."""
 
     def check(request: Request, _: Annotated[object, Depends(bearer)]) -> None:
         token: Token = request.state.token
         if not token.role.covers(role):
-            raise HTTPException(403, f"this needs the role {role.value}; the token has {token.role.value}")
+            raise HTTPException(403, f"this requires the role {role.value}; the token has {token.role.value}")
 
     return check
 

@@ -1,4 +1,4 @@
-"""Errors as application/problem+json (RFC 9457): title, status, detail, and a problem for each field."""
+"""Errors as application/problem+json (RFC 9457): title, status, detail, and one problem per field."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ STATUS = {
 
 
 class ProblemDetails(BaseModel):
-    """RFC 9457. ``problems`` has field, value and a sentence with the cure, for each reason."""
+    """RFC 9457. Each of ``problems`` gives a field, its value, and a sentence with the cure."""
 
     type: str = "about:blank"
     title: str
@@ -46,7 +46,7 @@ class ProblemDetails(BaseModel):
 
 
 class ProblemResponse(JSONResponse):
-    """A problem as the body of an answer."""
+    """A response whose body is a problem."""
 
     media_type = MEDIA_TYPE
 
@@ -57,7 +57,7 @@ def problem(
     found: Sequence[Problem] = (),
     headers: Mapping[str, str] | None = None,
 ) -> ProblemResponse:
-    """The answer that says so."""
+    """Build the response."""
     body = ProblemDetails(
         title=HTTPStatus(status).phrase, status=status, detail=detail, problems=tuple(found)
     )
@@ -65,7 +65,7 @@ def problem(
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """These answers, for the OpenAPI document."""
+    """These statuses, for the OpenAPI document."""
     return {
         status: {
             "description": HTTPStatus(status).phrase,
@@ -76,7 +76,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def _forbidden(request: Request) -> ProblemResponse | None:
-    """Who may not ask at all is not told what is wrong with his body: FastAPI reads that before the role."""
+    """A client without the role learns nothing about its body, which FastAPI checks before the role."""
     for each in request.scope["route"].dependencies:
         try:
             each.dependency(request, None)
@@ -86,7 +86,7 @@ def _forbidden(request: Request) -> ProblemResponse | None:
 
 
 def install(app: FastAPI) -> None:
-    """Every error of the application leaves as a problem."""
+    """Turn every error of the application into a problem."""
 
     @app.exception_handler(ControlError)
     def _refused(_: Request, error: ControlError) -> ProblemResponse:
@@ -102,10 +102,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     def _http(request: Request, error: HTTPException) -> ProblemResponse:
         if error.detail == NOT_TEXT:
-            return _forbidden(request) or problem(422, "body: it is not JSON in UTF-8")
+            return _forbidden(request) or problem(422, "body: not JSON in UTF-8; send a JSON object")
         return problem(error.status_code, str(error.detail), headers=error.headers)
 
     @app.exception_handler(Exception)
     def _bug(_: Request, error: Exception) -> ProblemResponse:
         log.error("a request failed", error=repr(error))
-        return problem(500, "an error of xdpcopy itself; its log has more")
+        return problem(500, "internal error; the log has the details")

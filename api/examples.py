@@ -1,4 +1,4 @@
-"""An example of every answer of the OpenAPI document, by the name of its object."""
+"""An example for every answer in the OpenAPI document, by the name of its object."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ TEXTS = {
 
 
 def add(document: dict[str, Any]) -> None:
-    """To every answer that is no problem."""
+    """Add an example to every successful answer."""
     for operations in document["paths"].values():
         for operation in operations.values():
             for status, answer in operation["responses"].items():
@@ -214,7 +214,7 @@ def add(document: dict[str, Any]) -> None:
                         content["example"] = _example(kind, content["schema"])
 
 
-def _example(kind: str, schema: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever JSON has
+def _example(kind: str, schema: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
     if kind in TEXTS:
         return TEXTS[kind]
     if schema.get("type") == "array":

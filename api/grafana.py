@@ -1,6 +1,6 @@
-"""The dashboard for Grafana, ``configs/grafana/xdpcopy.json``: ``api.reference`` writes it.
+"""The Grafana dashboard, ``configs/grafana/xdpcopy.json``, which ``api.reference`` writes.
 
-Reasons of drops and ends are those that the dataplane declares, so that none is missing.
+Its drop and end reasons come from the dataplane's declarations, so none is missing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Panel = dict[str, Any]
 Steps = tuple[tuple[str, int | None], ...]
 
-WIDTH = 24  # of Grafana's grid
+WIDTH = 24  # columns of Grafana's grid
 SOURCE = {"type": "prometheus", "uid": "${source}"}
 RATE = "[$__rate_interval]"
 OF_TRANSFERS = '{transfer=~"$transfer"}'
@@ -24,7 +24,7 @@ STATES = ("Engine", "xdpcopy_engine_up"), ("Armed", "xdpcopy_armed"), ("Workers 
 
 
 def dashboard() -> str:
-    """It, as JSON."""
+    """The dashboard as JSON."""
     made = {
         "uid": "xdpcopy",
         "title": "xdpcopy",
@@ -125,7 +125,7 @@ def _by_transfer(name: str) -> dict[str, str]:
 
 
 def _reasons(prefix: str, *, transfer: bool = False) -> dict[str, str]:
-    """A line for each reason that there is anything to show of."""
+    """One line per reason that has occurred."""
     scope, labels = ("transfer_", OF_TRANSFERS) if transfer else ("", "")
     names = (name for name in MEANINGS if name.startswith(prefix))
     return {

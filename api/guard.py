@@ -1,4 +1,4 @@
-"""What every request passes before any route: size, token, and, with the answer, audit log and headers."""
+"""What every request passes before it reaches a route: size limit and token; then audit log and headers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ HEADERS = {
 
 @dataclass
 class Guard:
-    """ASGI middleware. Leaves the token in ``request.state.token``; routes leave ``before`` and ``after``."""
+    """ASGI middleware. Sets ``request.state.token``; routes set ``before`` and ``after`` for the audit."""
 
     app: ASGIApp
     tokens: Tokens
@@ -47,10 +47,10 @@ class Guard:
     limiter: Limiter
     max_body: int
     tls: bool
-    uploads: Mapping[str, int] = field(default_factory=dict)  # paths whose bodies may be larger
+    uploads: Mapping[str, int] = field(default_factory=dict)  # larger limits, by path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -78,14 +78,16 @@ class Guard:
         length = headers.get("content-length", "0")
         most = self._most(scope)
         if not length.isdecimal() or int(length) > most:
-            return problem(413, f"the body may have {most} bytes; send less")
+            return problem(413, f"the body may have at most {most} bytes; send less")
         if scope["path"] in PUBLIC:
             return None
         address = scope["client"][0] if scope.get("client") else "local"
         wait = self.limiter.wait_s(address)
         if wait > 0:
             return problem(
-                429, "too many refused tokens from this address", headers={"Retry-After": str(int(wait) + 1)}
+                429,
+                "too many refused tokens from this address; wait and try again",
+                headers={"Retry-After": str(int(wait) + 1)},
             )
         scheme, _, text = headers.get("authorization", "").partition(" ")
         try:
@@ -130,7 +132,7 @@ class Guard:
             message = await receive()
             left -= len(message.get("body", b""))
             if left < 0:
-                raise HTTPException(413, f"the body may have {most} bytes; send less")
+                raise HTTPException(413, f"the body may have at most {most} bytes; send less")
             return message
 
         return limited

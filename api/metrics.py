@@ -1,4 +1,4 @@
-"""``/metrics`` for Prometheus: every counter under its own name, and what is not a counter beside it."""
+"""``/metrics`` for Prometheus: every counter under its own name, plus the state of the engine."""
 
 from __future__ import annotations
 
@@ -43,14 +43,13 @@ BUCKETS_S = (
 
 
 class Collector:
-    """Asks when Prometheus asks. Labels are transfers and queues alone: bounded by the configuration."""
+    """Asks the engine on every scrape. Labels are bounded: transfers and devices only."""
 
     def __init__(self, context: Context) -> None:
-        """Nothing is asked yet."""
         self._context = context
 
     def collect(self) -> Iterator[Metric]:
-        """The metrics; while no engine answers only that it does not."""
+        """The metrics; without an engine, only that it is down."""
         try:
             status = self._context.call(GetStatus())
         except ControlError:
@@ -59,7 +58,7 @@ class Collector:
         if status is None:
             return
         yield from _state(status)
-        with suppress(ControlError):  # an engine that stands aside has nothing to count
+        with suppress(ControlError):  # an engine that has stepped aside counts nothing
             yield from list(self._counted())
 
     def _counted(self) -> Iterator[Metric]:
@@ -78,10 +77,12 @@ class Collector:
 
 
 def _state(status: Status) -> Iterator[Metric]:
-    yield GaugeMetricFamily("xdpcopy_armed", "0 after an emergency stop.", status.armed)
-    yield GaugeMetricFamily("xdpcopy_healthy", "Whether every worker gives signs of life.", status.healthy)
+    yield GaugeMetricFamily("xdpcopy_armed", "0 after an emergency stop, otherwise 1.", status.armed)
+    yield GaugeMetricFamily("xdpcopy_healthy", "Whether every worker is responding.", status.healthy)
     yield GaugeMetricFamily(
-        "xdpcopy_aside", "Whether a replay of captures, or the doctor, has the ports.", bool(status.aside)
+        "xdpcopy_aside",
+        "Whether the engine has stepped aside for a replay of captures or the doctor.",
+        bool(status.aside),
     )
     yield GaugeMetricFamily("xdpcopy_start_time_seconds", "When the engine started.", status.started_at)
     yield _lost(status.ports)
@@ -98,7 +99,7 @@ def _total(name: str, values: Mapping[tuple[str, ...], int], labels: tuple[str, 
 
 def _lost(ports: Iterable[PortStatus]) -> Metric:
     made = CounterMetricFamily(
-        "xdpcopy_port_lost_frames", "Frames for which a port's sockets had no room.", labels=("device",)
+        "xdpcopy_port_lost_frames", "Frames lost because a port's sockets were full.", labels=("device",)
     )
     for port in ports:
         made.add_metric((port.device,), sum(queue.lost for queue in port.queues))
@@ -108,7 +109,7 @@ def _lost(ports: Iterable[PortStatus]) -> Metric:
 def _times(side: str, found: Mapping[str, Distribution]) -> Metric:
     made = HistogramMetricFamily(
         f"xdpcopy_{side}_answer_seconds",
-        "From the last byte of a request to the first of its answer.",
+        "Time from the last byte of a request to the first byte of its answer.",
         labels=("transfer",),
     )
     for transfer, times in found.items():
@@ -121,7 +122,7 @@ def _times(side: str, found: Mapping[str, Distribution]) -> Metric:
 
 
 def text(context: Context) -> bytes:
-    """The page."""
+    """All metrics, in Prometheus's text format."""
     registry = CollectorRegistry()
     registry.register(Collector(context))
     return generate_latest(registry)

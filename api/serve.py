@@ -1,4 +1,4 @@
-"""``xdpcopy api``: the application behind uvicorn, at localhost, or elsewhere with TLS and a token."""
+"""``xdpcopy api``: runs the application in uvicorn, on localhost, or elsewhere with TLS and a token."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ STOP_TIMEOUT_S = 1
 
 
 def serve(config: Config) -> None:
-    """Until SIGTERM or SIGINT. Raises ConfigError where it must not listen, OSError where it cannot."""
+    """Serve until SIGTERM or SIGINT. Raises ConfigError if it must not listen, OSError if it cannot."""
     if config.api is None:
-        raise ConfigError("api: it is missing; add a block 'api: {}' for its defaults")
+        raise ConfigError("api: the section is missing; add 'api: {}' for the defaults")
     check(config.api)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # xdpcopy run holds them
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # xdpcopy run blocks them
     tls = _tls(config.api) if config.api.tls else {}
     uvicorn.run(
         create_app(config.api, config.control.socket, _library(config)),
@@ -50,24 +50,24 @@ def serve(config: Config) -> None:
 
 
 def _library(config: Config) -> Library:
-    """Its files can be read by the group that the engine is in."""
+    """The capture files; the engine's group can read them."""
     name = config.control.group
     try:
         return Library(config.captures, grp.getgrnam(name).gr_gid if name else -1)
     except KeyError:
         raise ConfigError(
-            f"control.group: there is no group '{name}'; getent group shows those there are"
+            f"control.group: there is no group '{name}'; getent group lists all groups"
         ) from None
 
 
 def check(settings: Api) -> None:
-    """Raises ConfigError where it would listen beyond this machine unprotected."""
+    """Raises ConfigError if the api would be reachable from other machines without protection."""
     if settings.is_local:
         return
     if not settings.tls:
         raise ConfigError(
-            f"api.address: '{settings.address}' can be reached from elsewhere, and tls is off; set"
-            " api.tls: true, or listen at 127.0.0.1"
+            f"api.address: '{settings.address}' can be reached from other machines, but tls is off; set"
+            " api.tls: true, or listen on 127.0.0.1"
         )
     if not Tokens(settings.tokens).all():
         raise ConfigError(
@@ -81,14 +81,14 @@ def _tls(settings: Api) -> dict[str, Any]:
         make_certificate(settings)
     elif not all(there):
         raise ConfigError(
-            f"api: of {settings.certificate} and {settings.key} one is missing;"
-            " give both, or none to have both made"
+            f"api: of {settings.certificate} and {settings.key} only one exists;"
+            " provide both, or remove it to have both created"
         )
     return {"ssl_certfile": str(settings.certificate), "ssl_keyfile": str(settings.key)}
 
 
 def make_certificate(settings: Api) -> None:
-    """A certificate that signs itself, for the address that is listened at."""
+    """Create a self-signed certificate for the api's address."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "xdpcopy")])
     names = x509.SubjectAlternativeName(

@@ -1,7 +1,7 @@
-"""The dashboard: static files at ``/`` that ask the REST routes as any other client does (docs/adr/0007).
+"""The dashboard: static files at ``/`` that use the REST routes like any other client (docs/adr/0007).
 
-``PATHS`` are served without a token: they hold nothing but the page's own code. The page asks for a token and
-sends it with every request, so that roles, the limit of refusals and the audit log are those of REST.
+``PATHS`` need no token, as they hold only the page's own code. The page asks for one and sends it with every
+request, so REST's roles, rate limit and audit log apply.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ PATHS = frozenset(FILES)
 
 
 def install(app: FastAPI) -> None:
-    """Serve the files. They are no part of the OpenAPI document."""
+    """Serve the files. They are not part of the OpenAPI document."""
 
     async def file(request: Request) -> Response:
         content, kind = FILES[request.url.path]

@@ -1,4 +1,4 @@
-"""The appliance: what it is, what it counts, its emergency stop, and the audit log."""
+"""The appliance: status, counters, sessions, emergency stop, and the audit log."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ QUERY_ERRORS = documented(401, 422, 429, 503)
 
 
 class SessionsSummary(BaseModel):
-    """Of ``looked_at`` sessions; ``truncated``: there are more, which are not counted here."""
+    """Counts over ``looked_at`` sessions; ``truncated`` if there are more than those."""
 
     looked_at: int
     truncated: bool
@@ -43,7 +43,7 @@ class SessionsSummary(BaseModel):
 
 @router.get("/appliance", dependencies=[VIEWER], responses=ERRORS)
 def appliance(ctx: Ctx) -> protocol.Status:
-    """Version, ports, queues, the modes obtained, uptime, and whether it is armed."""
+    """Version, uptime, ports, queues and their modes, and whether the engine is armed."""
     return ctx.call(protocol.GetStatus())
 
 
@@ -55,7 +55,7 @@ def workers(ctx: Ctx) -> protocol.Workers:
 
 @router.get("/counters", dependencies=[VIEWER], responses=ERRORS)
 def counters(ctx: Ctx) -> observed.Counters:
-    """Every counter: in all, of each worker, of each transfer."""
+    """Every counter: in total, per worker, and per transfer."""
     return ctx.counters.newest()
 
 
@@ -68,12 +68,14 @@ def counters(ctx: Ctx) -> observed.Counters:
 async def stream(
     request: Request,
     ctx: Ctx,
-    interval: Annotated[float, Query(ge=0.1, le=60, description="Seconds between two events.")] = 1.0,
-    count: Annotated[int, Query(ge=0, le=1_000_000, description="Ends after so many; 0: never.")] = 0,
+    interval: Annotated[float, Query(ge=0.1, le=60, description="Seconds between events.")] = 1.0,
+    count: Annotated[
+        int, Query(ge=0, le=1_000_000, description="Ends after this many events; 0: never.")
+    ] = 0,
 ) -> StreamingResponse:
-    """Server-sent events: ``counters`` as above; ``down`` with a problem while no engine answers.
+    """Server-sent events: ``counters`` with all counters, or ``down`` with a problem without the engine.
 
-    A stream ends when its token is revoked.
+    The stream ends when its token is revoked.
     """
     return StreamingResponse(_events(request, ctx, interval, count), media_type="text/event-stream")
 
@@ -95,37 +97,39 @@ async def _events(request: Request, ctx: Context, interval: float, count: int) -
 
 @router.get("/ledger", dependencies=[VIEWER], responses=ERRORS)
 def ledger(ctx: Ctx) -> observed.Ledger:
-    """The account so far. While workers run an equation can be off by what is in flight."""
+    """The ledger so far. While workers run, an equation can be off by what is in flight."""
     return ctx.call(observed.GetLedger())
 
 
 @router.get("/latency", dependencies=[VIEWER], responses=ERRORS)
 def latency(ctx: Ctx) -> observed.Latency:
-    """Answer times of each transfer, percentiles and buckets: the target's beside production's."""
+    """Answer times per transfer, of the target and of production: percentiles and buckets."""
     return ctx.call(observed.GetLatency())
 
 
 @router.get("/protocols", dependencies=[VIEWER], responses=ERRORS)
 def protocols(ctx: Ctx) -> observed.Protocols:
-    """What the replayed connections speak."""
+    """The protocols of the replayed connections."""
     return ctx.call(observed.GetProtocols())
 
 
 @router.get("/sessions", dependencies=[VIEWER], responses=QUERY_ERRORS | documented(404))
 def sessions(
     ctx: Ctx,
-    transfer: Annotated[Id | None, Query(description="Of this transfer.")] = None,
-    state: Annotated[observed.SessionState | None, Query(description="In this state.")] = None,
-    client: Annotated[str, Query(max_length=64, description="Of this mirrored client's address.")] = "",
-    limit: Annotated[int, Query(ge=1, le=observed.MAX_SESSIONS, description="At most so many.")] = 100,
+    transfer: Annotated[Id | None, Query(description="Only of this transfer.")] = None,
+    state: Annotated[observed.SessionState | None, Query(description="Only in this state.")] = None,
+    client: Annotated[
+        str, Query(max_length=64, description="Only of the mirrored client with this address.")
+    ] = "",
+    limit: Annotated[int, Query(ge=1, le=observed.MAX_SESSIONS, description="At most this many.")] = 100,
 ) -> observed.Sessions:
-    """Sessions that fit all that is given."""
+    """The sessions that match every given filter."""
     return ctx.call(observed.ListSessions(transfer=transfer, state=state, client=client, limit=limit))
 
 
 @router.get("/sessions/summary", dependencies=[VIEWER], responses=ERRORS)
 def summary(ctx: Ctx) -> SessionsSummary:
-    """Sessions by state and by what they wait for, of the first thousand; at most two seconds old."""
+    """Sessions by state and by what they wait for. Covers the first thousand; up to two seconds old."""
     found = ctx.sessions.newest()
     return SessionsSummary(
         looked_at=len(found.items),
@@ -139,13 +143,13 @@ def summary(ctx: Ctx) -> SessionsSummary:
 def session(
     ctx: Ctx, session: Annotated[str, Path(description="The session's id.", examples=["0.17.1a2b3c"])]
 ) -> observed.SessionStatus:
-    """One session, with its state and what it waits for."""
+    """One session: its state, and what it waits for."""
     return ctx.call(observed.GetSession(session=session[:64]))
 
 
 @router.post("/emergency-stop", dependencies=[OPERATOR], responses=documented(401, 403, 413, 429, 503))
 def emergency_stop(request: Request, ctx: Ctx) -> protocol.Emergency:
-    """Reset every session and send nothing more, within a second, until it is armed again."""
+    """Reset every session within a second, and send nothing until the engine is armed again."""
     return _emergency(request, ctx.call(protocol.Stop()))
 
 
@@ -157,9 +161,9 @@ def arm(request: Request, ctx: Ctx) -> protocol.Emergency:
 
 @router.get("/audit", dependencies=[ADMIN], responses=documented(401, 403, 422, 429))
 def audit(
-    ctx: Ctx, limit: Annotated[int, Query(ge=1, le=10_000, description="At most so many.")] = 100
+    ctx: Ctx, limit: Annotated[int, Query(ge=1, le=10_000, description="At most this many.")] = 100
 ) -> list[Entry]:
-    """The newest entries of the audit log, the newest first."""
+    """The latest entries of the audit log, newest first."""
     return ctx.audit.last(limit)
 
 

@@ -1,4 +1,4 @@
-"""Capture files: taken, listed, removed. What they hold is read here, where no privilege is."""
+"""Capture files: upload, list, delete. They are parsed in this process, which has no privileges."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CHUNK = 1 << 20
 BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "The bytes of the file, pcap or pcapng.",
+        "description": "The file itself, pcap or pcapng.",
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
@@ -37,7 +37,7 @@ One = Annotated[CaptureId, Path(description="The capture's id.", examples=["0123
 
 
 class Captures(BaseModel):
-    """All captures, in the order in which they came; ``bytes`` of all, and the most that may be."""
+    """All captures, oldest first; ``bytes`` they take up, and the limits per file and in total."""
 
     items: tuple[Capture, ...]
     bytes: int
@@ -47,7 +47,7 @@ class Captures(BaseModel):
 
 @router.get("", dependencies=[VIEWER], responses=documented(401, 429, 503))
 def list_captures(ctx: Ctx) -> Captures:
-    """The capture files that were uploaded."""
+    """The uploaded capture files."""
     found = _on_disk(ctx.library.all)
     settings = ctx.library.settings
     return Captures(
@@ -64,7 +64,7 @@ def list_captures(ctx: Ctx) -> Captures:
     dependencies=[OPERATOR],
     openapi_extra=BODY,
     responses=documented(400, 401, 403, 413, 422, 429, 503, 507)
-    | {200: {"model": Capture, "description": "These very bytes are there already."}},
+    | {200: {"model": Capture, "description": "This file has been uploaded before."}},
 )
 async def upload_capture(
     request: Request,
@@ -72,10 +72,10 @@ async def upload_capture(
     ctx: Ctx,
     name: Annotated[
         str,
-        Query(max_length=100, description="A name to know it by; no path.", examples=["monday.pcapng"]),
+        Query(max_length=100, description="A display name, not a path.", examples=["monday.pcapng"]),
     ] = "",
 ) -> Capture:
-    """Upload a capture file. It is read to its end; what cannot be replayed is refused and leaves nothing."""
+    """Upload a capture file. All of it is checked; a file that cannot be replayed is refused, not kept."""
     found, is_new = await _take(request, ctx, name)
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"{request.url.path}/{found.id}"
@@ -85,7 +85,7 @@ async def upload_capture(
 
 @router.get("/{capture}", dependencies=[VIEWER], responses=documented(401, 404, 422, 429, 503))
 def read_capture(ctx: Ctx, capture: One) -> Capture:
-    """One capture file: format, link type, frames, times, and whether something is missing in it."""
+    """One capture file: format, link type, frames, times, and whether it is damaged."""
     return _on_disk(lambda: ctx.library.get(capture))
 
 
@@ -93,7 +93,7 @@ def read_capture(ctx: Ctx, capture: One) -> Capture:
     "/{capture}", dependencies=[OPERATOR], responses=documented(401, 403, 404, 409, 413, 422, 429, 503)
 )
 def delete_capture(request: Request, ctx: Ctx, capture: One) -> Capture:
-    """Remove a capture file, unless a replay needs it. The answer has it as it was."""
+    """Delete a capture file, unless a replay needs it. The answer describes the deleted file."""
     found = _on_disk(lambda: ctx.library.get(capture))
     request.state.before = found.model_dump(mode="json")
     _check_unused(ctx, capture)
@@ -113,13 +113,13 @@ async def _take(request: Request, ctx: Context, name: str) -> tuple[Capture, boo
         await to_thread.run_sync(_on_disk, lambda: incoming.write(bytes(pending)))
         return await to_thread.run_sync(_on_disk, incoming.finish)
     except ClientDisconnect:
-        raise HTTPException(400, "the upload ended before all of it had come; send it again") from None
+        raise HTTPException(400, "the upload broke off; send the file again") from None
     finally:
         incoming.__exit__(None, None, None)
 
 
 def _on_disk(work: Callable[[], T]) -> T:
-    """A disk that is full or not writable is said as such."""
+    """Report a full or read-only disk as such."""
     try:
         return work()
     except OSError as error:
@@ -134,4 +134,6 @@ def _check_unused(ctx: Context, capture: str) -> None:
         return
     for one in replays:
         if one.state not in ENDED and capture in one.options.captures:
-            raise refused(ErrorKind.CONFLICT, f"replay '{one.id}' needs it; wait for its end, or cancel it")
+            raise refused(
+                ErrorKind.CONFLICT, f"replay '{one.id}' needs this file; wait until it ends, or cancel it"
+            )

@@ -1,4 +1,4 @@
-"""The doctor. An examination takes seconds and may send a SYN, so it is started by POST and read by GET."""
+"""The doctor. An examination takes seconds and may send SYNs, so POST starts it and GET reads the result."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ router = APIRouter(prefix="/doctor", tags=["doctor"])
 
 
 class NewExamination(Model):
-    """How the doctor shall look."""
+    """How to examine."""
 
-    listen_s: float = Field(default=5.0, ge=0.1, le=60, description="Seconds to look at the mirror.")
+    listen_s: float = Field(default=5.0, ge=0.1, le=60, description="How many seconds to watch the mirror.")
 
 
 @router.get("", dependencies=[VIEWER], responses=documented(401, 429, 503))
 def read_examination(ctx: Ctx) -> Examination:
-    """The newest examination: each check with its verdict, what was found, cause and cure."""
+    """The latest examination: each check with its verdict, finding, cause and cure."""
     return ctx.call(GetExamination())
 
 
@@ -33,10 +33,10 @@ def read_examination(ctx: Ctx) -> Examination:
 def start_examination(
     request: Request, ctx: Ctx, body: Annotated[NewExamination, Body(examples=[{"listen_s": 5}])]
 ) -> Examination:
-    """Look for what stands in the way of a replay.
+    """Find out what prevents a replay.
 
-    Where no transfer replays live traffic the engine steps aside, and each target is sent a SYN that it must
-    answer back to the test port. Otherwise nothing is sent, and the engine's counters are looked at.
+    If no transfer replays live traffic, the engine steps aside and the doctor sends each target a SYN, the
+    answer to which must reach the test port. Otherwise it sends nothing and examines the engine's counters.
     """
     done = ctx.call(StartExamination(listen_s=body.listen_s))
     request.state.after = done.model_dump(mode="json", include={"state", "probed", "listen_s"})

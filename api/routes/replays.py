@@ -1,10 +1,11 @@
-"""Replays of capture files: started, watched, paused, cancelled; the engine's machine does the work."""
+"""Replays of capture files: start, watch, pause, cancel."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Path, Request, Response
+from pydantic import Field
 
 from api.context import OPERATOR, VIEWER, Ctx
 from api.errors import documented
@@ -32,15 +33,15 @@ One = Annotated[Id, Path(description="The replay's id.", examples=["monday"])]
 
 
 class NewReplay(Model):
-    """A replay to be started. Without ``id`` the engine gives one."""
+    """A replay to start."""
 
-    id: Id | None = None
+    id: Id | None = Field(default=None, description="Left out: the engine picks one.")
     options: ReplayOptions
 
 
 @router.get("", dependencies=[VIEWER], responses=documented(401, 429, 503))
 def list_replays(ctx: Ctx) -> Replays:
-    """The replays of captures, the newest first."""
+    """All replays of captures, newest first."""
     return ctx.call(offline.ListReplays())
 
 
@@ -48,12 +49,13 @@ def list_replays(ctx: Ctx) -> Replays:
     "",
     status_code=201,
     dependencies=[OPERATOR],
-    responses=CHANGE | {200: {"model": Replay, "description": "It was started already, with these options."}},
+    responses=CHANGE
+    | {200: {"model": Replay, "description": "This replay was started before, with the same options."}},
 )
 def start_replay(
     request: Request, response: Response, ctx: Ctx, body: Annotated[NewReplay, Body(examples=EXAMPLES)]
 ) -> Replay:
-    """Replay captures on the test port; refused while a transfer replays live traffic there."""
+    """Start replaying captures on the test port. Refused while a transfer replays live traffic."""
     done = ctx.call(offline.StartReplay(replay=body.id, options=body.options))
     response.status_code = 201 if done.changed else 200
     response.headers["Location"] = f"{request.url.path}/{done.replay.id}"
@@ -62,37 +64,37 @@ def start_replay(
 
 @router.get("/{replay}", dependencies=[VIEWER], responses=READ)
 def read_replay(ctx: Ctx, replay: One) -> Replay:
-    """One replay: how far it is, when it will probably end, and its summary once it has."""
+    """One replay: its progress and estimated end, or its summary once it has ended."""
     return ctx.call(offline.GetReplay(replay=replay))
 
 
 @router.get("/{replay}/ledger", dependencies=[VIEWER], responses=READ)
 def read_replay_ledger(ctx: Ctx, replay: One) -> Ledger:
-    """The account of a replay that has ended: equations, drops and ends by reason, counters."""
+    """The ledger of a replay that has ended: equations, drops and ends by reason, counters."""
     return ctx.call(offline.GetReplayLedger(replay=replay))
 
 
 @router.post("/{replay}/pause", dependencies=[OPERATOR], responses=CHANGE)
 def pause_replay(request: Request, ctx: Ctx, replay: One) -> Replay:
-    """The clock of the captures stands still; sessions go on with what they have."""
+    """Stop the captures' clock. Sessions carry on with what they already have."""
     return _noted(request, ctx.call(offline.PauseReplay(replay=replay)))
 
 
 @router.post("/{replay}/resume", dependencies=[OPERATOR], responses=CHANGE)
 def resume_replay(request: Request, ctx: Ctx, replay: One) -> Replay:
-    """The clock of the captures goes on from where it stood."""
+    """Let the captures' clock run on from where it stopped."""
     return _noted(request, ctx.call(offline.ResumeReplay(replay=replay)))
 
 
 @router.post("/{replay}/cancel", dependencies=[OPERATOR], responses=CHANGE)
 def cancel_replay(request: Request, ctx: Ctx, replay: One) -> Replay:
-    """Reset every session of the replay and end it."""
+    """Reset all sessions of the replay and end it."""
     return _noted(request, ctx.call(offline.CancelReplay(replay=replay)))
 
 
 @router.delete("/{replay}", dependencies=[OPERATOR], responses=CHANGE)
 def delete_replay(request: Request, ctx: Ctx, replay: One) -> Replay:
-    """Forget a replay that has ended. The answer has it as it was last."""
+    """Forget a replay that has ended. The answer is its last state."""
     done = ctx.call(offline.DeleteReplay(replay=replay))
     request.state.before = done.replay.model_dump(mode="json")
     return done.replay

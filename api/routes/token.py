@@ -1,4 +1,4 @@
-"""Whose token a request has."""
+"""The token that a request carries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ router = APIRouter(tags=["appliance"])
 
 
 class Holder(BaseModel):
-    """A token without its hash: ``name`` says who has it, ``role`` what it may."""
+    """A token without its hash: ``name`` is its owner, ``role`` what it may do."""
 
     id: str
     name: str
@@ -22,6 +22,6 @@ class Holder(BaseModel):
 
 @router.get("/token", dependencies=[VIEWER], responses=documented(401, 429, 503))
 def token(request: Request) -> Holder:
-    """The token that this request came with."""
+    """The token that this request carries."""
     found: Token = request.state.token
     return Holder(id=found.id, name=found.name, role=found.role)

@@ -1,4 +1,4 @@
-"""Transfers: what is replayed where, changed while it runs."""
+"""Transfers: what is replayed to which target. They can change while the engine runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, Path, Request, Response
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from starlette.exceptions import HTTPException
 
 from api.context import OPERATOR, VIEWER, Context, Ctx
@@ -26,21 +26,21 @@ READ = documented(401, 404, 422, 429, 503)
 TransferId = Annotated[Id, Path(description="The transfer's id.", examples=["shop"])]
 IfMatch = Annotated[
     str | None,
-    Header(description="Only if the transfer still has this ETag; otherwise 412.", examples=['"3"']),
+    Header(description="Apply only if the transfer still has this ETag; otherwise 412.", examples=['"3"']),
 ]
 
 
 class NewTransfer(Model):
-    """A transfer to be made. Without ``id`` the engine gives one."""
+    """A new transfer."""
 
-    id: Id | None = None
+    id: Id | None = Field(default=None, description="Left out: the engine picks one.")
     settings: Transfer
-    paused: bool = False
+    paused: bool = Field(default=False, description="Create it without replaying yet.")
 
 
 @router.get("", dependencies=[VIEWER], responses=documented(401, 429, 503))
 def list_transfers(ctx: Ctx) -> Transfers:
-    """All transfers, in the order in which they were made."""
+    """All transfers, oldest first."""
     return ctx.call(ListTransfers())
 
 
@@ -48,7 +48,8 @@ def list_transfers(ctx: Ctx) -> Transfers:
     "",
     status_code=201,
     dependencies=[OPERATOR],
-    responses=CHANGE | {200: {"model": Applied, "description": "It was there already, with these settings."}},
+    responses=CHANGE
+    | {200: {"model": Applied, "description": "This transfer exists already, with the same settings."}},
 )
 def create_transfer(
     request: Request,
@@ -56,7 +57,7 @@ def create_transfer(
     ctx: Ctx,
     body: Annotated[NewTransfer, Body(examples=[EXAMPLE])],
 ) -> Applied:
-    """Make a transfer. With an id the same request again changes nothing."""
+    """Create a transfer. With an id, repeating the request changes nothing."""
     asked = protocol.CreateTransfer(transfer=body.id, settings=body.settings, paused=body.paused)
     done = ctx.call(asked)
     response.status_code = 201 if done.changed else 200
@@ -66,14 +67,14 @@ def create_transfer(
 
 @router.get("/{transfer}", dependencies=[VIEWER], responses=READ)
 def read_transfer(response: Response, ctx: Ctx, transfer: TransferId) -> TransferStatus:
-    """One transfer; its ETag is for If-Match."""
+    """One transfer. Its ETag goes into If-Match."""
     found = ctx.call(GetTransfer(transfer=transfer))
     response.headers["ETag"] = _etag(found)
     return found
 
 
 @router.patch("/{transfer}", dependencies=[OPERATOR], responses=CHANGE)
-def change_transfer(  # noqa: PLR0913, PLR0917 - one for each part of a request
+def change_transfer(  # noqa: PLR0913, PLR0917 - one per part of the request
     request: Request,
     response: Response,
     ctx: Ctx,
@@ -81,14 +82,14 @@ def change_transfer(  # noqa: PLR0913, PLR0917 - one for each part of a request
     body: Annotated[
         dict[str, Any],
         Body(
-            description="Settings of a transfer as in its creation, those to be changed alone (a JSON merge"
-            " patch, RFC 7396: null brings the default back).",
+            description="The settings to change, named as in the creation of a transfer. This is a JSON merge"
+            " patch (RFC 7396): null restores the default.",
             examples=[{"multiplier": 3, "sample_percent": 10}],
         ),
     ],
     if_match: IfMatch = None,
 ) -> Applied:
-    """Other settings, in force on every worker when it is answered. Sessions go on as they began."""
+    """Change settings. Every worker uses them once this returns; open sessions keep the old ones."""
     before = _present(request, ctx, transfer, if_match)
     merged = before.settings.model_dump(mode="json") | body
     try:
@@ -105,7 +106,7 @@ def change_transfer(  # noqa: PLR0913, PLR0917 - one for each part of a request
 def delete_transfer(
     request: Request, response: Response, ctx: Ctx, transfer: TransferId, if_match: IfMatch = None
 ) -> Applied:
-    """Reset the transfer's sessions and forget it. The answer has it as it was last."""
+    """Reset the transfer's sessions and delete it. The answer is its last state."""
     before = _present(request, ctx, transfer, if_match)
     done = _call(ctx, protocol.DeleteTransfer(transfer=transfer, version=before.version))
     made = _applied(request, response, before, done)
@@ -127,7 +128,7 @@ def pause_transfer(
 def resume_transfer(
     request: Request, response: Response, ctx: Ctx, transfer: TransferId, if_match: IfMatch = None
 ) -> Applied:
-    """Replay again."""
+    """Resume a paused transfer."""
     before = _present(request, ctx, transfer, if_match)
     asked = protocol.ResumeTransfer(transfer=transfer, version=before.version)
     return _applied(request, response, before, _call(ctx, asked))
@@ -138,12 +139,12 @@ def _etag(transfer: TransferStatus) -> str:
 
 
 def _present(request: Request, ctx: Context, transfer: str, if_match: str | None) -> TransferStatus:
-    """The transfer as it is, for the audit log. Raises 412 if it is not as the client thinks."""
+    """The current transfer, noted for the audit log. Raises 412 if it does not match ``if_match``."""
     found = ctx.call(GetTransfer(transfer=transfer))
     request.state.before = found.model_dump(mode="json")
     tags = re.findall(r'"[^"]*"', if_match or "")
     if if_match is not None and if_match.strip() != "*" and _etag(found) not in tags:
-        raise HTTPException(412, f"transfer '{transfer}' has ETag {_etag(found)} now; read it again")
+        raise HTTPException(412, f"transfer '{transfer}' now has ETag {_etag(found)}; read it again")
     return found
 
 

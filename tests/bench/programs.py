@@ -106,7 +106,6 @@ class Engine:
     """``xdpcopy run``."""
 
     def __init__(self, replay: Replay, start_seconds: float) -> None:
-        """It runs already."""
         self.start_seconds = start_seconds
         self.replay = replay
         self.stats = replay.stats_path

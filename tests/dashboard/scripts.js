@@ -3,7 +3,8 @@
 /** The visible control of this name, in the dialog if one is open. */
 function named(name) {
   const place = [...document.querySelectorAll("dialog[open]")].at(-1) ?? document;
-  const names = (e) => [e.getAttribute("aria-label"), e.labels?.[0]?.textContent, e.textContent].map((said) => said?.trim());
+  const names = (e) => [e.getAttribute("aria-label"), e.labels?.[0]?.textContent, e.textContent]
+    .map((said) => said?.trim());
   return [...place.querySelectorAll("button, a, input, select, summary")]
     .find((e) => e.checkVisibility() && names(e).includes(name));
 }
@@ -11,7 +12,8 @@ function named(name) {
 /** How much there is, how much fits, and what sticks out of the window. */
 function fit() {
   const view = document.scrollingElement;
-  const out = ({ left, top, right, bottom }) => left < 0 || top < 0 || right > innerWidth || bottom > innerHeight;
+  const out = ({ left, top, right, bottom }) =>
+    left < 0 || top < 0 || right > innerWidth || bottom > innerHeight;
   const parts = [...document.querySelectorAll(".panel, .tile, header > :not(.skip)")];
   const outside = parts.filter((e) => out(e.getBoundingClientRect())).map((e) => e.className);
   return [[view.scrollWidth, view.scrollHeight], [innerWidth, innerHeight], outside];
@@ -39,9 +41,10 @@ function pale() {
     const [least, most] = [ground, luminance()].sort((a, b) => a - b);
     return (most + 0.05) / (least + 0.05);
   };
-  const speaks = (e) => [...e.childNodes].some((child) => child.nodeType === Node.TEXT_NODE && child.data.trim());
+  const isText = (node) => node.nodeType === Node.TEXT_NODE && node.data.trim();
+  const speaks = (e) => !e.matches(".skip, .unseen, option, optgroup") && [...e.childNodes].some(isText);
   return [...document.querySelectorAll("body *")]
-    .filter((e) => e.checkVisibility() && !e.disabled && !e.matches(".skip, .unseen, option, optgroup") && speaks(e))
+    .filter((e) => e.checkVisibility() && !e.disabled && speaks(e))
     .map((e) => [contrast(e), e.textContent])
     .filter(([found]) => found < 4.5);
 }

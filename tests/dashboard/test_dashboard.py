@@ -157,7 +157,7 @@ def test_the_emergency_stop_is_asked_for_twice_and_holds_until_it_is_armed(page,
     assert engine.client.call(GetStatus()).armed
     page.press("Emergency stop")
     page.press("Stop everything")
-    page.says(".banner", "Emergency stop is in force")
+    page.says(".banner", "Emergency stop: every session was reset")
     assert not engine.client.call(GetStatus()).armed
     page.photograph("stopped")
     page.press("Arm again")

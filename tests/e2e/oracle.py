@@ -92,7 +92,6 @@ class Played(asyncio.Protocol):
     """One connection: production's part is played, the client's part is compared."""
 
     def __init__(self, oracle: Oracle) -> None:
-        """Wait for the client."""
         self.oracle = oracle
         self.heard = 0
         self.said = 0

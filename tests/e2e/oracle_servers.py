@@ -50,7 +50,7 @@ class Server:
     user = "nobody"
 
     def __init__(self, lab: Lab, role: Role, directory: Path) -> None:
-        """Remember where it runs; ``start`` makes the directory."""
+        """``start`` makes the directory."""
         self.lab = lab
         self.role = role
         self.directory = directory

@@ -87,7 +87,7 @@ def test_a_shift_at_the_dashboard(control: ControlBed, page: Page, traffic: subp
     page.wait(lambda: counted("sessions_live") > 0)
     page.press("Emergency stop")
     page.press("Stop everything")
-    page.says(".banner", "Emergency stop is in force")
+    page.says(".banner", "Emergency stop: every session was reset")
     sent, mirrored = counted("sent_frames"), counted("mirror_frames")
     page.wait(lambda: counted("mirror_frames") > mirrored + 1000)
     assert (counted("sessions_live"), counted("sent_frames")) == (0, sent)

@@ -47,7 +47,6 @@ class OptionsBed(Bed):
     """With more ways to start, to load and to count."""
 
     def __init__(self, **settings: Any) -> None:
-        """As Bed, in another lab."""
         with patch("tests.e2e.bed.PREFIX", PREFIX):
             super().__init__(**settings)
 

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-pytest.register_assert_rewrite("tests.line.scene")
+pytest.register_assert_rewrite("tests.line.scene", "tests.line.tape")
 
 from tests.line.scene import Scene  # noqa: E402 - after the line above, so that its asserts explain themselves
+from tests.line.tape import Playback, Responder  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -25,6 +27,20 @@ def make_scene() -> Iterator[Callable[..., Scene]]:
     yield make
     for scene in scenes:
         scene.finish()
+
+
+@pytest.fixture
+def make_playback() -> Iterator[Callable[..., Playback]]:
+    """Playbacks; each is finished, and its ledger checked, at the end."""
+    made: list[Playback] = []
+
+    def one(*files: Path, target: Responder | None = None, **settings: Any) -> Playback:
+        made.append(Playback(files, target=target or Responder(), **settings))
+        return made[-1]
+
+    yield one
+    for playback in made:
+        playback.finish()
 
 
 @pytest.fixture

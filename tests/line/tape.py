@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 START = 1_700_000_000 * SECOND
 ETHERNET, NULL, RAW, SLL, IPV4, IPV6, LOOP, SLL2 = 1, 0, 101, 113, 228, 229, 108, 276
 HEADER = 14
+BULK = b"0123456789abcdef" * 64
 
 
 def relink(data: bytes, link: int) -> bytes:
@@ -269,3 +270,19 @@ class Playback(Scene):
     def times(self, flags: str) -> list[float]:
         """When segments with these flags left, in seconds from the start."""
         return [time / SECOND for time, found, _ in self.log if found == flags]
+
+
+class Silence(Responder):
+    """A target that answers nothing."""
+
+    def on_frame(self, scene: Playback, data: bytes) -> None:
+        pass
+
+
+def conversations(count: int, requests: int = 1, apart: float = 0.0, request: bytes = b"GET /") -> Tape:
+    """One after the other, each with a port of its own."""
+    tape = Tape()
+    for number in range(count):
+        tape.conversation(("198.18.0.10", 40000 + number), isn=1000 * number).whole(requests, request)
+        tape.wait(apart)
+    return tape

@@ -323,6 +323,7 @@ def test_many_ask_while_others_change(bed):
     assert failures == []
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_of_a_change_it_comes_back_before_or_after_it(bed):
     """What was answered is there; of the change under way, all or nothing."""
     create(bed, "shop")

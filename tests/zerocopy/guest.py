@@ -60,7 +60,7 @@ class Guest:
     """The virtual machine; ``start`` boots it and waits for ``ready``, ``stop`` has its account."""
 
     def __init__(self, lab: Lab, kernel: Kernel, folder: Path, queues: int, *, rss: bool = False) -> None:
-        """Remembers; nothing is made yet. ``folder`` is the caller's to remove.
+        """``folder`` is the caller's to remove.
 
         ``rss``: the test port's device spreads frames by a Toeplitz hash that the driver tells; else the tap
         does as it likes.

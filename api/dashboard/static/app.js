@@ -1,4 +1,4 @@
-// The page: sign in with a token, then one of the pages of the address's fragment.
+// Entry point: sign in with a token, then show the page that the URL's fragment names.
 
 import { captures } from "./captures.js";
 import { ask, onRefused, token } from "./client.js";
@@ -6,6 +6,7 @@ import { places, sentences } from "./dialog.js";
 import { h } from "./dom.js";
 import { Feed } from "./feed.js";
 import { overview } from "./overview.js";
+import { load } from "./schema.js";
 import { sessions } from "./sessions.js";
 import { shell, theme } from "./shell.js";
 import { transfers } from "./transfers.js";
@@ -22,12 +23,13 @@ const root = h("div", { id: "app" });
 document.body.append(root, places());
 let leave = () => {};
 
-/** Asks for a token; `problem` says why the one before was not accepted. */
+/** Asks for a token; `problem` says why the last one was rejected. */
 function signIn(problem) {
   leave();
   token.clear();
   document.title = "Sign in · xdpcopy";
-  const field = h("input", { id: "token", type: "password", required: true, pattern: "\\s*[!-~]+\\s*", title: "A token has letters, digits, - and _ alone.", autocomplete: "off", spellcheck: "false" });
+  const field = h("input", { id: "token", type: "password", required: true, pattern: "\\s*[!-~]+\\s*",
+    title: "A token consists of letters, digits, - and _.", autocomplete: "off", spellcheck: "false" });
   const said = h("div", { class: "refusal", role: "alert" }, problem ? sentences(problem) : []);
   const button = h("button", { class: "primary" }, "Sign in");
   const enter = async (event) => {
@@ -38,19 +40,24 @@ function signIn(problem) {
     button.disabled = false;
   };
   root.replaceChildren(h("main", { class: "sign-in" }, h("form", { onsubmit: enter },
-    h("div", { class: "brand" }, h("img", { src: "/dashboard/icon.svg", alt: "", width: 32, height: 32 }), h("h1", {}, "xdpcopy"), theme()),
+    h("div", { class: "brand" },
+      h("img", { src: "/dashboard/icon.svg", alt: "", width: 32, height: 32 }),
+      h("h1", {}, "xdpcopy"), theme()),
     h("label", { for: "token" }, "Token"), field, said, button,
-    h("p", { class: "muted" }, "A token is made on the appliance: ", h("code", {}, "xdpcopy token create --name me --role operator"),
-      ". It is kept in this tab until the tab is closed or you sign out."))));
+    h("p", { class: "muted" }, "Create a token on the appliance: ",
+      h("code", {}, "xdpcopy token create --name me --role operator"),
+      ". This tab keeps it until you close the tab or sign out."))));
   field.focus();
 }
 
-/** With the token that is there. */
+/** Signs in with the stored token. */
 async function begin() {
   try {
-    run(await ask("GET", "/token"));
+    const holder = await ask("GET", "/token");
+    await load();
+    run(holder);
   } catch (problem) {
-    if (problem.status !== 401) signIn(problem); // 401 has led there already
+    if (problem.status !== 401) signIn(problem); // a 401 has already led there
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { s } from "./dom.js";
 
-const SPAN_S = [30, 120]; // of time: less where less is known, so that a young line can be read
+const SPAN_S = [30, 120]; // shorter while there is less to show, so that a new line can be read
 const WIDTH = 240;
 const HEIGHT = 36;
 
@@ -11,7 +11,8 @@ export function sparkline(label) {
   const line = s("path", { class: "line" });
   const area = s("path", { class: "area" });
   const node = s("svg", {
-    class: "spark", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": label,
+    class: "spark", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none",
+    role: "img", "aria-label": label,
   }, area, line);
   return {
     node,
@@ -30,15 +31,18 @@ export function sparkline(label) {
       const path = kept.map(([at, value]) => `${x(at)} ${y(value)}`).join("L");
       line.setAttribute("d", `M${path}`);
       area.setAttribute("d", `M${x(kept[0][0])} ${HEIGHT}L${path}L${x(last[0])} ${HEIGHT}Z`);
-      node.setAttribute("aria-label", `${label}, the last ${Math.round(span)} seconds: at most ${shown(most)}`);
+      const said = `${label}, the last ${Math.round(span)} seconds: at most ${shown(most)}`;
+      node.setAttribute("aria-label", said);
     },
   };
 }
 
-/** `{node, update(share)}`, share from 0 to 1. For the eye alone: the number stands beside it. */
+/** `{node, update(share)}`, share from 0 to 1. Hidden from screen readers: the number stands beside it. */
 export function bar(kind = "") {
   const done = s("rect", { class: "done", width: 0, height: 6, rx: 3 });
-  const node = s("svg", { class: `bar ${kind}`, viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" },
-    s("rect", { class: "rest", width: 100, height: 6, rx: 3 }), done);
-  return { node, update: (share) => done.setAttribute("width", (100 * Math.min(1, Math.max(0, share))).toFixed(2)) };
+  const node = s("svg", {
+    class: `bar ${kind}`, viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true",
+  }, s("rect", { class: "rest", width: 100, height: 6, rx: 3 }), done);
+  const width = (share) => (100 * Math.min(1, Math.max(0, share))).toFixed(2);
+  return { node, update: (share) => done.setAttribute("width", width(share)) };
 }

@@ -3,14 +3,14 @@
 const KEY = "xdpcopy-token";
 const API = "/api/v1";
 
-/** Kept for this tab alone, until it is closed. */
+/** Kept in this tab only, until it is closed. */
 export const token = {
   get: () => sessionStorage.getItem(KEY),
   set: (value) => sessionStorage.setItem(KEY, value),
   clear: () => sessionStorage.removeItem(KEY),
 };
 
-/** What the api refused, as its problem+json says; status 0: it could not be reached. */
+/** An error as the api's problem+json describes it; status 0: the api could not be reached. */
 export class Problem extends Error {
   constructor(status, detail, problems = []) {
     super(detail);
@@ -20,7 +20,7 @@ export class Problem extends Error {
 
 let refused = () => {};
 
-/** Calls `callback(problem)` whenever the token is not accepted any more. */
+/** Calls `callback(problem)` whenever the token is rejected. */
 export const onRefused = (callback) => {
   refused = callback;
 };
@@ -32,7 +32,8 @@ async function send(method, path, { body, type, ifMatch, signal } = {}) {
   let answer;
   try {
     const content = body === undefined || type ? body : JSON.stringify(body);
-    answer = await fetch(API + path, { method, headers, body: content, signal, cache: "no-store", credentials: "omit" });
+    const how = { method, headers, body: content, signal, cache: "no-store", credentials: "omit" };
+    answer = await fetch(API + path, how);
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem(0, "the api cannot be reached");
@@ -41,30 +42,33 @@ async function send(method, path, { body, type, ifMatch, signal } = {}) {
   throw problem(answer.status, answer.statusText, await answer.json().catch(() => null));
 }
 
-/** Of an answer that is a refusal. */
+/** The Problem that a refusal states. */
 function problem(status, phrase, said) {
   const made = new Problem(status, said?.detail ?? `${status} ${phrase}`, said?.problems);
   if (status === 401) refused(made);
   return made;
 }
 
-/** The answer's JSON; null where it has none. Throws Problem. */
+/** Resolves with the answer's JSON, or null if it is empty. Throws Problem. */
 export async function ask(method, path, options) {
   const answer = await send(method, path, options);
   return answer.status === 204 ? null : answer.json();
 }
 
-/** Sends a file; `progress(share)` follows it. Resolves with the answer's JSON. Throws Problem. */
+/** Sends a file, reporting to `progress(share)`. Resolves with the answer's JSON. Throws Problem. */
 export function upload(path, file, progress, signal) {
   return new Promise((done, failed) => {
-    const request = new XMLHttpRequest(); // fetch does not tell how much has been sent
+    const request = new XMLHttpRequest(); // fetch reports no upload progress
     request.open("POST", API + path);
     request.setRequestHeader("Authorization", `Bearer ${token.get()}`);
     request.setRequestHeader("Content-Type", "application/octet-stream");
     request.responseType = "json";
     request.upload.onprogress = ({ loaded, total }) => progress(total ? loaded / total : 0);
-    request.onload = () => (request.status < 400 ? done(request.response) : failed(problem(request.status, request.statusText, request.response)));
-    request.onerror = () => failed(new Problem(0, "the api cannot be reached, or refused the file before its end"));
+    request.onload = () => {
+      if (request.status < 400) done(request.response);
+      else failed(problem(request.status, request.statusText, request.response));
+    };
+    request.onerror = () => failed(new Problem(0, "the api cannot be reached, or refused the file midway"));
     request.onabort = () => failed(new Problem(0, "the upload was cancelled"));
     signal.addEventListener("abort", () => request.abort());
     request.send(file);

@@ -1,4 +1,4 @@
-// Elements, built without ever reading text as HTML, and lists of them that follow data.
+// Elements, built without ever parsing text as HTML, and lists of them that follow data.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -13,12 +13,18 @@ function fill(node, properties, children) {
 }
 
 /** An element: attributes, `onEVENT` listeners, then children (elements or text). */
-export const h = (tag, properties = {}, ...children) => fill(document.createElement(tag), properties, children);
+export const h = (tag, properties = {}, ...children) =>
+  fill(document.createElement(tag), properties, children);
 
 /** The same for SVG. */
-export const s = (tag, properties = {}, ...children) => fill(document.createElementNS(SVG, tag), properties, children);
+export const s = (tag, properties = {}, ...children) =>
+  fill(document.createElementNS(SVG, tag), properties, children);
 
-/** Sets text only where it differs, so that selections and screen readers are left in peace. */
+/** The head of a table; columns are `[name, class]`. */
+export const heads = (columns) => h("thead", {}, h("tr", {},
+  columns.map(([name, kind]) => h("th", { scope: "col", class: kind }, name))));
+
+/** Sets text only if it differs, so as not to disturb selections and screen readers. */
 export function text(node, value) {
   const wanted = String(value);
   if (node.textContent !== wanted) node.textContent = wanted;
@@ -29,7 +35,7 @@ export function show(node, visible) {
   if (node.hidden === visible) node.hidden = !visible;
 }
 
-/** Children of `parent`, one for each item: `make(item)` gives `{node, update(item)}`, which stays while the key does. */
+/** Children of `parent`, one per item. `make(item)` gives `{node, update(item)}`, kept while its key is. */
 export class List {
   constructor(parent, key, make) {
     Object.assign(this, { parent, key, make, rows: new Map() });
@@ -49,7 +55,8 @@ export class List {
         row = this.make(item);
         this.rows.set(this.key(item), row);
       }
-      if (this.parent.children[index] !== row.node) this.parent.insertBefore(row.node, this.parent.children[index] ?? null);
+      const there = this.parent.children[index];
+      if (there !== row.node) this.parent.insertBefore(row.node, there ?? null);
       row.update(item);
     });
   }

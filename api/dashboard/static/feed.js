@@ -1,5 +1,5 @@
-// What every page shows: counters as events, once a second, and a slower round of questions. Nothing is asked while
-// the page is hidden, and the slow round waits for its answers before it begins anew.
+// The data of every page: counters as events, once a second, and a slower round of requests. A hidden page
+// asks for nothing, and a round waits for all its answers before the next one starts.
 
 import { ask, listen, Problem } from "./client.js";
 
@@ -7,13 +7,16 @@ const KEEP_S = 125;
 const WINDOW_S = 60;
 const ROUND_MS = 2000;
 const AGAIN_MS = 1000;
-const MORE = ["/workers", "/latency", "/sessions/summary", "/captures", "/replays"]; // for pages that want them
+// Only for pages that want them.
+const MORE = ["/workers", "/latency", "/sessions/summary", "/captures", "/replays"];
 
 export class Feed {
-  /** `changed()` is called after each piece of news. */
+  /** Calls `changed()` after every update. */
   constructor(changed) {
-    Object.assign(this, { changed, link: "connecting", detail: "", samples: [], latencies: [], wanted: new Set() });
-    Object.assign(this, { status: null, workers: null, transfers: null, summary: null, captures: null, replays: null, loads: new Map() });
+    Object.assign(this, { changed, link: "connecting", detail: "", wanted: new Set() });
+    Object.assign(this, { samples: [], latencies: [], loads: new Map() });
+    Object.assign(this, { status: null, workers: null, transfers: null, summary: null });
+    Object.assign(this, { captures: null, replays: null });
     this.hidden = () => (document.hidden ? this.#pause() : this.#run());
   }
 
@@ -27,12 +30,12 @@ export class Feed {
     this.#pause();
   }
 
-  /** The newest counters; null before the first. */
+  /** The latest counters; null until there are some. */
   get newest() {
     return this.samples.at(-1) ?? null;
   }
 
-  /** How much `read(sample)` grew per second, over at least `span` seconds or all that is known. */
+  /** Growth of `read(sample)` per second, over the last `span` seconds or as many as there are. */
   rate(read, span = 1) {
     const last = this.newest;
     if (!last || this.samples.length < 2) return 0;
@@ -40,19 +43,20 @@ export class Feed {
     return Math.max(0, (read(last) - read(first)) / (last.at - first.at));
   }
 
-  /** `[at, value]`, oldest first: growth per second of `read(sample)`, or the value itself with `plain`. */
+  /** `[at, value]`, oldest first: growth of `read(sample)` per second; with `plain` the value itself. */
   series(read, plain = false) {
     const found = this.samples.map((sample) => [sample.at, read(sample)]);
     if (plain) return found;
-    return found.slice(1).map(([at, value], i) => [at, Math.max(0, (value - found[i][1]) / (at - found[i][0]))]);
+    const growth = ([at, value], [before, old]) => [at, Math.max(0, (value - old) / (at - before))];
+    return found.slice(1).map((each, i) => growth(each, found[i]));
   }
 
-  /** Asks for everything now, after a change of ours. */
+  /** Asks for everything at once, after a change of ours. */
   async refresh() {
     await this.#round();
   }
 
-  /** Answer times of the last minute, over `transfer` or all: `{target, production}`, maps from bound to count. */
+  /** Answer times of the last minute, of `transfer` or all: `{target, production}`, by bound. */
   answerTimes(transfer) {
     const last = this.latencies.at(-1);
     if (!last) return null;
@@ -99,7 +103,7 @@ export class Feed {
     if (name === "down") return this.#news("down", data.detail);
     const before = this.newest;
     if (before && data.totals.turns_of_worker < before.totals.turns_of_worker) {
-      this.samples = []; // another engine, which counts from nothing
+      this.samples = []; // a new engine, which counts from zero
       this.latencies = [];
       this.loads.clear();
     }
@@ -115,16 +119,17 @@ export class Feed {
 
   async #ask(signal) {
     while (!signal.aborted) {
-      if (this.link === "live") await this.#round(signal).catch(() => {}); // the stream says what is wrong
+      if (this.link === "live") await this.#round(signal).catch(() => {}); // the stream reports what is wrong
       await later(this.link === "live" ? ROUND_MS : AGAIN_MS / 4, signal);
     }
   }
 
   async #round(signal) {
     const get = (path) => ask("GET", path, { signal });
-    const status = await get("/appliance"); // alone: a token that is not accepted any more fails once
+    const status = await get("/appliance"); // first and alone, so that a revoked token fails only once
     const more = MORE.map((path) => (this.wanted.has(path) ? get(path).catch(notNow) : null));
-    const [transfers, workers, latency, summary, captures, replays] = await Promise.all([get("/transfers"), ...more]);
+    const answers = await Promise.all([get("/transfers"), ...more]);
+    const [transfers, workers, latency, summary, captures, replays] = answers;
     const at = performance.now() / 1000;
     Object.assign(this, { status, transfers: transfers.items, summary: summary ?? this.summary });
     Object.assign(this, { captures: captures ?? this.captures, replays: replays?.items ?? this.replays });
@@ -136,7 +141,7 @@ export class Feed {
     this.changed();
   }
 
-  /** CPU time per second of each worker since the round before. */
+  /** CPU time per second of each worker, since the last round. */
   #load(workers, at) {
     for (const worker of workers) {
       const before = this.loads.get(worker.worker);
@@ -147,7 +152,7 @@ export class Feed {
   }
 }
 
-/** The least bound that `share` of all counted times do not exceed; null: nothing was counted. */
+/** The smallest bound that `share` of the counted times do not exceed; null if none were counted. */
 export function percentile(buckets, share) {
   const total = [...buckets.values()].reduce((sum, n) => sum + n, 0);
   let below = 0;
@@ -158,7 +163,7 @@ export function percentile(buckets, share) {
   return null;
 }
 
-/** What the engine cannot say at this moment is left as it was. */
+/** What the engine cannot answer right now stays as it was. */
 function notNow(problem) {
   if (problem.status !== 503) throw problem;
   return null;

@@ -1,9 +1,9 @@
-// Numbers as people read them. Everything takes SI units.
+// Numbers for people to read. Everything takes SI units.
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const PREFIXES = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
 
-/** Three figures that matter: 7, 4.2, 980, 12.3 k, 4.56 M. Up to 9,999 whole. */
+/** Three significant figures: 7, 4.2, 980, 12.3 k, 4.56 M. Whole up to 9,999. */
 export function figures(value, integer = false) {
   if (Math.abs(value) < 9999.5) {
     return integer || Math.abs(value) >= 99.95 || value === 0 ? whole.format(value) : value.toFixed(1);
@@ -35,7 +35,8 @@ export const many = (value, name) => `${count(value)} ${name}${value === 1 ? "" 
 export function time(seconds) {
   const [size, name] = seconds < 0.9995e-3 ? [1e-6, "µs"] : seconds < 0.9995 ? [1e-3, "ms"] : [1, "s"];
   const shown = seconds / size;
-  return `${shown.toFixed(shown >= 99.95 || (name === "µs" && shown >= 9.95) ? 0 : shown >= 9.995 ? 1 : 2)} ${name}`;
+  const isWhole = shown >= 99.95 || (name === "µs" && shown >= 9.95);
+  return `${shown.toFixed(isWhole ? 0 : shown >= 9.995 ? 1 : 2)} ${name}`;
 }
 
 /** 12 s, 3 min 20 s, 4 h 5 min, 3 d 4 h. */

@@ -1,7 +1,7 @@
 // The main view: rates, latency, sessions, ports, drops, ends, workers.
 
 import { bar, sparkline } from "./charts.js";
-import { h, List, show, text } from "./dom.js";
+import { h, heads, List, show, text } from "./dom.js";
 import { percentile } from "./feed.js";
 import { bits, count, exact, figures, percent, perSecond, ratio, time, words } from "./format.js";
 
@@ -11,13 +11,19 @@ const PERCENTILES = [["p50", 0.5], ["p90", 0.9], ["p99", 0.99], ["p99.9", 0.999]
 const total = (name) => (sample) => sample.totals[name];
 
 const meanings = fetch("/dashboard/meanings.json").then((answer) => answer.json()).catch(() => ({}));
+const number = (shown = "") => h("td", { class: "number" }, shown);
 
 export function overview(feed) {
-  const parts = [tiles(feed), latency(feed), sessions(feed), ports(feed), reasons(feed, "Drops by reason", "drop_", "Nothing was dropped."),
-    reasons(feed, "Ends of sessions", "end_", "No session has ended yet."), workers(feed)];
-  const [first, ...rest] = parts;
-  const node = h("div", { class: "grid" }, h("h1", { class: "unseen" }, "Overview"), first.node, ...rest.map((part) => part.node));
-  return { node, wants: ["/workers", "/latency", "/sessions/summary"], update: () => parts.forEach((part) => part.update()) };
+  const parts = [
+    tiles(feed), latency(feed), sessions(feed), ports(feed),
+    reasons(feed, "Drops by reason", "drop_", "Nothing was dropped."),
+    reasons(feed, "How sessions ended", "end_", "No session has ended yet."),
+    workers(feed),
+  ];
+  const node = h("div", { class: "grid" },
+    h("h1", { class: "unseen" }, "Overview"), parts.map((part) => part.node));
+  const update = () => parts.forEach((part) => part.update());
+  return { node, wants: ["/workers", "/latency", "/sessions/summary"], update };
 }
 
 // --- figures ---------------------------------------------------------------------------------------------
@@ -26,7 +32,8 @@ function tile(title, hint) {
   const value = h("span", { class: "value" }, "–");
   const note = h("p", { class: "muted note" }, " ");
   const line = sparkline(title);
-  const node = h("section", { class: "tile", title: hint }, h("h2", {}, title), h("p", { class: "figure" }, value), note, line.node);
+  const node = h("section", { class: "tile", title: hint },
+    h("h2", {}, title), h("p", { class: "figure" }, value), note, line.node);
   return { node, update(shown, said, points, format) {
     text(value, shown);
     text(note, said);
@@ -37,11 +44,13 @@ function tile(title, hint) {
 function tiles(feed) {
   const mirrored = tile("Mirrored", "Frames received on mirror ports, per second");
   const sent = tile("Replayed", "Frames sent to targets, per second");
-  const requests = tile("Requests", "Turns begun at targets, per second: requests, as the dialogue shows them");
-  const live = tile("Sessions", "Replays of connections that are open at targets now");
-  const replay = tile("Replay ratio", "Frames with payload sent to targets for each that clients sent to production, over ten seconds");
+  const requests = tile("Requests", "Turns begun at targets, per second: requests, as far as can be seen");
+  const live = tile("Sessions", "Sessions open at targets right now");
+  const replay = tile("Replay ratio",
+    "Frames with payload sent to targets, for each one that clients sent to production, over ten seconds");
   const traffic = (part, frames, size) => {
-    part.update(perSecond(feed.rate(total(frames))).replace("/s", " pkt/s"), bits(feed.rate(total(size))), feed.series(total(frames)), perSecond);
+    const rate = perSecond(feed.rate(total(frames))).replace("/s", " pkt/s");
+    part.update(rate, bits(feed.rate(total(size))), feed.series(total(frames)), perSecond);
   };
   return {
     node: h("div", { class: "tiles" }, mirrored.node, sent.node, requests.node, live.node, replay.node),
@@ -50,24 +59,27 @@ function tiles(feed) {
       if (!now) return;
       traffic(mirrored, "mirror_frames", "mirror_bytes");
       traffic(sent, "sent_frames", "sent_bytes");
-      requests.update(perSecond(feed.rate(total("turns_sent"))), `${count(now.turns_sent)} in all`, feed.series(total("turns_sent")), perSecond);
+      requests.update(perSecond(feed.rate(total("turns_sent"))), `${count(now.turns_sent)} in all`,
+        feed.series(total("turns_sent")), perSecond);
       live.update(count(now.sessions_live), `${perSecond(feed.rate(total("sessions_opened")))} opened`,
         feed.series(total("sessions_live"), true), count);
       const production = feed.rate(total("mirror_client_payload"), RATIO_S);
       const target = feed.rate(total("sent_payload"), RATIO_S);
-      replay.update(production ? ratio(target / production) : "–", production ? "target ÷ production" : "no traffic from clients",
-        ratios(feed), ratio);
+      const [shown, note] = production ? [ratio(target / production), "target ÷ production"]
+        : ["–", "no traffic from clients"];
+      replay.update(shown, note, ratios(feed), ratio);
     },
   };
 }
 
-/** The replay ratio of each moment, over the seconds before it. */
+/** The replay ratio at each sample, over the seconds before it. */
 function ratios({ samples }) {
   let from = 0;
   return samples.flatMap((sample, i) => {
     while (sample.at - samples[from].at > RATIO_S) from += 1;
     const grown = (name) => sample.totals[name] - samples[from].totals[name];
-    return i && grown("mirror_client_payload") ? [[sample.at, grown("sent_payload") / grown("mirror_client_payload")]] : [];
+    const production = grown("mirror_client_payload");
+    return i && production ? [[sample.at, grown("sent_payload") / production]] : [];
   });
 }
 
@@ -77,28 +89,30 @@ function panel(title, ...content) {
   const note = h("span", { class: "muted" });
   const more = h("span", { class: "space" });
   const head = h("div", { class: "head" }, h("h2", {}, title), more, note);
-  return { head, note, node: h("section", { class: "panel" }, head, h("div", { class: "body", tabindex: "0", role: "group", "aria-label": title }, ...content)) };
+  const body = h("div", { class: "body", tabindex: "0", role: "group", "aria-label": title }, ...content);
+  return { head, note, node: h("section", { class: "panel" }, head, body) };
 }
 
-const table = (columns, rows) => h("table", {},
-  h("thead", {}, h("tr", {}, columns.map(([name, kind]) => h("th", { scope: "col", class: kind }, name)))), rows);
+const table = (columns, rows) => h("table", {}, heads(columns), rows);
 
 function latency(feed) {
   const rows = PERCENTILES.map(([name, share]) => {
-    const cells = { production: h("td", { class: "number" }, "–"), target: h("td", { class: "number" }, "–"), times: h("td", { class: "number" }, "–") };
+    const cells = { production: number("–"), target: number("–"), times: number("–") };
     const bars = { production: bar("production"), target: bar("target") };
-    return { share, cells, bars, node: h("tr", {}, h("th", { scope: "row" }, name), cells.production, cells.target, cells.times,
+    return { share, cells, bars, node: h("tr", {}, h("th", { scope: "row" }, name), Object.values(cells),
       h("td", { class: "bars" }, bars.production.node, bars.target.node)) };
   });
-  const choice = h("select", { "aria-label": "Transfer", onchange: () => update() }, h("option", { value: "" }, "All transfers"));
+  const choice = h("select", { "aria-label": "Transfer", onchange: () => update() },
+    h("option", { value: "" }, "All transfers"));
   const options = new List(h("optgroup", { label: "One transfer" }), (item) => item.id, (item) => ({
     node: h("option", { value: item.id }, item.settings.name || item.id), update() {},
   }));
   choice.append(options.parent);
   const key = (kind, name) => h("span", { class: `key ${kind}` }, name);
+  const columns = [["", ""], [key("production", "Production"), "number"], [key("target", "Target"), "number"],
+    ["Ratio", "number"], ["", ""]];
   const { head, note, node } = panel("Answer times",
-    table([["", ""], [key("production", "Production"), "number"], [key("target", "Target"), "number"], ["Ratio", "number"], ["", ""]],
-      h("tbody", {}, rows.map((row) => row.node))));
+    table(columns, h("tbody", {}, rows.map((row) => row.node))));
   head.insertBefore(choice, note);
   function update() {
     if (feed.transfers) options.update(feed.transfers);
@@ -118,7 +132,7 @@ function latency(feed) {
   return { node, update };
 }
 
-/** Times differ by powers of ten, so their bars are logarithmic: three of them. */
+/** The length of a bar: logarithmic, over three powers of ten. */
 const scale = (value, most) => 1 + Math.log10(value / most) / 3;
 
 function tally(title) {
@@ -161,14 +175,17 @@ function ports(feed) {
     return { node: h("tr", {}, cells), update(port) {
       const modes = Object.entries(Object.groupBy(port.queues, (queue) => queue.mode));
       const lost = port.queues.reduce((sum, queue) => sum + queue.lost, 0);
-      const shown = [port.device, port.role, modes.map(([mode, queues]) => `${mode} × ${queues.length}`).join(", "), port.mtu, exact(lost)];
+      const queues = modes.map(([mode, some]) => `${mode} × ${some.length}`).join(", ");
+      const shown = [port.device, port.role, queues, port.mtu, exact(lost)];
+      const more = [`XDP: ${port.xdp}`, `driver: ${port.driver}`, port.refusal];
       cells.forEach((cell, i) => text(cell, shown[i]));
-      cells[2].title = [`XDP: ${port.xdp}`, `driver: ${port.driver}`, port.refusal].filter(Boolean).join("\n");
+      cells[2].title = more.filter(Boolean).join("\n");
       cells[4].className = lost ? "number bad" : "number";
     } };
   });
-  const { note, node } = panel("Ports",
-    table([["Device", ""], ["Role", ""], ["Mode × queues", ""], ["MTU", "number"], ["Lost", "number"]], body));
+  const columns = [["Device", ""], ["Role", ""], ["Mode × queues", ""], ["MTU", "number"],
+    ["Lost", "number"]];
+  const { note, node } = panel("Ports", table(columns, body));
   return { node, update() {
     if (!feed.status) return;
     rows.update(feed.status.ports);
@@ -181,9 +198,10 @@ function reasons(feed, title, prefix, nothing) {
   let known = {};
   meanings.then((found) => (known = found));
   const rows = new List(body, ([name]) => name, ([name]) => {
-    const [rate, all] = [h("td", { class: "number" }), h("td", { class: "number" })];
+    const [rate, all] = [number(), number()];
     const where = name.startsWith("drop_test_") ? h("span", { class: "muted" }, " (test port)") : null;
-    return { node: h("tr", { title: known[name] }, h("th", { scope: "row" }, words(name), where), rate, all), update([, n, perSec]) {
+    const node = h("tr", { title: known[name] }, h("th", { scope: "row" }, words(name), where), rate, all);
+    return { node, update([, n, perSec]) {
       text(rate, perSec ? figures(perSec) : "");
       text(all, count(n));
     } };
@@ -211,13 +229,16 @@ function workers(feed) {
     cells[3].append(share.node);
     return { node: h("tr", {}, cells), update({ worker, cpu }) {
       const load = feed.loads.get(worker)?.load ?? null;
-      const frames = feed.rate((sample) => (sample.workers[worker]?.mirror_frames ?? 0) + (sample.workers[worker]?.test_frames ?? 0));
-      const shown = [worker, cpu ?? "any", load === null ? "–" : percent(load), null, figures(frames), count(feed.newest?.workers[worker]?.sessions_live ?? 0)];
+      const read = (name) => (sample) => sample?.workers[worker]?.[name] ?? 0;
+      const frames = feed.rate(read("mirror_frames")) + feed.rate(read("test_frames"));
+      const shown = [worker, cpu ?? "any", load === null ? "–" : percent(load), null, figures(frames),
+        count(read("sessions_live")(feed.newest))];
       cells.forEach((cell, i) => shown[i] === null || text(cell, shown[i]));
       share.update(load ?? 0);
     } };
   });
-  const { node } = panel("Workers",
-    table([["Worker", ""], ["CPU", ""], ["Load", "number"], ["", ""], ["Frames/s", "number"], ["Sessions", "number"]], body));
+  const columns = [["Worker", ""], ["CPU", ""], ["Load", "number"], ["", ""], ["Frames/s", "number"],
+    ["Sessions", "number"]];
+  const { node } = panel("Workers", table(columns, body));
   return { node, update: () => feed.workers && rows.update(feed.workers) };
 }

@@ -1,4 +1,4 @@
-// What is around every page: the name, where to go, the state of the engine, and the emergency stop.
+// The frame around every page: navigation, the state of the engine, and the emergency stop.
 
 import { ask } from "./client.js";
 import { clear, confirm, fail, say } from "./dialog.js";
@@ -7,9 +7,14 @@ import { count, duration } from "./format.js";
 
 const THEME = "xdpcopy-theme";
 const THEMES = { auto: "light", light: "dark", dark: "auto" };
+const AGAIN = "This page resumes when it answers again.";
+const STOPPED = "Emergency stop: every session was reset. Nothing is sent until you arm the engine again.";
+const NO_TRAFFIC = "No mirrored traffic yet. If you expect some, xdpcopy doctor finds out what is wrong.";
+const UNHEALTHY = "A worker does not respond. Restart the engine and check its log.";
+const IDLE = "There is no transfer yet, so nothing is replayed.";
 const SIGNS = { auto: "◐", light: "☀", dark: "☾" };
 
-/** Light, dark, or as the system has it: kept in this browser. */
+/** The button for light, dark, or the system's choice; this browser remembers it. */
 export function theme() {
   const button = h("button", { type: "button", class: "plain", onclick: () => set(THEMES[now()]) });
   const now = () => document.documentElement.dataset.theme;
@@ -24,44 +29,49 @@ export function theme() {
   return button;
 }
 
-/** Every session is reset, and nothing more is sent: asked first. */
+/** Resets every session and stops all sending, after confirmation. */
 async function stop(feed) {
   const live = feed.newest?.totals.sessions_live ?? 0;
-  const sentence = `${live ? `${count(live)} live sessions are reset, and nothing` : "Nothing"} more is sent to any target until it is`
-    + " armed again. Production is not affected.";
-  if (await confirm("Emergency stop", sentence, "Stop everything", true)) await order(feed, "/emergency-stop");
+  const first = live ? `${count(live)} live sessions are reset, and nothing` : "Nothing";
+  const warning = `${first} more is sent to any target until you arm again. Production is not affected.`;
+  if (await confirm("Emergency stop", warning, "Stop everything", true)) await order(feed, "/emergency-stop");
 }
 
 async function arm(feed) {
-  const sentence = "Replay goes on: with new connections, and with others at their next turns.";
-  if (await confirm("Arm again", sentence, "Arm")) await order(feed, "/arm");
+  const note = "Replay resumes with new connections, and with existing ones at their next turn.";
+  if (await confirm("Arm again", note, "Arm")) await order(feed, "/arm");
 }
 
 async function order(feed, path) {
   clear();
   try {
     const done = await ask("POST", path);
-    say(done.armed ? "Armed: replay goes on." : `Stopped: ${count(done.sessions_reset)} sessions reset in ${Math.ceil(done.took_ms)} ms.`);
+    const stopped = `Stopped: ${count(done.sessions_reset)} sessions reset in ${Math.ceil(done.took_ms)} ms.`;
+    say(done.armed ? "Armed: replay resumes." : stopped);
     await feed.refresh();
   } catch (problem) {
     fail(problem);
   }
 }
 
-/** `{node, main, update(feed)}`. `holder` is whose token it is; `may` whether it may change things. */
+/** `{node, main, update(page)}`. `holder` is the token's owner; `may`: whether they may change things. */
 export function shell(feed, pages, holder, may, leave) {
-  const links = Object.entries(pages).map(([name, page]) => [name, h("a", { href: `#/${name}` }, page.title)]);
+  const links = Object.entries(pages)
+    .map(([name, page]) => [name, h("a", { href: `#/${name}` }, page.title)]);
   const state = h("span", { class: "state" });
   const uptime = h("span", { class: "muted uptime" });
-  const button = may && h("button", { type: "button", class: "danger", onclick: () => stop(feed) }, "Emergency stop");
-  const rearm = may && h("button", { type: "button", class: "primary", onclick: () => arm(feed) }, "Arm again");
+  const control = (kind, onclick, name) => may && h("button", { type: "button", class: kind, onclick }, name);
+  const button = control("danger", () => stop(feed), "Emergency stop");
+  const rearm = control("primary", () => arm(feed), "Arm again");
   const sentence = h("p");
   const create = may && h("a", { class: "button", href: "#/transfers" }, "Create a transfer");
   const banner = h("div", { class: "banner", role: "status", hidden: true }, sentence, rearm, create);
   const main = h("main", { id: "main", tabindex: "-1" });
+  const skip = (event) => (event.preventDefault(), main.focus());
   const header = h("header", {},
-    h("a", { class: "skip", href: "#main", onclick: (event) => (event.preventDefault(), main.focus()) }, "Skip to the content"),
-    h("img", { src: "/dashboard/icon.svg", alt: "", width: 24, height: 24 }), h("strong", { class: "name" }, "xdpcopy"),
+    h("a", { class: "skip", href: "#main", onclick: skip }, "Skip to the content"),
+    h("img", { src: "/dashboard/icon.svg", alt: "", width: 24, height: 24 }),
+    h("strong", { class: "name" }, "xdpcopy"),
     h("nav", { "aria-label": "Pages" }, links.map(([, link]) => link)),
     h("span", { class: "space" }), uptime, state, button, theme(),
     h("span", { class: "who" }, h("span", {}, holder.name), h("span", { class: "muted" }, holder.role)),
@@ -84,26 +94,24 @@ export function shell(feed, pages, holder, may, leave) {
       show(banner, said !== "");
       banner.className = `banner ${kind}`;
       if (!may) return;
-      button.disabled = feed.link === "live" && feed.status?.armed === false; // never on a guess
+      button.disabled = feed.link === "live" && feed.status?.armed === false; // never while unsure
       show(rearm, name === "Stopped");
       show(create, name === "Idle" && page !== "transfers");
     },
   };
 }
 
-/** The engine in a word, its colour, and the sentence that has to be read, if any. */
+/** The engine's state in a word, its colour, and a sentence if there is something to say. */
 function condition({ link, detail, status, newest, transfers }) {
   if (link === "connecting") return ["Connecting", "quiet", ""];
-  if (link === "unreachable") return ["Unreachable", "bad", "The api cannot be reached. This page goes on by itself when it answers."];
-  if (link === "down") return ["Engine down", "bad", `Engine: down. ${capital(detail)}. This page goes on by itself when it answers.`];
+  if (link === "unreachable") return ["Unreachable", "bad", `The api cannot be reached. ${AGAIN}`];
+  if (link === "down") return ["Engine down", "bad", `Engine: down. ${capital(detail)}. ${AGAIN}`];
   if (!status) return ["Connecting", "quiet", ""];
-  if (!status.armed) return ["Stopped", "bad", "Emergency stop is in force: every session was reset, and nothing is sent until it is armed again."];
-  if (!status.healthy) return ["Unhealthy", "bad", "A worker gives no sign of life. Restart the engine, and look at its log."];
+  if (!status.armed) return ["Stopped", "bad", STOPPED];
+  if (!status.healthy) return ["Unhealthy", "bad", UNHEALTHY];
   if (status.aside) return ["Busy", "good", `${capital(status.aside)}.`];
-  if (transfers && !transfers.length) return ["Idle", "quiet", "There is no transfer yet, so nothing is replayed."];
-  if (!newest.totals.mirror_frames) {
-    return ["Waiting", "warn", "No mirrored traffic yet. If there should be some, xdpcopy doctor says what stands in its way."];
-  }
+  if (transfers && !transfers.length) return ["Idle", "quiet", IDLE];
+  if (!newest.totals.mirror_frames) return ["Waiting", "warn", NO_TRAFFIC];
   if (status.warnings.length) return ["Running", "good", status.warnings.join(" ")];
   return ["Running", "good", ""];
 }

@@ -1,49 +1,50 @@
-// The form that starts a replay of captures.
+// The form that starts a replay of captures. Its fields are those of the api's schema.
 
 import { ask } from "./client.js";
 import { open, say } from "./dialog.js";
 import { h } from "./dom.js";
-import { labelled, refuse } from "./form.js";
+import { arranged, entry, labelled, refuse } from "./form.js";
+import { REPLAY, TRANSFER } from "./hints.js";
+import { body, fieldOf, fields, part } from "./schema.js";
 
-/** Opens the form; `capture` is chosen already. */
+const OWN = "own"; // the choice of a target that no transfer has
+const CHOSEN = ["captures", "transfers", "settings"]; // by controls of this form
+
+/** Opens the form with `capture` ticked. */
 export async function start(feed, capture) {
   await open("Replay captures", (close) => form(feed, capture, close), "form");
 }
 
 function form(feed, capture, close) {
-  const chosen = feed.captures.items.map((one) => h("label", { class: "switch" },
+  const schema = part(body("/replays"), "options");
+  const captures = feed.captures.items.map((one) => h("label", { class: "switch" },
     h("input", { type: "checkbox", value: one.id, checked: one.id === capture.id }), one.name || one.id));
-  const input = (attributes) => h("input", { autocomplete: "off", ...attributes });
-  const transfers = feed.transfers ?? [];
-  const fields = {
-    transfers: labelled("transfers", "By", "a transfer's present settings, or your own", h("select", {},
-      transfers.length && h("option", { value: "" }, "all transfers"), transfers.map((one) => h("option", { value: one.id }, one.id)),
-      h("option", { value: "own" }, "a target of its own"))),
-    source: labelled("source", "Source", "production's port, or address:port", input({ placeholder: "80" })),
-    target: labelled("target", "Target", "the server under test: address:port", input({ placeholder: "198.19.0.2:8080" })),
-    speed: labelled("speed", "Speed", "times as fast as recorded", input({ type: "number", min: 0.001, max: 1e6, step: "any", value: 1, required: true })),
-    idle_ms: labelled("idle_ms", "Longest silence, ms", "empty: as recorded", input({ type: "number", min: 0.001, max: 1e9, step: "any" })),
-    repeats: labelled("repeats", "Times", "how often everything is replayed", input({ type: "number", min: 1, max: 1e6, value: 1, required: true })),
-  };
-  const fast = h("input", { type: "checkbox", onchange: () => adapt() });
+  const own = endpoints(part(schema, "settings"));
+  const pace = Object.fromEntries(arranged(fields(schema), REPLAY)
+    .filter(({ name }) => !CHOSEN.includes(name))
+    .map((field) => [field.name, entry(field, REPLAY[field.name])]));
+  const entries = { transfers: by(feed), ...own, ...pace };
   const adapt = () => {
-    const own = fields.transfers.control.value === "own";
-    for (const name of ["source", "target"]) {
-      fields[name].node.hidden = !own;
-      fields[name].control.required = own;
+    for (const { node, control } of Object.values(own)) {
+      node.hidden = entries.transfers.control.value !== OWN;
+      control.required = !node.hidden;
     }
-    for (const name of ["speed", "idle_ms"]) fields[name].control.disabled = fast.checked;
+    for (const name of ["speed", "idle_ms"]) pace[name].control.disabled = pace.fast.control.checked;
   };
-  fields.transfers.control.addEventListener("change", adapt);
+  for (const { control } of [entries.transfers, pace.fast]) control.addEventListener("change", adapt);
   adapt();
-  const value = (name) => fields[name].control.value.trim();
+  const read = (some) => Object.fromEntries(Object.entries(some)
+    .filter(([, { control }]) => !control.disabled).map(([name, one]) => [name, one.read()]));
   const options = () => ({
-    captures: chosen.map((label) => label.firstChild).filter((box) => box.checked).map((box) => box.value),
-    ...(value("transfers") === "own" ? { settings: [{ source: value("source"), target: value("target") }] }
-      : value("transfers") && { transfers: [value("transfers")] }),
-    ...(fast.checked ? { fast: true } : { speed: Number(value("speed")), idle_ms: value("idle_ms") ? Number(value("idle_ms")) : null }),
-    repeats: Number(value("repeats")),
+    captures: captures.map((label) => label.firstChild).filter((box) => box.checked).map((box) => box.value),
+    ...(entries.transfers.control.value === OWN ? { settings: [read(own)] }
+      : { transfers: [entries.transfers.control.value].filter(Boolean) }),
+    ...read(pace),
   });
+  return dialog(feed, captures, entries, options, close);
+}
+
+function dialog(feed, captures, entries, options, close) {
   const said = h("div", { class: "refusal", role: "alert" });
   const button = h("button", { class: "primary" }, "Start");
   const send = async (event) => {
@@ -55,16 +56,31 @@ function form(feed, capture, close) {
       await feed.refresh();
       close();
     } catch (problem) {
-      refuse(problem, fields, said);
+      refuse(problem, entries, said);
     }
     button.disabled = false;
   };
   return [h("form", { onsubmit: send },
     h("h2", {}, "Replay captures"),
-    h("p", { class: "muted small" }, "They have the test port for themselves: transfers that replay live traffic are to be paused before."),
-    h("fieldset", {}, h("legend", {}, "Captures, merged by time"), chosen),
-    h("div", { class: "fields" }, Object.values(fields).map((field) => field.node)),
-    h("label", { class: "switch" }, fast, "No pace: as fast as the target answers"),
+    h("p", { class: "muted small" },
+      "A replay has the test port to itself. Pause the transfers that replay live traffic first."),
+    h("fieldset", {}, h("legend", {}, "Captures, merged by time"), captures),
+    h("div", { class: "fields" }, Object.values(entries).map((one) => one.node)),
     said,
     h("footer", {}, h("button", { type: "button", onclick: () => close() }, "Cancel"), button))];
 }
+
+/** Whose settings are used. */
+function by(feed) {
+  const names = (feed.transfers ?? []).map((one) => one.id);
+  const control = h("select", {},
+    names.length > 0 && h("option", { value: "" }, "all transfers"),
+    names.map((id) => h("option", { value: id }, id)),
+    h("option", { value: OWN }, "none: a target of its own"));
+  const help = "Its current settings are used; or name a target for this replay alone.";
+  return labelled("transfers", REPLAY.transfers.label, help, control);
+}
+
+/** What a transfer cannot do without. */
+const endpoints = (transfer) => Object.fromEntries(transfer.required.map((name) =>
+  [name, entry(fieldOf(transfer, name), TRANSFER[name])]));

@@ -1,27 +1,28 @@
-// Transfers: the table with its controls. What is changed here is in force when the api has answered.
+// Transfers: the table with its controls. A change is in force by the time the api has answered it.
 
 import { ask } from "./client.js";
 import { sparkline } from "./charts.js";
 import { clear, confirm, fail, say } from "./dialog.js";
-import { h, List, show, text } from "./dom.js";
+import { h, heads, List, show, text } from "./dom.js";
 import { edit } from "./edit.js";
 import { count, perSecond } from "./format.js";
+import { SLIDERS } from "./hints.js";
+import { body as taken, fieldOf, part } from "./schema.js";
 
-const MULTIPLIERS = { steps: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20, 30, 50, 100, 200, 500, 1023], step: 1, unit: "×" };
-const PERCENTAGES = {
-  steps: [0.01, 0.1, 0.5, 1, 2, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95, 100], step: 0.01, unit: "%",
-};
+const COLUMNS = [["Transfer"], ["State"], ["Source → target"], ["Multiplier"], ["Sampling"],
+  ["Requests", "number"], [""], ["Sessions", "number"]];
+const KINDS = { running: "good", paused: "quiet", unreachable: "warn", stopped: "bad" };
 
 export function transfers(feed, may) {
   const body = h("tbody");
   const rows = new List(body, (item) => item.id, (item) => row(feed, may, item));
-  const heads = [["Transfer"], ["State"], ["Source → target"], ["Multiplier"], ["Sampling"], ["Requests", "number"], [""], ["Sessions", "number"], ...(may ? [[""]] : [])];
-  const content = h("table", { class: "wide" }, h("thead", {}, h("tr", {}, heads.map(([name, kind]) => h("th", { scope: "col", class: kind }, name)))), body);
-  const empty = h("p", { class: "muted empty" }, may ? "There is no transfer yet. New transfer makes one: traffic to a production server is replayed to a target."
-    : "There is no transfer yet.");
+  const content = h("table", { class: "wide" }, heads([...COLUMNS, ...(may ? [[""]] : [])]), body);
+  const empty = h("p", { class: "muted empty" }, "There is no transfer yet.",
+    may && " Press New transfer to replay a production server's traffic to a target.");
+  const create = may && h("button", { type: "button", class: "primary", onclick: () => edit(feed, null) },
+    "New transfer");
   const node = h("section", { class: "panel page" },
-    h("div", { class: "head" }, h("h1", {}, "Transfers"), h("span", { class: "space" }),
-      may && h("button", { type: "button", class: "primary", onclick: () => edit(feed, null) }, "New transfer")),
+    h("div", { class: "head" }, h("h1", {}, "Transfers"), h("span", { class: "space" }), create),
     h("div", { class: "body" }, empty, content));
   return { node, update() {
     if (!feed.transfers) return;
@@ -31,12 +32,18 @@ export function transfers(feed, may) {
   } };
 }
 
-/** A slider over chosen steps, and a number that can be any; `set(value)` is called when either was changed. */
-function stepped(label, { steps, step, unit }, set) {
-  const nearest = (value) => steps.reduce((best, each, i) => (Math.abs(Math.log(each / value)) < Math.abs(Math.log(steps[best] / value)) ? i : best), 0);
-  const slider = h("input", { type: "range", min: 0, max: steps.length - 1, step: 1, "aria-label": `${label}, slider`,
-    oninput: () => ((number.value = steps[slider.value]), spell()), onchange: () => set(steps[slider.value]) });
-  const number = h("input", { type: "number", min: steps[0], max: steps.at(-1), step, required: true, "aria-label": label,
+/** A slider over chosen steps, beside a field for any number; both call `set(value)` when they change. */
+function stepped(label, { name, min, max, step }, { steps: some, unit }, set) {
+  const steps = [min, ...some.filter((each) => each > min && each < max), max];
+  const distance = (value, i) => Math.abs(Math.log(steps[i] / value));
+  const closer = (value) => (best, _, i) => (distance(value, i) < distance(value, best) ? i : best);
+  const nearest = (value) => steps.reduce(closer(value), 0);
+  const slider = h("input", {
+    type: "range", min: 0, max: steps.length - 1, step: 1, "aria-label": `${label}, slider`,
+    oninput: () => ((number.value = steps[slider.value]), spell()),
+    onchange: () => set(steps[slider.value]),
+  });
+  const number = h("input", { type: "number", name, min, max, step, required: true, "aria-label": label,
     onchange: () => number.reportValidity() && set(Number(number.value)) });
   const spell = () => slider.setAttribute("aria-valuetext", `${number.value} ${unit}`);
   return {
@@ -54,32 +61,36 @@ function plain(unit) {
   return { node, show: (value) => text(node, `${value} ${unit}`) };
 }
 
+/** A slider for each setting that has one, or just its value; the sliders call `change(settings)`. */
+function sliders(name, may, change) {
+  const settings = part(taken("/transfers"), "settings");
+  return Object.entries(SLIDERS).map(([setting, hint]) => {
+    const set = (value) => change({ [setting]: value });
+    const label = `${hint.label} of ${name}`;
+    return { setting, ...(may ? stepped(label, fieldOf(settings, setting), hint, set) : plain(hint.unit)) };
+  });
+}
+
 function row(feed, may, first) {
   let item = first;
   let busy = false;
   const name = item.id;
-  const read = (counter) => (sample) => sample.transfers[name]?.[counter] ?? 0;
-  const line = sparkline(`Requests of ${name}`);
-  const parts = {
-    label: h("span", { class: "muted" }), state: h("span", { class: "state" }), from: h("span"), to: h("span"), more: h("div", { class: "muted small" }),
-    rate: h("td", { class: "number" }), live: h("td", { class: "number" }),
-  };
-  const multiplier = may ? stepped(`Multiplier of ${name}`, MULTIPLIERS, (value) => change({ multiplier: value })) : plain("×");
-  const sample = may ? stepped(`Sampling of ${name}`, PERCENTAGES, (value) => change({ sample_percent: value })) : plain("%");
-  const pause = h("button", { type: "button", onclick: () => act("POST", item.paused ? "/resume" : "/pause") });
+  const controls = sliders(name, may, (settings) => act("PATCH", "", settings));
+  const shown = cells(feed, name);
+  const pause = h("button", {
+    type: "button", onclick: () => act("POST", item.paused ? "/resume" : "/pause"),
+  });
   const remove = async () => {
-    const sentence = `Its ${count(feed.newest ? read("sessions_live")(feed.newest) : 0)} live sessions are reset, and it is forgotten.`;
-    if (await confirm(`Delete transfer ${name}?`, sentence, "Delete", true)) act("DELETE", "");
+    const warning = `Its ${count(shown.live())} live sessions are reset, and its settings are lost.`;
+    if (await confirm(`Delete transfer ${name}?`, warning, "Delete", true)) act("DELETE", "");
   };
+  const button = (verb, onclick, kind) =>
+    h("button", { type: "button", class: kind, "aria-label": `${verb} ${name}`, onclick }, verb);
   const buttons = may && h("td", { class: "buttons" }, pause,
-    h("button", { type: "button", "aria-label": `Edit ${name}`, onclick: () => edit(feed, item) }, "Edit"),
-    h("button", { type: "button", class: "quiet-danger", "aria-label": `Delete ${name}`, onclick: remove }, "Delete"));
-  const node = h("tr", {}, h("th", { scope: "row" }, h("div", {}, name), parts.label), h("td", {}, parts.state),
-    h("td", {}, h("div", { class: "route" }, parts.from, h("span", { class: "muted" }, " → "), parts.to), parts.more),
-    h("td", {}, multiplier.node), h("td", {}, sample.node), parts.rate, h("td", {}, line.node), parts.live, buttons);
+    button("Edit", () => edit(feed, item)), button("Delete", remove, "quiet-danger"));
+  const node = h("tr", {}, shown.before, controls.map((one) => h("td", {}, one.node)), shown.after, buttons);
 
-  const change = (settings) => act("PATCH", "", settings);
-  let queue = Promise.resolve(); // one after the other, each with the version that the one before made
+  let queue = Promise.resolve(); // one at a time, each with the version that the one before made
   const act = (...what) => (queue = queue.then(() => send(...what)));
   async function send(method, path, body) {
     busy = true;
@@ -87,11 +98,10 @@ function row(feed, may, first) {
     try {
       const done = await ask(method, `/transfers/${name}${path}`, { body, ifMatch: item.version });
       item = done.transfer;
-      say(`${name}: ${sentence(method, path, done)}`);
+      say(`${name}: ${outcome(method, path, done)}`);
     } catch (problem) {
       fail(problem);
-      multiplier.show(item.settings.multiplier, true);
-      sample.show(item.settings.sample_percent, true);
+      for (const control of controls) control.show(item.settings[control.setting], true);
     }
     busy = false;
     await feed.refresh().catch(fail);
@@ -100,27 +110,47 @@ function row(feed, may, first) {
   return { node, update(found) {
     if (busy || found.version < item.version) return; // an answer from before our change
     item = found;
-    const { settings } = item;
-    text(parts.label, settings.name);
-    text(parts.state, item.state);
-    parts.state.className = `state ${{ running: "good", paused: "quiet", unreachable: "warn", stopped: "bad" }[item.state]}`;
-    text(parts.from, settings.source);
-    text(parts.to, settings.target);
-    text(parts.more, [settings.protocol === "udp" ? "UDP" : "", settings.clients.length ? `clients ${settings.clients.join(", ")}` : "",
-      item.next_hop ? `next hop ${item.next_hop}` : "no next hop"].filter(Boolean).join(" · "));
-    parts.more.title = item.forecast;
-    multiplier.show(settings.multiplier);
-    sample.show(settings.sample_percent);
-    text(parts.rate, perSecond(feed.rate(read("turns_sent"))));
-    text(parts.live, feed.newest ? count(read("sessions_live")(feed.newest)) : "–");
-    line.update(feed.series(read("turns_sent")), perSecond);
-    text(pause, item.paused ? "Resume" : "Pause");
-    pause.setAttribute("aria-label", `${item.paused ? "Resume" : "Pause"} ${name}`);
+    shown.update(item);
+    for (const control of controls) control.show(item.settings[control.setting]);
+    const verb = item.paused ? "Resume" : "Pause";
+    text(pause, verb);
+    pause.setAttribute("aria-label", `${verb} ${name}`);
   } };
 }
 
-const sentence = (method, path, done) => {
+/** What a row shows and nobody can change: the cells before the sliders, and those after them. */
+function cells(feed, name) {
+  const read = (counter) => (sample) => sample.transfers[name]?.[counter] ?? 0;
+  const live = () => (feed.newest ? read("sessions_live")(feed.newest) : 0);
+  const line = sparkline(`Requests of ${name}`);
+  const [label, state, from, to, more] = [h("span", { class: "muted" }), h("span"), h("span"), h("span"),
+    h("div", { class: "muted small" })];
+  const [rate, sessions] = [h("td", { class: "number" }), h("td", { class: "number" })];
+  return {
+    live,
+    before: [h("th", { scope: "row" }, h("div", {}, name), label), h("td", {}, state),
+      h("td", {}, h("div", { class: "route" }, from, h("span", { class: "muted" }, " → "), to), more)],
+    after: [rate, h("td", {}, line.node), sessions],
+    update({ settings, state: now, next_hop: hop, forecast }) {
+      text(label, settings.name);
+      text(state, now);
+      state.className = `state ${KINDS[now]}`;
+      text(from, settings.source);
+      text(to, settings.target);
+      const pool = settings.clients.length ? `clients ${settings.clients.join(", ")}` : "";
+      text(more, [settings.protocol === "udp" ? "UDP" : "", pool, hop ? `next hop ${hop}` : "no next hop"]
+        .filter(Boolean).join(" · "));
+      more.title = forecast;
+      text(rate, perSecond(feed.rate(read("turns_sent"))));
+      text(sessions, feed.newest ? count(live()) : "–");
+      line.update(feed.series(read("turns_sent")), perSecond);
+    },
+  };
+}
+
+const outcome = (method, path, done) => {
   const reset = done.sessions_reset ? `, ${count(done.sessions_reset)} sessions reset` : "";
-  const what = { PATCH: "changed", DELETE: "deleted", "/pause": "paused", "/resume": "resumed" };
-  return `${what[method] ?? what[path]}, in force on every worker after ${Math.ceil(done.took_ms)} ms${reset}.`;
+  const verb = { PATCH: "changed", DELETE: "deleted", "/pause": "paused", "/resume": "resumed" };
+  const when = `in force on every worker after ${Math.ceil(done.took_ms)} ms`;
+  return `${verb[method] ?? verb[path]}, ${when}${reset}.`;
 };
