@@ -3,7 +3,7 @@
 import { ask } from "./client.js";
 import { clear, confirm, fail, say } from "./dialog.js";
 import { h, show, text } from "./dom.js";
-import { count, duration } from "./format.js";
+import { count, duration, resets } from "./format.js";
 
 const THEME = "xdpcopy-theme";
 const THEMES = { auto: "light", light: "dark", dark: "auto" };
@@ -41,7 +41,7 @@ async function order(feed, path) {
   clear();
   try {
     const done = await ask("POST", path);
-    say(done.armed ? "Armed: replay goes on." : `Stopped: ${count(done.sessions_reset)} sessions reset in ${Math.ceil(done.took_ms)} ms.`);
+    say(done.armed ? "Armed: replay goes on." : `Stopped: ${resets(done)} in ${Math.ceil(done.took_ms)} ms.`);
     await feed.refresh();
   } catch (problem) {
     fail(problem);

@@ -5,7 +5,7 @@ import { sparkline } from "./charts.js";
 import { clear, confirm, fail, say } from "./dialog.js";
 import { h, List, show, text } from "./dom.js";
 import { edit } from "./edit.js";
-import { count, perSecond } from "./format.js";
+import { count, perSecond, resets } from "./format.js";
 
 const MULTIPLIERS = { steps: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20, 30, 50, 100, 200, 500, 1023], step: 1, unit: "×" };
 const PERCENTAGES = {
@@ -120,7 +120,7 @@ function row(feed, may, first) {
 }
 
 const sentence = (method, path, done) => {
-  const reset = done.sessions_reset ? `, ${count(done.sessions_reset)} sessions reset` : "";
+  const reset = done.sessions_reset ? `, ${resets(done)}` : "";
   const what = { PATCH: "changed", DELETE: "deleted", "/pause": "paused", "/resume": "resumed" };
   return `${what[method] ?? what[path]}, in force on every worker after ${Math.ceil(done.took_ms)} ms${reset}.`;
 };
