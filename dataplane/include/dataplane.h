@@ -84,8 +84,8 @@ struct dp_range {
 
 /* What a transfer does. What is not running resets its sessions, and admits no connection: paused under
  * `paused`; removed as if there were no such transfer; stopped as paused, and of the target's stray segments
- * only those without data are answered with RST. A removed one keeps its place, so that the resets can leave and late answers are
- * recognised. */
+ * only those without data are answered with RST. A removed one keeps its place, so that the resets can leave
+ * and late answers are recognised. */
 enum dp_transfer_state { DP_RUNNING, DP_PAUSED, DP_REMOVED, DP_STOPPED };
 
 /* "Traffic to source is replayed to target." source_ip :: means any address (tcpcopy's -x without an
