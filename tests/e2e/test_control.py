@@ -86,6 +86,7 @@ def control(make_bed: Callable[..., Bed]) -> ControlBed:
     return ControlBed(make_bed())
 
 
+@pytest.mark.every_copy
 def test_a_session_from_nothing_to_nothing(control: ControlBed) -> None:
     """n 1, 3, 1, r 10, 100, pause, resume, delete: the target's log agrees with each phase."""
     client, changes = control.client, []
@@ -131,6 +132,7 @@ def browsing(control: ControlBed, request: pytest.FixtureRequest) -> Iterator[su
         process.wait()
 
 
+@pytest.mark.every_copy
 def test_sessions_of_a_transfer_do_not_notice_changes_of_others(
     control: ControlBed, browsing: subprocess.Popen[bytes]
 ) -> None:
@@ -198,6 +200,7 @@ def has_gone_on(turns: int, counters: dict[str, int]) -> bool:
     return counters["turns_sent"] > turns + 100 and counters["sessions_live"] > 0
 
 
+@pytest.mark.every_copy
 def test_a_killed_engine_comes_back_with_its_transfers(control: ControlBed) -> None:
     control.client.call(CreateTransfer(transfer=SHOP, settings=control.transfer(multiplier=2)))
     control.bed.replay.kill()
