@@ -128,7 +128,7 @@ ENTRY = {
 }
 
 ANSWERS: dict[str, Any] = {
-    "Applied": {"transfer": TRANSFER, "changed": True, "sessions_reset": 0, "took_ms": 3.2},
+    "Applied": {"transfer": TRANSFER, "changed": True, "sessions_reset": 0, "unconfirmed": 0, "took_ms": 3.2},
     "Capture": CAPTURE,
     "Captures": {
         "items": [CAPTURE],
@@ -143,7 +143,7 @@ ANSWERS: dict[str, Any] = {
         "workers": [COUNTS],
         "transfers": {"shop": COUNTS},
     },
-    "Emergency": {"armed": False, "sessions_reset": 12, "took_ms": 4.1},
+    "Emergency": {"armed": False, "sessions_reset": 12, "unconfirmed": 0, "took_ms": 54.1},
     "Examination": {
         "state": "done",
         "probed": True,

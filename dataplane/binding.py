@@ -547,6 +547,10 @@ class Dataplane:
         """Every worker has taken up the last change, and ended the sessions that it ends."""
         return bool(lib.dp_change_taken(self._engine))
 
+    def unconfirmed(self) -> int:
+        """Sessions that changes have ended and that the target may hold yet; ``dp_unconfirmed`` says when."""
+        return int(lib.dp_unconfirmed(self._engine))
+
     def ask_sessions(
         self,
         *,

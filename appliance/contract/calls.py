@@ -102,10 +102,14 @@ class GetWorkers(Request[Workers]):
 
 
 class Emergency(Answer):
-    """``armed`` now; ``sessions_reset`` by this call; how long that took until the last RST had left."""
+    """``armed`` now; ``sessions_reset`` by this call; how long that took until targets had let go of them.
+
+    ``unconfirmed``: of those, the ones that a target may hold yet (docs/architecture.md, section "Ends").
+    """
 
     armed: bool
     sessions_reset: int
+    unconfirmed: int
     took_ms: float
 
 
@@ -162,12 +166,14 @@ class Transfers(Answer):
 class Applied(Answer):
     """A change: written durably, and in force on every worker after ``took_ms``.
 
-    ``changed`` false: it was so already, and nothing was done. ``sessions_reset`` by this change.
+    ``changed`` false: it was so already, and nothing was done. ``sessions_reset`` by this change;
+    ``unconfirmed``: of those, the ones that the target may hold yet.
     """
 
     transfer: TransferStatus
     changed: bool
     sessions_reset: int
+    unconfirmed: int
     took_ms: float
 
 

@@ -43,6 +43,8 @@ SETTLE_TIMEOUT_S = 0.2
 SETTLE_STEP_S = 0.005
 CHANGE_TIMEOUT_S = 1.0
 CHANGE_STEP_S = 0.0005
+CONFIRM_TIMEOUT_S = 0.2
+MOST_TARGETS = 256  # whose answers end here; a port takes 512 endpoints
 
 
 class Resolver(Protocol):
@@ -100,6 +102,7 @@ class Engine:
         self._machine = machine or Machine()
         self._undo = ExitStack()
         self._steerings: list[Steering] = []
+        self._targets: dict[Any, None] = {}  # endpoints, the latest last
 
     def __enter__(self) -> Self:
         """Starts."""
@@ -136,16 +139,25 @@ class Engine:
         Raises MachineError if a worker does not follow within CHANGE_TIMEOUT_S.
         """
         deadline = time.monotonic() + CHANGE_TIMEOUT_S
-        mirror, test = self._endpoints_of(transfers)
-        self._steerings[-1].replace_endpoints(test)
+        self._steerings[-1].replace_endpoints(self._targets_with(transfers))
         while not self._told(transfers, sessions_per_second, deadline):
             time.sleep(CHANGE_STEP_S)
         for attached in self._mirror_steerings():
-            attached.replace_endpoints(mirror)
+            attached.replace_endpoints(self._sources_of(transfers))
         while not self._dataplane.is_changed():
             if time.monotonic() > deadline:
                 raise MachineError("a worker does not take up the change; xdpcopy status shows which hangs")
             time.sleep(CHANGE_STEP_S)
+
+    def confirm(self) -> int:
+        """Waits until targets have let go of the sessions that a change has reset, or CONFIRM_TIMEOUT_S.
+
+        Returns how many they may hold yet.
+        """
+        deadline = time.monotonic() + CONFIRM_TIMEOUT_S
+        while (left := self._dataplane.unconfirmed()) and time.monotonic() < deadline:
+            time.sleep(CHANGE_STEP_S)
+        return left
 
     @property
     def neighbours(self) -> Resolver:
@@ -224,11 +236,19 @@ class Engine:
         return True
 
     @staticmethod
-    def _endpoints_of(transfers: Sequence[binding.Transfer]) -> tuple[list[Any], list[Any]]:
-        """Of mirror ports and of the test port, where late answers of removed targets must still end here."""
+    def _sources_of(transfers: Sequence[binding.Transfer]) -> list[Any]:
         live = [one for one in transfers if one.state is not TransferState.REMOVED]
-        mirror = [(one.source_ip, one.source_port, one.transport) for one in live]
-        return mirror, [(one.target_ip, one.target_port, one.transport) for one in transfers]
+        return [(one.source_ip, one.source_port, one.transport) for one in live]
+
+    def _targets_with(self, transfers: Sequence[binding.Transfer]) -> list[Any]:
+        """Theirs, and the last of those before: late answers must end here after a place is used again."""
+        for one in transfers:
+            target = (one.target_ip, one.target_port, one.transport)
+            self._targets.pop(target, None)
+            self._targets[target] = None
+        while len(self._targets) > MOST_TARGETS:
+            del self._targets[next(iter(self._targets))]
+        return list(self._targets)
 
     def _mirror_steerings(self) -> list[Steering]:
         return [
@@ -262,15 +282,19 @@ class Engine:
         )
         self._started = time.monotonic()
         self._dataplane.start()
+        self._open_mirrors()
         self._stats = stats.StatsFile(self.config.stats)
 
     def _attach(self, undo: ExitStack) -> None:
-        """Attaches the programs, before the sockets: some drivers bind only with a program attached."""
+        """Attaches the programs, before the sockets: some drivers bind only with a program attached.
+
+        Nothing is wanted on mirror ports yet (``_open_mirrors``).
+        """
         for port in self.plan.ports:
             attached = self._machine.steering(
                 port.role,
                 port.settings.device,
-                port.endpoints,
+                port.endpoints if port.role is PortRole.TEST else (),
                 port.attach,
                 port.unwanted,
                 fragments=port.facts.split,
@@ -303,6 +327,12 @@ class Engine:
                 log.info("a next hop has moved", target=str(target), hop=str(hop.address), mac=hop.mac)
                 self._dataplane.set_neighbour(index, hop.mac)
         self.hops |= found
+
+    def _open_mirrors(self) -> None:
+        """Every worker takes frames: from now on they may come. Before, a burst would overflow a ring."""
+        for port, attached in zip(self.plan.ports, self._steerings, strict=True):
+            if port.role is PortRole.MIRROR:
+                attached.replace_endpoints(port.endpoints)
 
     def _close_mirrors(self) -> None:
         """From now on nothing is wanted on mirror ports; the test port stays a black hole to the end."""

@@ -134,7 +134,7 @@ def transfer(found: TransferStatus) -> RenderableType:
 def applied(done: Applied) -> RenderableType:
     """What a change came to."""
     what = (
-        f"in force on every worker after {done.took_ms:.1f} ms, {done.sessions_reset:,} sessions reset"
+        f"in force on every worker after {done.took_ms:.1f} ms, {reset(done)}"
         if done.changed
         else "it was so already"
     )
@@ -145,8 +145,14 @@ def applied(done: Applied) -> RenderableType:
 
 def emergency(done: Emergency) -> RenderableType:
     """What a stop, or arming, came to."""
-    reset = f"; {done.sessions_reset:,} sessions reset in {done.took_ms:.1f} ms"
-    return Text.assemble(armed(on=done.armed), "" if done.armed else reset)
+    what = f"; {reset(done)} in {done.took_ms:.1f} ms"
+    return Text.assemble(armed(on=done.armed), "" if done.armed else what)
+
+
+def reset(done: Applied | Emergency) -> str:
+    """The sessions that an order has ended."""
+    doubt = f" ({done.unconfirmed:,} not confirmed)" if done.unconfirmed else ""
+    return f"{done.sessions_reset:,} sessions reset{doubt}"
 
 
 def sessions(found: Sessions) -> RenderableType:

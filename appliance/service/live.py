@@ -6,7 +6,7 @@ import threading
 import time
 from contextlib import suppress
 from ipaddress import ip_network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import structlog
 
@@ -35,6 +35,14 @@ log = structlog.get_logger()
 
 FIRST_LOOK_S = 1.0
 ENDS = ("end_paused", "end_transfer_removed", "end_stopped")
+
+
+class Outcome(TypedDict):
+    """What Applied and Emergency have in common."""
+
+    sessions_reset: int
+    unconfirmed: int
+    took_ms: float
 
 
 class Live:
@@ -121,7 +129,7 @@ class Live:
         named, name = self._name(request.transfer)
         made = SavedTransfer(id=name, version=1, paused=request.paused, settings=request.settings)
         done = self._commit([*self.saved.transfers, made], named=named)
-        return self._applied(self._status(made), *done)
+        return Applied(transfer=self._status(made), changed=True, **done)
 
     def replace(self, request: ReplaceTransfer) -> Applied:
         """Other settings."""
@@ -145,7 +153,7 @@ class Live:
             known = self._find(request.transfer, request.version)
             last = self._status(known)
             done = self._commit([one for one in self.saved.transfers if one is not known])
-            return self._applied(last, *done)
+            return Applied(transfer=last, changed=True, **done)
 
     def arm(self, *, armed: bool) -> Emergency:
         """Stop comes into force before it is written down, arm after it."""
@@ -161,8 +169,7 @@ class Live:
         self.saved = after
         if not armed:
             self._store.write(after)
-        took = 1e3 * (time.monotonic() - started)
-        return Emergency(armed=armed, sessions_reset=self._reset() - before, took_ms=took)
+        return Emergency(armed=armed, **self._outcome(before, started))
 
     def tick(self) -> None:
         """Follows next hops: one that has moved, and one that is there at last."""
@@ -222,10 +229,10 @@ class Live:
         changed = known.model_copy(update={"version": known.version + 1, **changes})
         transfers = [changed if one is known else one for one in self.saved.transfers]
         done = self._commit(transfers)
-        return self._applied(self._status(changed), *done)
+        return Applied(transfer=self._status(changed), changed=True, **done)
 
-    def _commit(self, transfers: Iterable[SavedTransfer], *, named: int | None = None) -> tuple[int, float]:
-        """Checked, written, in force: sessions reset and milliseconds. Or all as before, and an error."""
+    def _commit(self, transfers: Iterable[SavedTransfer], *, named: int | None = None) -> Outcome:
+        """Checked, written, in force: what that came to. Or all as before, and an error."""
         before, all_of_them = self.saved, tuple(transfers)
         config = checked(self._base, all_of_them)
         changes = {"version": before.version + 1, "transfers": all_of_them, "named": named or before.named}
@@ -240,7 +247,7 @@ class Live:
             self._force(before, self.config)
             raise refused(ErrorKind.UNAVAILABLE, str(error)) from error
         self.saved, self.config = after, config
-        return self._reset() - reset, 1e3 * (time.monotonic() - started)
+        return self._outcome(reset, started)
 
     def _force(self, saved: Saved, config: Config) -> None:
         """The dataplane has them when this returns; where it is not open it will when it is."""
@@ -290,12 +297,16 @@ class Live:
         counters = self._engine.counters()
         return sum(counters[name] for name in ENDS)
 
-    def _unchanged(self, known: SavedTransfer) -> Applied:
-        return Applied(transfer=self._status(known), changed=False, sessions_reset=0, took_ms=0.0)
+    def _outcome(self, before: int, started: float) -> Outcome:
+        """Of a change: ``before`` it so many sessions had been reset. Returns when targets have let go."""
+        reset = self._reset() - before
+        unconfirmed = self._engine.confirm() if self._engine is not None and reset else 0
+        took = 1e3 * (time.monotonic() - started)
+        return Outcome(sessions_reset=reset, unconfirmed=unconfirmed, took_ms=took)
 
-    @staticmethod
-    def _applied(status: TransferStatus, sessions_reset: int, took_ms: float) -> Applied:
-        return Applied(transfer=status, changed=True, sessions_reset=sessions_reset, took_ms=took_ms)
+    def _unchanged(self, known: SavedTransfer) -> Applied:
+        nothing = Outcome(sessions_reset=0, unconfirmed=0, took_ms=0.0)
+        return Applied(transfer=self._status(known), changed=False, **nothing)
 
     def _status(self, one: SavedTransfer) -> TransferStatus:
         mac = self._macs.get(plan.address(one.settings.target), "")

@@ -83,9 +83,9 @@ struct dp_range {
 };
 
 /* What a transfer does. What is not running resets its sessions, and admits no connection: paused under
- * `paused`; removed as if there were no such transfer; stopped as paused, and not even a stray answer is
- * answered with RST. A removed one keeps its place, so that the resets can leave and late answers are
- * recognised. */
+ * `paused`; removed as if there were no such transfer; stopped as paused, and of the target's stray segments
+ * only those without data are answered with RST. A removed one keeps its place, so that the resets can leave
+ * and late answers are recognised. */
 enum dp_transfer_state { DP_RUNNING, DP_PAUSED, DP_REMOVED, DP_STOPPED };
 
 /* "Traffic to source is replayed to target." source_ip :: means any address (tcpcopy's -x without an
@@ -244,6 +244,12 @@ void dp_drain(struct dp_engine *engine);
  * been changed then. */
 int dp_change(struct dp_engine *engine, const struct dp_config *config);
 int dp_change_taken(const struct dp_engine *engine);
+
+/* Sessions that a change has ended and that the target may hold yet: their RST has not left, or it left
+ * behind bytes that the target has not acknowledged, and two round trips (50 ms at least) have not gone by
+ * since then or since the target last challenged it. A challenge is answered with the number that it names.
+ */
+uint32_t dp_unconfirmed(const struct dp_engine *engine);
 
 /* Live setting: the next hop of a transfer's target has moved. */
 int dp_set_neighbour(struct dp_engine *engine, uint32_t transfer, const uint8_t mac[6]);

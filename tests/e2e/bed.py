@@ -8,14 +8,16 @@ import sys
 import time
 from collections import Counter, defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import pytest
 import yaml
 
 from appliance.demo.accounts import Account, compare
 from appliance.demo.nginx import Nginx, Request, make_workspace
 from appliance.demo.process import Replay
 from appliance.lab import Lab
+from tests.e2e.premise import Copies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,6 +35,9 @@ HERE = Path(__file__).parent
 class Bed:
     """One test's scene. ``finish`` ends it with the checks; ``close`` runs after every test in any case."""
 
+    open: ClassVar[list[Bed]] = []
+    """Those that are not closed."""
+
     def __init__(self, *, keepalive_requests: int = 1000, serve: bool = True, **settings: Any) -> None:
         """Bring up the lab (one that fits is used again) and the servers; ``serve`` False: no target."""
         self.lab = Lab(PREFIX, clients=CLIENTS, **settings)
@@ -44,10 +49,12 @@ class Bed:
         )
         self.target = Nginx(self.lab, "target", TARGET_PORT, self.directory / "target", **make)
         self.replay = Replay(self.lab, self.directory / "appliance", ())
+        self.copies = Copies(self.lab, self.replay)
         self.stop_within_s = STOP_WITHIN_S
         self.production.start()
         if serve:
             self.target.start()
+        self.open.append(self)
 
     def start(self, *, ipv6: bool = False, transfer: dict[str, Any] | None = None, **settings: Any) -> None:
         """Start the appliance, with rings long enough for a machine that does other things meanwhile.
@@ -99,7 +106,17 @@ class Bed:
         raise AssertionError(f"sessions that do not end: {counters}; frames lost at the sockets: {lost}")
 
     def finish(self) -> dict[str, Any]:
-        """Stop the appliance; check the exit, the ledger and the devices. Counters, and ends by reason."""
+        """Stop the appliance; check the exit, the ledger and the devices. Counters, and ends by reason.
+
+        No lost frame excuses a failure of these checks (premise.py).
+        """
+        try:
+            return self._finish()
+        except AssertionError as error:
+            pytest.fail(str(error))
+
+    def _finish(self) -> dict[str, Any]:
+        self.copies.look()
         status = self.replay.stop()
         log = self.replay.log_path.read_text()
         assert status == 0, log
@@ -142,6 +159,7 @@ class Bed:
 
     def close(self) -> None:
         """Stop what still runs, check its ledger, remove the files."""
+        self.open.remove(self)
         try:
             if self.replay.process is not None:
                 self.finish()

@@ -43,6 +43,7 @@ def api(make_api: Callable[[str], ApiBed]) -> ApiBed:
     return make_api("run")
 
 
+@pytest.mark.every_copy
 def test_a_session_over_rest_from_nothing_to_nothing(api: ApiBed) -> None:
     """n 1, 3, 1, r 10, 100, pause, resume, delete: the target's log agrees; another transfer sees nothing."""
     assert api.get("transfers")["items"] == []
@@ -116,6 +117,7 @@ def load(api: ApiBed) -> Iterator[subprocess.Popen[bytes]]:
         client.wait()
 
 
+@pytest.mark.every_copy
 def test_a_killed_api_is_back_and_replay_does_not_notice(api: ApiBed) -> None:
     api.tell("POST", json=api.transfer())
     with load(api) as client:
@@ -146,6 +148,7 @@ def test_a_killed_engine_is_said_to_be_down_and_comes_back_as_answered(
     assert api.phase(1) == (2 * REQUESTS,) * 2
 
 
+@pytest.mark.every_copy
 def test_many_readers_of_the_stream_change_nothing_in_the_replay(api: ApiBed) -> None:
     api.tell("POST", json=api.transfer())
     alone = under_load(api)

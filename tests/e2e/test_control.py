@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,10 @@ from tests.e2e.bed import PRODUCTION_PORT, RING_SIZE, TARGET_PORT, Bed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from appliance.control.base import Request
+
 REQUESTS = 1500
+ORDERS = 50
 SHOP = "shop"
 
 
@@ -82,6 +86,7 @@ def control(make_bed: Callable[..., Bed]) -> ControlBed:
     return ControlBed(make_bed())
 
 
+@pytest.mark.every_copy
 def test_a_session_from_nothing_to_nothing(control: ControlBed) -> None:
     """n 1, 3, 1, r 10, 100, pause, resume, delete: the target's log agrees with each phase."""
     client, changes = control.client, []
@@ -115,10 +120,10 @@ def test_a_session_from_nothing_to_nothing(control: ControlBed) -> None:
 
 
 @pytest.fixture
-def browsing(control: ControlBed) -> Iterator[subprocess.Popen[bytes]]:
+def browsing(control: ControlBed, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]:
     """Clients that go on for a while; a request on each connection every few milliseconds."""
     control.client.call(CreateTransfer(transfer=SHOP, settings=control.transfer()))
-    argv = control.bed.client_argv(4000, parallel=40, pause=0.01)
+    argv = control.bed.client_argv(getattr(request, "param", 4000), parallel=40, pause=0.01)
     process = control.bed.lab.exec("client", argv, stdout=subprocess.PIPE)
     try:
         yield process
@@ -127,6 +132,7 @@ def browsing(control: ControlBed) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
+@pytest.mark.every_copy
 def test_sessions_of_a_transfer_do_not_notice_changes_of_others(
     control: ControlBed, browsing: subprocess.Popen[bytes]
 ) -> None:
@@ -168,6 +174,33 @@ def test_emergency_stop_resets_everything_and_nothing_is_sent(
     control.bed.finish()
 
 
+@pytest.mark.parametrize("browsing", [1_000_000], indirect=True)
+@pytest.mark.parametrize(
+    ("end", "go_on"),
+    [(Stop(), Arm()), (PauseTransfer(transfer=SHOP), ResumeTransfer(transfer=SHOP))],
+    ids=["stop", "pause"],
+)
+def test_many_orders_under_load_leave_nothing_open(
+    control: ControlBed, browsing: subprocess.Popen[bytes], end: Request[Any], go_on: Request[Any]
+) -> None:
+    reset = 0
+    for _ in range(ORDERS):
+        turns = control.counted("turns_sent")
+        assert control.bed.replay.settle(partial(has_gone_on, turns), 10)
+        done = control.client.call(end)
+        assert (done.unconfirmed, control.bed.target_sockets()) == (0, []), done
+        reset += done.sessions_reset
+        control.client.call(go_on)
+    assert reset > ORDERS
+    assert browsing.poll() is None
+
+
+def has_gone_on(turns: int, counters: dict[str, int]) -> bool:
+    """Requests leave, behind those that had left before."""
+    return counters["turns_sent"] > turns + 100 and counters["sessions_live"] > 0
+
+
+@pytest.mark.every_copy
 def test_a_killed_engine_comes_back_with_its_transfers(control: ControlBed) -> None:
     control.client.call(CreateTransfer(transfer=SHOP, settings=control.transfer(multiplier=2)))
     control.bed.replay.kill()

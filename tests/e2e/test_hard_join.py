@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.e2e.bed import ends, nonzero
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ def wait_until(bed: HardBed, served: int) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.every_copy
 def test_long_lived_connections_are_taken_up_at_their_next_turn(
     make_hard_bed: Callable[..., HardBed],
 ) -> None:
@@ -53,6 +56,7 @@ def test_long_lived_connections_are_taken_up_at_their_next_turn(
     assert ends(counters) == {"complete": CONNECTIONS}, nonzero(counters)
 
 
+@pytest.mark.every_copy
 def test_large_posts_are_taken_up_at_their_next_turn(make_hard_bed: Callable[..., HardBed]) -> None:
     """Their start is in the middle of nothing: no rest of a body is taken for a request."""
     bed = make_hard_bed()
@@ -65,6 +69,19 @@ def test_large_posts_are_taken_up_at_their_next_turn(make_hard_bed: Callable[...
     assert account.unexpected == account.duplicated == account.out_of_order == account.bodies_different == 0
     assert all(request.status == 200 for request in bed.target.requests()), nonzero(counters)
     assert account.target > 0, nonzero(counters)
+    assert ends(counters) == {"complete": 32}, nonzero(counters)
+
+
+def test_no_frame_is_lost_where_the_engine_starts_under_load(make_hard_bed: Callable[..., HardBed]) -> None:
+    bed = make_hard_bed()
+    with bed.talking(32, 60, interval=0.05, method="POST", size=50_000):
+        wait_until(bed, served=100)
+        bed.start()
+    bed.settle()
+    counters = bed.finish()
+    mirror = next(port for port in bed.replay.ledger()["ports"] if port["role"] == "mirror")
+    assert (mirror["lost"], mirror["xdp"]["no_socket"]) == (0, 0), mirror
+    assert counters["connections_joined"] == 32
     assert ends(counters) == {"complete": 32}, nonzero(counters)
 
 

@@ -23,6 +23,7 @@ MOST_RATIO = 2.5  # 1.0 on an idle machine, 1.4 beside ten busy processes
 
 
 @pytest.mark.parametrize("mirrored", [True, False], ids=["mirrored", "prompt"])
+@pytest.mark.every_copy
 def test_slow_client_slows_the_target_alike_only_if_acknowledgements_are_mirrored(
     make_hard_bed: Callable[..., HardBed], *, mirrored: bool
 ) -> None:

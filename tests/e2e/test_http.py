@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from tests.e2e.bed import Bed
 
+pytestmark = pytest.mark.every_copy
+
 WRK_REQUESTS = 100_000
 WRK_CONNECTIONS = 200
 WRK_THREADS = 2

@@ -41,6 +41,7 @@ def jumbo_bed(make_bed: Callable[..., Bed]) -> Iterator[Bed]:
         set_mtu(STANDARD_MTU)
 
 
+@pytest.mark.every_copy
 def test_requests_of_one_jumbo_frame_are_replayed_unchanged(jumbo_bed: Bed) -> None:
     bed = jumbo_bed
     body = bed.directory / "body"

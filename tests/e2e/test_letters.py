@@ -58,6 +58,7 @@ def watched(bed: OptionsBed) -> dict[str, int]:
     [(("-D", "536"), 536, 1500), (("-M", "600"), 600 - HEADERS, 600)],
     ids=["-D", "-M"],
 )
+@pytest.mark.every_copy
 def test_segments_are_as_large_as_was_said(
     options_bed: OptionsBed, letter: tuple[str, str], mss: int, largest: int
 ) -> None:
@@ -95,6 +96,7 @@ def end(pid: Path) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.every_copy
 def test_d_returns_when_frames_can_flow_and_replays_on(options_bed: OptionsBed) -> None:
     bed = options_bed
     log, pid = bed.directory / "log", bed.directory / "pid"

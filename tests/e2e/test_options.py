@@ -139,6 +139,7 @@ def finish_multiplied(bed: OptionsBed, times: int, requests: int) -> None:
     assert counters["sessions_refused"] == bed.replay.ledger()["drops"]["mirror"]["endpoint_taken"] == 0
 
 
+@pytest.mark.every_copy
 def test_n_10_with_a_pool_brings_exactly_ten_times_the_requests(options_bed: OptionsBed) -> None:
     """Kept connections and short ones."""
     bed = options_bed
@@ -147,6 +148,7 @@ def test_n_10_with_a_pool_brings_exactly_ten_times_the_requests(options_bed: Opt
     finish_multiplied(bed, 10, 1000)
 
 
+@pytest.mark.every_copy
 def test_n_100_of_200_connections_at_once(
     options_bed: OptionsBed, talk: Callable[[int], subprocess.Popen[str]]
 ) -> None:
@@ -165,6 +167,7 @@ def test_n_100_of_200_connections_at_once(
     finish_multiplied(bed, 100, 600)
 
 
+@pytest.mark.every_copy
 def test_c_forges_addresses_of_the_pool_alone(options_bed: OptionsBed) -> None:
     bed = options_bed
     bed.start_letters("-c", "198.18.200.1-198.18.200.3,198.18.201.9")
@@ -181,6 +184,7 @@ def test_c_forges_addresses_of_the_pool_alone(options_bed: OptionsBed) -> None:
     }
 
 
+@pytest.mark.every_copy
 def test_clients_of_several_addresses_share_one_forged_address(options_bed: OptionsBed) -> None:
     bed = options_bed
     bed.start_letters("-c", "198.18.200.1")

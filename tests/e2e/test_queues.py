@@ -62,6 +62,7 @@ def put_off(lab: Lab) -> list[str]:
 
 
 @pytest.mark.usefixtures("_own_lab")
+@pytest.mark.every_copy
 def test_two_mirror_ports_and_fewer_queues_to_the_target_make_one_replay(
     make_bed: Callable[..., Bed],
 ) -> None:

@@ -94,6 +94,7 @@ def api(bed: Bed, configuration: Path) -> Iterator[subprocess.Popen[bytes]]:
         started.wait(10)
 
 
+@pytest.mark.every_copy
 def test_engine_and_api_work_with_what_their_units_leave_them(
     bed: Bed, configuration: Path, api: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:

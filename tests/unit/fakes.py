@@ -97,6 +97,15 @@ class FakeDataplane:
         assert queue < self.config.ports[port].queues
         return PortStatistics(0, 0, 0, 0, 0, 0)
 
+    def change(self, transfers, sessions_per_second):  # noqa: ARG002
+        self.scene.did(f"change to {len(transfers)} transfers")
+
+    def is_changed(self):
+        return True
+
+    def unconfirmed(self):
+        return self.scene.unconfirmed.pop(0) if self.scene.unconfirmed else 0
+
     def set_neighbour(self, transfer, mac):
         self.scene.did(f"transfer {transfer} to {mac}")
 
@@ -139,6 +148,7 @@ class FakeMachine:
         self.kept_to: list[Any] = []
         self.steps = 0
         self.told: Any = None
+        self.unconfirmed: list[int] = []  # what the dataplane says next
         self.write_segment = lambda: None
         self.machine = Machine(
             capabilities=lambda device: self.facts.get(device) or capabilities(device),

@@ -1,4 +1,5 @@
 import time
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,16 @@ from appliance.engine.engine import Engine
 from appliance.errors import DeviceError, MachineError, NeighbourError
 from appliance.settings.loading import build
 from dataplane.binding import Config as BindingConfig
-from dataplane.binding import Dataplane, Port, PortKind, PortMode, PortRole, Transport
+from dataplane.binding import (
+    Dataplane,
+    Port,
+    PortKind,
+    PortMode,
+    PortRole,
+    Transfer,
+    TransferState,
+    Transport,
+)
 from dataplane.pyxdp import AttachMode, Queues
 from tests.unit.fakes import MAC, FakeMachine, capabilities
 
@@ -22,6 +32,7 @@ STARTED = [
     "attach test0",
     "open dataplane",
     "start workers",
+    "endpoints of mirror0: 1",
 ]
 UNDONE = [
     "close dataplane",
@@ -149,6 +160,61 @@ def test_programs_get_the_endpoints_of_their_side(config):
         mirror, test = (each.endpoints for each in scene.steerings)
         assert mirror == ((None, 80, Transport.TCP),)
         assert [(str(address), *rest) for address, *rest in test] == [("198.19.0.2", 8080, Transport.TCP)]
+
+
+def test_nothing_is_wanted_on_a_mirror_port_before_the_workers_take_frames(config):
+    scene = FakeMachine(fail_at="start workers")
+    with pytest.raises(RuntimeError), Engine(config, scene.machine):
+        pytest.fail("it must not start")
+    mirror, test = (each.endpoints for each in scene.steerings)
+    assert mirror == ()
+    assert len(test) == 1
+
+
+def transfer_to(target, **more):
+    return Transfer(ip_address("198.18.0.2"), 80, ip_address(target), 8080, MAC, **more)
+
+
+def test_late_answers_of_a_target_whose_place_is_used_again_still_end_here(config):
+    scene = FakeMachine()
+    removed = transfer_to("198.19.0.3", state=TransferState.REMOVED)
+    with Engine(config, scene.machine) as engine:
+        for transfer in (transfer_to("198.19.0.3"), removed, transfer_to("198.19.0.4")):
+            engine.change([transfer], 0)
+            _, test = (each.endpoints for each in scene.steerings)
+            assert (transfer.target_ip, 8080, Transport.TCP) in test
+        assert {str(address) for address, *_ in test} == {"198.19.0.3", "198.19.0.4"}
+        assert scene.events[-3:] == [
+            "endpoints of test0: 2",
+            "change to 1 transfers",
+            "endpoints of mirror0: 1",
+        ]
+
+
+def test_no_more_targets_are_remembered_than_a_port_takes(config):
+    scene = FakeMachine()
+    with Engine(config, scene.machine) as engine:
+        for number in range(300):
+            engine.change([transfer_to(str(ip_address("198.19.1.0") + number))], 0)
+        _, test = (each.endpoints for each in scene.steerings)
+    assert len(test) == 256
+    assert str(test[-1][0]) == "198.19.2.43"
+
+
+def test_a_change_is_confirmed_when_targets_have_let_go(config):
+    scene = FakeMachine()
+    with Engine(config, scene.machine) as engine:
+        scene.unconfirmed = [7, 2, 0]
+        assert engine.confirm() == 0
+        assert scene.unconfirmed == []
+
+
+def test_what_is_not_confirmed_in_time_is_told(config, monkeypatch):
+    monkeypatch.setattr(engine_module, "CONFIRM_TIMEOUT_S", 0)
+    scene = FakeMachine()
+    with Engine(config, scene.machine) as engine:
+        scene.unconfirmed = [3]
+        assert engine.confirm() == 3
 
 
 def test_reports_say_what_was_obtained(config):

@@ -15,6 +15,10 @@ export function figures(value, integer = false) {
 
 export const count = (value) => figures(value, true);
 
+/** 12 sessions reset, and how many of them the target may hold yet. */
+export const resets = (done) =>
+  `${count(done.sessions_reset)} sessions reset${done.unconfirmed ? ` (${count(done.unconfirmed)} not confirmed)` : ""}`;
+
 export const exact = (value) => whole.format(value);
 
 export const perSecond = (value) => `${figures(value)}/s`;

@@ -3,7 +3,7 @@
 import { ask } from "./client.js";
 import { clear, confirm, fail, say } from "./dialog.js";
 import { h, show, text } from "./dom.js";
-import { count, duration } from "./format.js";
+import { duration, resets } from "./format.js";
 
 const THEME = "xdpcopy-theme";
 const THEMES = { auto: "light", light: "dark", dark: "auto" };
@@ -46,7 +46,7 @@ async function order(feed, path) {
   clear();
   try {
     const done = await ask("POST", path);
-    const stopped = `Stopped: ${count(done.sessions_reset)} sessions reset in ${Math.ceil(done.took_ms)} ms.`;
+    const stopped = `Stopped: ${resets(done)} in ${Math.ceil(done.took_ms)} ms.`;
     say(done.armed ? "Armed: replay resumes." : stopped);
     await feed.refresh();
   } catch (problem) {

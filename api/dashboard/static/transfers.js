@@ -5,7 +5,7 @@ import { sparkline } from "./charts.js";
 import { clear, confirm, fail, say } from "./dialog.js";
 import { h, heads, List, show, text } from "./dom.js";
 import { edit } from "./edit.js";
-import { count, perSecond } from "./format.js";
+import { count, perSecond, resets } from "./format.js";
 import { SLIDERS } from "./hints.js";
 import { body as taken, fieldOf, part } from "./schema.js";
 
@@ -149,7 +149,7 @@ function cells(feed, name) {
 }
 
 const outcome = (method, path, done) => {
-  const reset = done.sessions_reset ? `, ${count(done.sessions_reset)} sessions reset` : "";
+  const reset = done.sessions_reset ? `, ${resets(done)}` : "";
   const verb = { PATCH: "changed", DELETE: "deleted", "/pause": "paused", "/resume": "resumed" };
   const when = `in force on every worker after ${Math.ceil(done.took_ms)} ms`;
   return `${verb[method] ?? verb[path]}, ${when}${reset}.`;

@@ -77,6 +77,14 @@ int dp_change_taken(const struct dp_engine *engine)
     return all_have_taken(engine);
 }
 
+uint32_t dp_unconfirmed(const struct dp_engine *engine)
+{
+    uint32_t sessions = 0;
+    for (uint32_t i = 0; i < engine->config->workers; i++)
+        sessions += __atomic_load_n(&engine->workers[i].followed.unconfirmed, __ATOMIC_ACQUIRE);
+    return sessions;
+}
+
 int dp_set_neighbour(struct dp_engine *engine, uint32_t transfer, const uint8_t mac[6])
 {
     if (transfer >= engine->config->transfer_count)

@@ -9,8 +9,15 @@ static void drain(struct worker *worker)
     replay_drain(&worker->replay);
 }
 
+static void tell_unconfirmed(struct worker *worker, uint64_t now)
+{
+    uint32_t unconfirmed = replay_unconfirmed(&worker->replay, now);
+    if (unconfirmed != worker->followed.unconfirmed)
+        __atomic_store_n(&worker->followed.unconfirmed, unconfirmed, __ATOMIC_RELEASE);
+}
+
 /* One step of a change. Most often there is none. */
-static bool follow_change(struct worker *worker)
+static bool follow_change(struct worker *worker, uint64_t now)
 {
     uint32_t epoch = __atomic_load_n(&worker->orders->epoch, __ATOMIC_ACQUIRE);
     struct followed *followed = &worker->followed;
@@ -23,6 +30,7 @@ static bool follow_change(struct worker *worker)
     }
     if (change_turn(&worker->replay))
         return true;
+    tell_unconfirmed(worker, now);
     __atomic_store_n(&followed->epoch, epoch, __ATOMIC_RELEASE);
     if (!worker->replay.ending)
         __atomic_store_n(&followed->clean, epoch, __ATOMIC_RELEASE);
@@ -48,6 +56,7 @@ bool orders_follow(struct worker *worker, uint64_t now)
         worker->replay.paused_until = now;
     if ((bits & ORDER_DRAIN) && !worker->draining)
         drain(worker);
-    bool busy = follow_change(worker);
+    tell_unconfirmed(worker, now);
+    bool busy = follow_change(worker, now);
     return tell_sessions(worker) || busy;
 }

@@ -21,9 +21,10 @@ struct orders {
 
 /* How far a worker has followed; written by it, read by the control thread. */
 struct followed {
-    uint32_t epoch; /* taken up, and the sessions of what does not run have ended */
-    uint32_t clean; /* and all their resets have left */
-    uint32_t told;  /* questions answered */
+    uint32_t epoch;       /* taken up, and the sessions of what does not run have ended */
+    uint32_t clean;       /* and all their resets have left */
+    uint32_t told;        /* questions answered */
+    uint32_t unconfirmed; /* sessions ended by order that the target may hold yet */
 };
 
 struct worker;

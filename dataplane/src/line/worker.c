@@ -292,7 +292,7 @@ static bool send_ready(struct worker *worker, uint64_t now)
     while (sent < MOST_SENT && replay_next(&worker->replay, &segment)) {
         if (!is_allowed(worker, &segment)) {
             stats_add(&worker->stats->refused_destination, 1);
-            replay_sent(&worker->replay, &segment);
+            replay_refused(&worker->replay);
             continue;
         }
         if (!pace_allows(&worker->pace, &segment, now) || !outlet->ops->tx_alloc(outlet, &frame)) {
@@ -410,6 +410,7 @@ void *worker_run(void *argument)
     struct worker *worker = argument;
     uint32_t idle = 0;
     replay_warm(&worker->replay);
+    worker_turn(worker, clock_now());
     __atomic_store_n(&worker->warm, 1, __ATOMIC_RELEASE);
     while (!(__atomic_load_n(&worker->orders->bits, __ATOMIC_ACQUIRE) & ORDER_STOP)) {
         uint64_t now = clock_now();

@@ -53,7 +53,7 @@ struct worker {
     bool pressed; /* in this turn: a ring was about to overflow, or has been full for long */
     bool crowded; /* in this turn: more was waiting in a ring than was taken */
     bool draining;
-    uint32_t warm;    /* set by the worker: its memory has been touched, and it begins */
+    uint32_t warm;    /* set by the worker: its memory has been touched, and it takes frames */
     uint32_t drained; /* set by the worker: draining, and the last reset has left */
 } __attribute__((aligned(64)));
 

@@ -46,6 +46,12 @@ static uint32_t end_connection(struct replay *replay, struct stream *stream)
     return sessions;
 }
 
+void change_reach(struct replay *replay, const struct session *session)
+{
+    if (replay->change.under_way && !session->end)
+        end_connection(replay, session->stream);
+}
+
 /* By place in the pool and not in the table, where objects move when others leave. */
 bool change_turn(struct replay *replay)
 {

@@ -12,6 +12,9 @@
 /* From now on this is the configuration. Only what dp_change may change differs from the one before. */
 void change_adopt(struct replay *replay, const struct dp_config *config);
 
+/* A session is about to send: it is reset now if that is only a matter of time. */
+void change_reach(struct replay *replay, const struct session *session);
+
 /* Goes on resetting. True: there is more to do. */
 bool change_turn(struct replay *replay);
 

@@ -90,6 +90,7 @@ void session_retire(struct replay *replay, struct session *session)
     timer_cancel(&replay->wheel, &session->timer);
     session->stream = NULL;
     replay->ending++;
+    replay->resetting += ends_by_order(session);
     ready_push(replay, session);
     if (!stream->session_count) {
         stream_clear(stream, &replay->context.chunks);

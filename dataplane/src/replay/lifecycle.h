@@ -19,6 +19,12 @@ void session_follow_up(struct replay *replay, struct session *session);
 /* Takes an ended session out of everything but the ready list, where its last RST may still wait. */
 void session_retire(struct replay *replay, struct session *session);
 
+/* It ends by order: pause, removal, stop. */
+static inline bool ends_by_order(const struct session *session)
+{
+    return session->end == END_paused || session->end == END_transfer_removed || session->end == END_stopped;
+}
+
 /* What keeps a new connection out, or DROP_NONE. `opens`: its sessions would start now. */
 enum drop connection_refuse(struct replay *replay, const struct dp_transfer *transfer,
                             const struct endpoint *client, bool opens);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "change.h"
 #include "lifecycle.h"
 #include "observe/histogram.h"
 #include "protocol/detect.h"
@@ -265,7 +266,14 @@ enum drop replay_on_mirror(struct replay *replay, const struct packet *packet, u
 
 /* --- the target ----------------------------------------------------------------------------------------- */
 
-/* RFC 9293 3.10.7.1: what nobody claims is answered with a RST, so that the target lets go of it. */
+/* RFC 9293 3.10.7.1: what nobody claims is answered with a RST, so that the target lets go of it. After an
+ * emergency stop only what shows that it holds the connection, and not its late answers. */
+static bool wants_reset(const struct dp_transfer *transfer, const struct packet *packet)
+{
+    return (packet->flags & (TCP_ACK | TCP_RST)) == TCP_ACK &&
+           (transfer->state != DP_STOPPED || !packet->size);
+}
+
 static enum drop on_stray(struct replay *replay, const struct flow *flow, const struct packet *packet)
 {
     const struct dp_transfer *transfer =
@@ -273,9 +281,13 @@ static enum drop on_stray(struct replay *replay, const struct flow *flow, const 
     if (!transfer)
         return DROP_no_transfer;
     uint16_t index = (uint16_t)(transfer - replay->config->transfers);
-    bool wants_reset = (packet->flags & (TCP_ACK | TCP_RST)) == TCP_ACK && transfer->state != DP_STOPPED;
-    if (wants_reset && replay->stray_count < REPLAY_STRAYS)
+    if (packet->flags & TCP_RST)
+        doubts_settle(&replay->doubts, flow);
+    if (wants_reset(transfer, packet) && replay->stray_count < REPLAY_STRAYS) {
         replay->strays[replay->stray_count++] = (struct stray){*flow, packet->ack, index};
+        if (transfer->state != DP_RUNNING)
+            doubts_renew(&replay->doubts, flow, replay->context.now);
+    }
     return DROP_no_session;
 }
 
@@ -379,11 +391,13 @@ bool replay_next(struct replay *replay, struct segment *segment)
     if (replay->stray_count)
         return next_stray(replay, segment);
     while (replay->ready_head) {
+        change_reach(replay, replay->ready_head);
         if (session_next(replay->ready_head, &replay->context, segment))
             return true;
         struct session *session = ready_pop(replay);
         if (session->end) {
             replay->ending--;
+            replay->resetting -= ends_by_order(session);
             pool_give(&replay->sessions, session);
         } else /* planning may have started a timer */
             timer_arm(&replay->wheel, &session->timer, session_deadline(session, &replay->context));
@@ -411,11 +425,29 @@ void replay_sent(struct replay *replay, const struct segment *segment)
     }
     struct session *session = replay->ready_head;
     bool was_over = session->end;
+    if (ends_by_order(session) && session->tcp.snd_una != session->tcp.snd_max)
+        doubts_begin(&replay->doubts, &session->flow, (uint64_t)session->tcp.srtt * MICROSECOND,
+                     replay->context.now);
     session_sent(session, &replay->context, segment);
     if (session->end && !was_over)
         session_retire(replay, session);
     else if (--replay->budget == 0)
         ready_push(replay, ready_pop(replay));
+}
+
+void replay_refused(struct replay *replay)
+{
+    if (replay->stray_count)
+        replay->stray_count--;
+    else if (replay->ready_head->end)
+        replay->ready_head->reset_due = false;
+    else
+        ready_pop(replay);
+}
+
+uint32_t replay_unconfirmed(struct replay *replay, uint64_t now)
+{
+    return replay->resetting + doubts_count(&replay->doubts, now);
 }
 
 void replay_housekeeping(struct replay *replay)

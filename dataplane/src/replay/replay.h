@@ -11,10 +11,11 @@
 #include "admission/endpoints.h"
 #include "admission/shed.h"
 #include "admission/transfers.h"
+#include "doubts.h"
 #include "session/session.h"
 #include "store/table.h"
 
-enum { REPLAY_STRAYS = 64, REPLAY_BUDGET = 16, REPLAY_RELEASE_BEATS = 20, REPLAY_WARM_BYTES = 64 << 20 };
+enum { REPLAY_STRAYS = 1024, REPLAY_BUDGET = 16, REPLAY_RELEASE_BEATS = 20, REPLAY_WARM_BYTES = 64 << 20 };
 
 /* An answer that no session claims: the target still holds a connection that we do not. */
 struct stray {
@@ -50,10 +51,12 @@ struct replay {
     uint32_t phases[PHASE_COUNT]; /* connections by phase */
     uint64_t paused_until;        /* nothing was mirrored before, so nothing is missing since then */
     uint32_t ending;              /* sessions that have ended and are on the ready list yet */
+    uint32_t resetting;           /* of those: by order (pause, removal, stop) */
     struct change change;
     bool draining;
     uint32_t
         empty_beats[3]; /* housekeepings that found the pool of chunks, sessions, streams empty, in a row */
+    struct doubts doubts;
 };
 
 /* Takes its part (one of config->workers) of the configured limits. Returns 0 or a negative errno. */
@@ -73,6 +76,12 @@ void replay_on_time(struct replay *replay, uint64_t now);
  * the same one. */
 bool replay_next(struct replay *replay, struct segment *segment);
 void replay_sent(struct replay *replay, const struct segment *segment);
+
+/* It may not leave: it is given up, and nothing of it counts as sent. */
+void replay_refused(struct replay *replay);
+
+/* Sessions that ended by order and that the target may hold yet: their RST has not left, or see doubts.h. */
+uint32_t replay_unconfirmed(struct replay *replay, uint64_t now);
 
 /* Resets all sessions and admits no new ones. */
 void replay_drain(struct replay *replay);
