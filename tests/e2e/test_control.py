@@ -11,19 +11,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from appliance.contract.calls import (
-    Arm,
+from appliance.contract.appliance import Arm, GetStatus, Stop
+from appliance.contract.client import Client
+from appliance.contract.observed import GetCounters, GetLatency
+from appliance.contract.transfers import (
     CreateTransfer,
     DeleteTransfer,
-    GetStatus,
     ListTransfers,
     PauseTransfer,
     ReplaceTransfer,
     ResumeTransfer,
-    Stop,
 )
-from appliance.contract.client import Client
-from appliance.contract.observed import GetCounters, GetLatency
 from appliance.service.privileges import CAPABILITIES
 from appliance.settings.transfer import Transfer
 from tests.e2e.bed import PRODUCTION_PORT, RING_SIZE, TARGET_PORT, Bed
