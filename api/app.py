@@ -18,10 +18,10 @@ from api.routes import appliance, doctor, replays, token, transfers
 from api.routes import captures as capture_routes
 from api.tokens import Limiter, Tokens
 from appliance.captures import Library
+from appliance.contract.appliance import GetStatus
 from appliance.contract.base import ControlError
-from appliance.contract.calls import GetStatus
 from appliance.contract.client import Client
-from appliance.settings.paths import Captures
+from appliance.settings.captures import Captures
 
 if TYPE_CHECKING:
     from pathlib import Path

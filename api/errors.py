@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from appliance.contract.base import ControlError, ErrorKind, Problem
-from appliance.service.checks import problems
+from appliance.contract.problems import problems
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
+from appliance.contract.appliance import GetStatus
 from appliance.contract.base import ControlError
-from appliance.contract.calls import GetStatus
 from appliance.contract.observed import GetLatency
 from appliance.engine.stats import GAUGES, MEANINGS
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from api.context import Context
-    from appliance.contract.calls import PortStatus, Status
-    from appliance.engine.stats import Distribution
+    from appliance.contract.appliance import PortStatus, Status
+    from appliance.contract.observed import Distribution
 
 BUCKETS_S = (
     0.0001,

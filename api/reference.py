@@ -1,7 +1,7 @@
 """Writes the files that are generated from the code: ``python -m api.reference .``.
 
-docs/rest.md comes from the OpenAPI document, the other pages from ``appliance.settings.reference``, and the Grafana
-dashboard from ``api.grafana``. A test checks that the committed files are up to date.
+docs/rest.md comes from the OpenAPI document, the other pages from ``appliance.settings.reference``, and
+the Grafana dashboard from ``api.grafana``. A test checks that the committed files are up to date.
 """
 
 from __future__ import annotations

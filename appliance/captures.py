@@ -12,12 +12,13 @@ import secrets
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Self
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from appliance.contract.base import ErrorKind, Problem, refused
+from appliance.contract.captures import Capture
 from appliance.durable import create, sync, write_whole
 from dataplane.binding import DataplaneError, inspect_capture
 
@@ -25,11 +26,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from appliance.settings.paths import Captures
+    from appliance.settings.captures import Captures
 
 log = structlog.get_logger()
 
-CaptureId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 SECOND = 1_000_000_000
 MODE = 0o640  # the api writes, the engine reads by the group
 PCAPNG = b"\x0a\x0d\x0d\x0a"
@@ -44,32 +44,6 @@ LINKS = {
     229: "IPv6",
     276: "Linux cooked v2",
 }
-
-
-class Capture(BaseModel):
-    """A capture file. ``cut_frames`` have fewer bytes in it than they had; their sessions end at a hole.
-
-    ``first_at`` and ``last_at``: seconds since 1970. ``trouble``: why its rest cannot be
-    read; empty: all can.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    id: CaptureId
-    name: str
-    bytes: int
-    sha256: str
-    format: str
-    link: str
-    frames: int
-    cut_frames: int
-    first_at: float
-    last_at: float
-    duration_s: float
-    truncated: bool
-    trouble: str
-    uploaded_at: float
-    uploaded_by: str
 
 
 class Library:

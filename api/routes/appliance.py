@@ -14,10 +14,10 @@ from pydantic import BaseModel
 from api.audit import Entry  # noqa: TC001 - FastAPI reads the annotations at run time
 from api.context import ADMIN, OPERATOR, VIEWER, Context, Ctx
 from api.errors import ProblemDetails, documented
-from appliance.contract import calls as protocol
+from appliance.contract import appliance as contract
 from appliance.contract import observed
 from appliance.contract.base import ControlError
-from appliance.settings.transfer import Id  # noqa: TC001 - as above
+from appliance.settings.model import Id  # noqa: TC001 - as above
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -42,15 +42,15 @@ class SessionsSummary(BaseModel):
 
 
 @router.get("/appliance", dependencies=[VIEWER], responses=ERRORS)
-def appliance(ctx: Ctx) -> protocol.Status:
+def appliance(ctx: Ctx) -> contract.Status:
     """Version, uptime, ports, queues and their modes, and whether the engine is armed."""
-    return ctx.call(protocol.GetStatus())
+    return ctx.call(contract.GetStatus())
 
 
 @router.get("/workers", dependencies=[VIEWER], responses=ERRORS)
-def workers(ctx: Ctx) -> protocol.Workers:
+def workers(ctx: Ctx) -> contract.Workers:
     """The workers and their CPU time."""
-    return ctx.call(protocol.GetWorkers())
+    return ctx.call(contract.GetWorkers())
 
 
 @router.get("/counters", dependencies=[VIEWER], responses=ERRORS)
@@ -148,15 +148,15 @@ def session(
 
 
 @router.post("/emergency-stop", dependencies=[OPERATOR], responses=documented(401, 403, 413, 429, 503))
-def emergency_stop(request: Request, ctx: Ctx) -> protocol.Emergency:
+def emergency_stop(request: Request, ctx: Ctx) -> contract.Emergency:
     """Reset every session within a second, and send nothing until the engine is armed again."""
-    return _emergency(request, ctx.call(protocol.Stop()))
+    return _emergency(request, ctx.call(contract.Stop()))
 
 
 @router.post("/arm", dependencies=[OPERATOR], responses=documented(401, 403, 413, 429, 503))
-def arm(request: Request, ctx: Ctx) -> protocol.Emergency:
+def arm(request: Request, ctx: Ctx) -> contract.Emergency:
     """End an emergency stop."""
-    return _emergency(request, ctx.call(protocol.Arm()))
+    return _emergency(request, ctx.call(contract.Arm()))
 
 
 @router.get("/audit", dependencies=[ADMIN], responses=documented(401, 403, 422, 429))
@@ -167,6 +167,6 @@ def audit(
     return ctx.audit.last(limit)
 
 
-def _emergency(request: Request, done: protocol.Emergency) -> protocol.Emergency:
+def _emergency(request: Request, done: contract.Emergency) -> contract.Emergency:
     request.state.after = done.model_dump(mode="json")
     return done

@@ -13,8 +13,8 @@ from starlette.requests import ClientDisconnect
 
 from api.context import OPERATOR, VIEWER, Context, Ctx
 from api.errors import documented
-from appliance.captures import Capture, CaptureId
 from appliance.contract.base import ErrorKind, refused
+from appliance.contract.captures import Capture, CaptureId
 from appliance.contract.client import EngineDownError
 from appliance.contract.replays import ENDED, ListReplays
 

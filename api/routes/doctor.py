@@ -9,8 +9,8 @@ from pydantic import Field
 
 from api.context import OPERATOR, VIEWER, Ctx
 from api.errors import documented
-from appliance.contract.replays import Examination, GetExamination, StartExamination
-from appliance.settings.transfer import Model
+from appliance.contract.doctor import Examination, GetExamination, StartExamination
+from appliance.settings.model import Model
 
 router = APIRouter(prefix="/doctor", tags=["doctor"])
 

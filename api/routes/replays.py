@@ -12,7 +12,7 @@ from api.errors import documented
 from appliance.contract import replays as offline
 from appliance.contract.observed import Ledger  # noqa: TC001 - FastAPI reads the annotations at run time
 from appliance.contract.replays import Replay, ReplayChanged, ReplayOptions, Replays
-from appliance.settings.transfer import Id, Model
+from appliance.settings.model import Id, Model
 
 router = APIRouter(prefix="/replays", tags=["replays"])
 

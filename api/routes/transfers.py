@@ -11,11 +11,12 @@ from starlette.exceptions import HTTPException
 
 from api.context import OPERATOR, VIEWER, Context, Ctx
 from api.errors import documented
-from appliance.contract import calls as protocol
+from appliance.contract import transfers as contract
 from appliance.contract.base import ControlError, ErrorKind
-from appliance.contract.calls import Applied, GetTransfer, ListTransfers, Transfers, TransferStatus
-from appliance.service.checks import invalid, problems
-from appliance.settings.transfer import Id, Model, Transfer
+from appliance.contract.problems import invalid, problems
+from appliance.contract.transfers import Applied, GetTransfer, ListTransfers, Transfers, TransferStatus
+from appliance.settings.model import Id, Model
+from appliance.settings.transfer import Transfer
 
 router = APIRouter(prefix="/transfers", tags=["transfers"])
 
@@ -58,7 +59,7 @@ def create_transfer(
     body: Annotated[NewTransfer, Body(examples=[EXAMPLE])],
 ) -> Applied:
     """Create a transfer. With an id, repeating the request changes nothing."""
-    asked = protocol.CreateTransfer(transfer=body.id, settings=body.settings, paused=body.paused)
+    asked = contract.CreateTransfer(transfer=body.id, settings=body.settings, paused=body.paused)
     done = ctx.call(asked)
     response.status_code = 201 if done.changed else 200
     response.headers["Location"] = f"{request.url.path}/{done.transfer.id}"
@@ -98,7 +99,7 @@ def change_transfer(  # noqa: PLR0913, PLR0917 - one per part of the request
         )
     except ValidationError as error:
         raise invalid(problems(error)) from error
-    asked = protocol.ReplaceTransfer(transfer=transfer, settings=settings, version=before.version)
+    asked = contract.ReplaceTransfer(transfer=transfer, settings=settings, version=before.version)
     return _applied(request, response, before, _call(ctx, asked))
 
 
@@ -108,7 +109,7 @@ def delete_transfer(
 ) -> Applied:
     """Reset the transfer's sessions and delete it. The answer is its last state."""
     before = _present(request, ctx, transfer, if_match)
-    done = _call(ctx, protocol.DeleteTransfer(transfer=transfer, version=before.version))
+    done = _call(ctx, contract.DeleteTransfer(transfer=transfer, version=before.version))
     made = _applied(request, response, before, done)
     request.state.after = None
     return made
@@ -120,7 +121,7 @@ def pause_transfer(
 ) -> Applied:
     """Reset the transfer's sessions and admit no new ones."""
     before = _present(request, ctx, transfer, if_match)
-    asked = protocol.PauseTransfer(transfer=transfer, version=before.version)
+    asked = contract.PauseTransfer(transfer=transfer, version=before.version)
     return _applied(request, response, before, _call(ctx, asked))
 
 
@@ -130,7 +131,7 @@ def resume_transfer(
 ) -> Applied:
     """Resume a paused transfer."""
     before = _present(request, ctx, transfer, if_match)
-    asked = protocol.ResumeTransfer(transfer=transfer, version=before.version)
+    asked = contract.ResumeTransfer(transfer=transfer, version=before.version)
     return _applied(request, response, before, _call(ctx, asked))
 
 
@@ -150,10 +151,10 @@ def _present(request: Request, ctx: Context, transfer: str, if_match: str | None
 
 def _call(
     ctx: Context,
-    asked: protocol.ReplaceTransfer
-    | protocol.DeleteTransfer
-    | protocol.PauseTransfer
-    | protocol.ResumeTransfer,
+    asked: contract.ReplaceTransfer
+    | contract.DeleteTransfer
+    | contract.PauseTransfer
+    | contract.ResumeTransfer,
 ) -> Applied:
     try:
         return ctx.call(asked)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from appliance.commands import letters
+from appliance.contract.doctor import Finding, Verdict
 from appliance.doctor.examination import examine
-from appliance.doctor.finding import Finding, Verdict, fault
+from appliance.doctor.finding import fault
 from appliance.errors import ConfigError
 from appliance.settings.loading import build, load
 
@@ -41,7 +41,7 @@ def doctor(
     """Look for what stands in the way of a replay. Exit status 1: there is a fault."""
     found = list(_findings(config, mirrors or [], asked, listen))
     if as_json:
-        print(json.dumps([asdict(finding) for finding in found], indent=2))
+        print(json.dumps([finding.model_dump(mode="json") for finding in found], indent=2))
     else:
         Console().print(_table(found))
     if any(finding.verdict is Verdict.FAULT for finding in found):

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from appliance.commands.shared_options import with_options
 from appliance.errors import ConfigError, TransferError
+from appliance.options import with_options
 from appliance.settings.endpoint import parse_transfers
 from appliance.settings.pool import parse_clients
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
 
-    from appliance.settings.endpoint import Transfer
+    from appliance.settings.endpoint import Source, Target
 
 OFFLINE = "belongs to xdpcopy replay, which reads capture files; leave it out"
 NO_INTERCEPT = "the appliance itself takes the target's answers, there is no intercept to connect to"
@@ -183,7 +183,7 @@ def settings(mirrors: Sequence[str], asked: Letters) -> dict[str, Any]:
     return {
         "mirror": [{"device": device} for device in devices],
         "test": _given(device=asked.test, mtu=asked.mtu),
-        "transfers": [_transfer(one, asked) for one in parsed],
+        "transfers": [_transfer(source, target, asked) for source, target in parsed],
         "timing": _given(
             response_timeout_s=asked.timeout, idle_timeout_s=asked.idle_timeout, settle_ms=asked.rtt
         ),
@@ -196,14 +196,14 @@ def _given(**values: Any) -> dict[str, Any]:  # noqa: ANN401 - any setting
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _transfer(transfer: Transfer, asked: Letters) -> dict[str, Any]:
+def _transfer(source: Source, target: Target, asked: Letters) -> dict[str, Any]:
     instance, instances = _instance(asked.instance)
     return {
-        "source": str(transfer.source),
-        "target": str(transfer.target),
+        "source": str(source),
+        "target": str(target),
         "full_sessions_only": asked.full_sessions,
         "no_wait": asked.no_wait,
-        "clients": _clients(transfer, asked.clients or []),
+        "clients": _clients(target, asked.clients or []),
         **_given(
             loopback_clients=asked.loopback,
             multiplier=asked.multiplier,
@@ -216,16 +216,16 @@ def _transfer(transfer: Transfer, asked: Letters) -> dict[str, Any]:
     }
 
 
-def _clients(transfer: Transfer, texts: Sequence[str]) -> list[str]:
+def _clients(target: Target, texts: Sequence[str]) -> list[str]:
     """Those of the target's IP version: -c is for all transfers of a command line."""
     try:
         ranges = [one for text in texts for one in parse_clients(text)]
     except ValueError as error:
         raise ConfigError(str(error), source="-c") from error
-    version = transfer.target.address.version if transfer.target.address else 0
+    version = target.address.version
     found = [str(one) for one in ranges if one.version == version]
     if ranges and not found:
-        raise ConfigError(f"no IPv{version} clients for {transfer}; add some", source="-c")
+        raise ConfigError(f"no IPv{version} clients for the target {target}; add some", source="-c")
     return found
 
 

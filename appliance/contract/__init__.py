@@ -1,1 +1,1 @@
-"""What the engine can be asked and told: the models that its service, the api and the command line share."""
+"""What the engine, the api and the commands exchange: requests, answers, errors; and the socket's client."""

@@ -1,4 +1,4 @@
-"""Request, answer, failure: what every call of the control socket has in common."""
+"""What all calls of the control socket share: request, answer, error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from appliance.errors import MachineError
 
 
 class Answer(BaseModel):
-    """What the engine says; a newer engine may say more."""
+    """What the engine answers. Unknown fields are ignored: a newer engine may send more."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -20,7 +20,7 @@ A = TypeVar("A", bound=Answer)
 
 
 class Request(BaseModel, Generic[A]):
-    """What is asked of the engine; ``call`` and ``answer`` are given by each kind."""
+    """A request to the engine. Each kind sets ``call``, its name on the socket, and ``answer``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,18 +32,18 @@ class Request(BaseModel, Generic[A]):
 
 
 class ErrorKind(StrEnum):
-    """Why a request was refused. Nothing has been changed then."""
+    """Why a request was refused; nothing has changed then."""
 
-    INVALID = "invalid"  # the request cannot be used as it is
-    NOT_FOUND = "not_found"  # there is no such transfer, session …
-    CONFLICT = "conflict"  # another version, another transfer of that id, or not armed
+    INVALID = "invalid"  # the request itself is wrong
+    NOT_FOUND = "not_found"  # no such transfer, session …
+    CONFLICT = "conflict"  # another version, an id already in use, or not armed
     TOO_LARGE = "too_large"  # more than one upload may have
     NO_ROOM = "no_room"  # more than all uploads may have
     UNAVAILABLE = "unavailable"  # the engine, the machine or the target cannot do it now
 
 
 class Problem(Answer):
-    """One reason, a sentence with cause and cure; ``field`` is a path like transfers[0].target."""
+    """One reason, with cause and cure; ``field`` is a path like transfers[0].target."""
 
     field: str = ""
     value: Any = None
@@ -51,7 +51,7 @@ class Problem(Answer):
 
 
 class Failure(Answer):
-    """An error answer; ``message`` is a sentence, ``problems`` one for each field, if any."""
+    """An error answer: a sentence, and a problem for each field that is wrong."""
 
     kind: ErrorKind
     message: str
@@ -59,10 +59,9 @@ class Failure(Answer):
 
 
 class ControlError(MachineError):
-    """The engine refuses: ``kind`` says in what way, ``problems`` has a sentence for each field."""
+    """The engine refused a request, or could not carry it out."""
 
     def __init__(self, failure: Failure) -> None:
-        """What the engine answers."""
         super().__init__(failure.message)
         self.failure = failure
         self.kind = failure.kind
@@ -70,5 +69,5 @@ class ControlError(MachineError):
 
 
 def refused(kind: ErrorKind, message: str, *problems: Problem) -> ControlError:
-    """To be raised by the engine."""
+    """The error to raise for a request that is refused."""
     return ControlError(Failure(kind=kind, message=message, problems=problems))

@@ -1,11 +1,11 @@
-"""The api's end of the control socket.
+"""The client of the control socket.
 
     client = Client(path)
     client.call(GetStatus()).uptime_s
     client.call(PauseTransfer(transfer="shop")).sessions_reset
 
-Each call opens a connection of its own (some 20 µs), so a client has no state: any thread may use it, and it
-is back by itself when the engine is.
+Each call opens a connection of its own (about 20 µs), so a client has no state: any thread may use it, and it
+works again as soon as the engine is back.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import socket
 from typing import TYPE_CHECKING, Any, cast
 
 from appliance.contract.base import Answer, ControlError, ErrorKind, Failure, Request
-from appliance.contract.calls import SOCKET
+from appliance.settings.control import SOCKET
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,26 +27,24 @@ TIMEOUT_S = 10.0
 
 
 class EngineDownError(ControlError):
-    """Nobody answers at the socket. A change may have been made, or not: ask when the engine is back."""
+    """Nothing answers at the socket. A change may have been made, or not: ask when the engine is back."""
 
     def __init__(self, path: Path, reason: object) -> None:
-        """``reason`` is the system's."""
         message = f"no engine answers at {path} ({reason}); start one with xdpcopy engine"
         super().__init__(Failure(kind=ErrorKind.UNAVAILABLE, message=message))
 
 
 class Client:
-    """Asks the engine. Raises ControlError where it refuses, EngineDownError where it does not answer."""
+    """Calls the engine. Raises ControlError if it refuses, EngineDownError if it does not answer."""
 
     def __init__(self, path: Path = SOCKET, timeout_s: float = TIMEOUT_S) -> None:
-        """Nothing is opened yet."""
         self.path = path
         self._timeout_s = timeout_s
 
     def call(self, request: Request[A]) -> A:
-        """The answer."""
-        asked = {"id": 1, "call": request.call, "with": request.model_dump(mode="json")}
-        said = self._exchange(json.dumps(asked).encode() + b"\n")
+        """The engine's answer to a request."""
+        line = {"id": 1, "call": request.call, "with": request.model_dump(mode="json")}
+        said = self._exchange(json.dumps(line).encode() + b"\n")
         if "error" in said:
             raise ControlError(Failure.model_validate(said["error"]))
         return cast("A", request.answer.model_validate(said["result"]))
@@ -60,10 +58,10 @@ class Client:
                 with link.makefile("rb") as answers:
                     answer = answers.readline()
         except PermissionError as error:
-            raise EngineDownError(self.path, f"{error.strerror}: be a member of its group") from error
+            raise EngineDownError(self.path, f"{error.strerror}: join its group") from error
         except OSError as error:
             raise EngineDownError(self.path, error) from error
         if not answer.endswith(b"\n"):
-            raise EngineDownError(self.path, "it went away before it had answered")
+            raise EngineDownError(self.path, "it closed the connection without an answer")
         said: dict[str, Any] = json.loads(answer)
         return said

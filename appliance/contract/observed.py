@@ -1,25 +1,25 @@
-"""Calls that change nothing: counters, ledger, latency, protocols, sessions."""
+"""Calls that only read: counters, ledger, latency, protocols, sessions."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from appliance.contract.base import Answer, Request
-from appliance.engine.stats import Distribution  # noqa: TC001 - as below
-from appliance.settings.transfer import Id  # noqa: TC001 - pydantic reads the annotations at run time
+from appliance.settings.model import Id  # noqa: TC001 - pydantic reads the annotations at run time
+from dataplane.binding import MAX_ROWS
 
-MAX_SESSIONS = 1000
+MAX_SESSIONS = MAX_ROWS
 
 # --- what is counted --------------------------------------------------------------------------------------
 
 
 class Counters(Answer):
-    """Every counter of ``schema_version``: summed, of each worker, of each transfer (by id; fewer counters).
+    """Every counter: summed, per worker, and per transfer (by id, and fewer of them).
 
-    Read rather from the stats file (``appliance.engine.stats.StatsFile``): that costs the engine nothing.
+    The stats file (``appliance.engine.stats.StatsFile``) has the same, and costs the engine nothing.
     """
 
     schema_version: str
@@ -30,16 +30,16 @@ class Counters(Answer):
 
 
 class GetCounters(Request[Counters]):
-    """All counters now."""
+    """All counters."""
 
     call: ClassVar[str] = "counters"
     answer: ClassVar[type[Answer]] = Counters
 
 
 class Ledger(Answer):
-    """The account (``appliance.engine.ledger.make``): equations, drops and ends by reason, counters, ports.
+    """The ledger: equations, drops and ends by reason, counters, ports (``appliance.engine.ledger.make``).
 
-    While workers run an equation can be off by what is in flight.
+    While workers run, an equation can be off by what is in flight.
     """
 
     closes: bool
@@ -47,17 +47,32 @@ class Ledger(Answer):
 
 
 class GetLedger(Request[Ledger]):
-    """The account so far."""
+    """The ledger so far."""
 
     call: ClassVar[str] = "ledger"
     answer: ClassVar[type[Answer]] = Ledger
 
 
-class Latency(Answer):
-    """From the last byte of a request to the first byte of its answer, of each transfer by id.
+class Distribution(BaseModel):
+    """Times. ``buckets``: pairs of upper bound in seconds and count, without empty ones."""
 
-    ``target`` as the appliance measured it, ``production`` as the mirror shows it (empty where only the
-    clients' direction is mirrored).
+    model_config = ConfigDict(frozen=True)
+
+    count: int
+    sum_s: float
+    p50_s: float
+    p90_s: float
+    p99_s: float
+    p999_s: float
+    max_s: float
+    buckets: tuple[tuple[float, int], ...]
+
+
+class Latency(Answer):
+    """Answer times, from the last byte of a request to the first of its answer, per transfer id.
+
+    ``target``: measured by the appliance; ``production``: as the mirror shows it, empty where only the
+    clients' direction is mirrored.
     """
 
     target: dict[str, Distribution]
@@ -65,20 +80,20 @@ class Latency(Answer):
 
 
 class GetLatency(Request[Latency]):
-    """Answer times, the target's beside production's."""
+    """Answer times, of target and production."""
 
     call: ClassVar[str] = "latency"
     answer: ClassVar[type[Answer]] = Latency
 
 
 class Protocols(Answer):
-    """Connections by the protocol that they speak."""
+    """Replayed connections, by protocol."""
 
     connections: dict[str, int]
 
 
 class GetProtocols(Request[Protocols]):
-    """What the replayed connections speak."""
+    """The protocols of the replayed connections."""
 
     call: ClassVar[str] = "protocols"
     answer: ClassVar[type[Answer]] = Protocols
@@ -99,22 +114,22 @@ class SessionState(StrEnum):
 
 
 class Waits(StrEnum):
-    """What a session waits for before it sends more."""
+    """What a session waits for before sending more."""
 
-    PRODUCTION = "production"  # all that the mirror has shown is delivered
-    MIRROR_GAP = "mirror_gap"  # mirrored bytes are missing
-    HANDSHAKE = "handshake"  # the target has not accepted yet
-    ANSWER = "answer"  # the target's answer is not complete: the next turn is not due
+    PRODUCTION = "production"  # everything mirrored so far is delivered
+    MIRROR_GAP = "mirror_gap"  # bytes are missing in the mirror
+    HANDSHAKE = "handshake"  # the target has not accepted the connection
+    ANSWER = "answer"  # the target has not finished its answer, so the next turn is not due
     ACKNOWLEDGEMENT = "acknowledgement"  # the target has not acknowledged what was sent
     WINDOW = "window"  # the target's window is closed
-    NOTHING = "nothing"  # it has something to send, and will
+    NOTHING = "nothing"  # it is about to send
 
 
 class SessionStatus(Answer):
-    """One session, at the moment of the question. ``id`` is stable while it lives.
+    """A session, at the time of the request. ``id`` is stable while it lives.
 
-    ``client`` and ``server`` are production's, ``forged`` and ``target`` those of the replay. ``turns``:
-    requests begun. ``pending_bytes``: mirrored and not acknowledged by the target.
+    ``client`` and ``server`` are production's endpoints, ``forged`` and ``target`` the replay's. ``turns``:
+    turns begun. ``pending_bytes``: mirrored, but not yet acknowledged by the target.
     """
 
     id: str
@@ -137,14 +152,14 @@ class SessionStatus(Answer):
 
 
 class Sessions(Answer):
-    """Those that fit, at most ``limit``; ``truncated``: there are more."""
+    """The matching sessions, at most ``limit``; ``truncated``: there are more."""
 
     items: tuple[SessionStatus, ...]
     truncated: bool
 
 
 class ListSessions(Request[Sessions]):
-    """Sessions that fit all that is given. ``client``: an address, of the mirrored client."""
+    """Sessions that match every filter given. ``client``: the mirrored client's address."""
 
     call: ClassVar[str] = "sessions.list"
     answer: ClassVar[type[Answer]] = Sessions
@@ -156,7 +171,7 @@ class ListSessions(Request[Sessions]):
 
 
 class GetSession(Request[SessionStatus]):
-    """One session, by id; not_found when it has ended."""
+    """One session, by id; not_found once it has ended."""
 
     call: ClassVar[str] = "sessions.get"
     answer: ClassVar[type[Answer]] = SessionStatus

@@ -6,6 +6,5 @@ its answer) is sent.
 """
 
 from appliance.doctor.examination import examine
-from appliance.doctor.finding import Finding, Verdict
 
-__all__ = ["Finding", "Verdict", "examine"]
+__all__ = ["examine"]

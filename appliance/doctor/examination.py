@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from appliance.doctor.finding import Finding, ok, skipped, warning
+from appliance.doctor.finding import ok, skipped, warning
 from appliance.doctor.machine import examine_machine
 from appliance.doctor.probe import examine_answers
 from appliance.doctor.traffic import Traffic, counted, examine_traffic, listen
@@ -15,6 +15,7 @@ from appliance.errors import MachineError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from appliance.contract.doctor import Finding
     from appliance.settings.config import Config
 
 

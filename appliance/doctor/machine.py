@@ -12,7 +12,7 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance.doctor.finding import Finding, fault, ok, skipped, warning
+from appliance.doctor.finding import fault, ok, skipped, warning
 from appliance.engine.forecast import forecast
 from appliance.engine.nic import Neighbours
 from appliance.errors import ConfigError, DeviceError, NeighbourError
@@ -21,6 +21,7 @@ from dataplane.pyxdp import XdpError, capabilities
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from appliance.contract.doctor import Finding
     from appliance.settings.config import Config
     from dataplane.pyxdp import Capabilities
 
@@ -152,9 +153,7 @@ def _ethtool_value(device: str, command: int) -> int:
 
 
 def _neighbours(config: Config) -> Iterator[Finding]:
-    targets = dict.fromkeys(
-        transfer.target.address for transfer in config.transfers if transfer.target.address
-    )
+    targets = dict.fromkeys(transfer.target.address for transfer in config.transfers)
     try:
         neighbours = Neighbours(config.test.device)
         for target in targets:

@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from appliance.doctor.finding import Finding, fault, ok, skipped
+from appliance.doctor.finding import fault, ok, skipped
 from appliance.doctor.frames import ACK, RST, SYN, Address, Segment, read, write
 from appliance.doctor.traffic import Traffic, some_client
 from appliance.engine.nic import Neighbours
@@ -19,6 +19,7 @@ from appliance.settings.transfer import Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from appliance.contract.doctor import Finding
     from appliance.settings.config import Config
     from appliance.settings.transfer import Transfer
 
@@ -30,7 +31,7 @@ MOST_SIZE = 2048
 def examine_answers(config: Config, traffic: Traffic | None) -> Iterator[Finding]:
     """A SYN for each TCP transfer, and what came back. Needs the ports free."""
     for transfer in config.transfers:
-        if transfer.protocol is not Protocol.TCP or transfer.target.address is None:
+        if transfer.protocol is not Protocol.TCP:
             continue
         client = _client(config, transfer, traffic)
         if client is None:
@@ -48,15 +49,12 @@ def _client(config: Config, transfer: Transfer, traffic: Traffic | None) -> Addr
     pool = config.pool(transfer)
     if pool:
         return pool[0].first
-    version = transfer.target.address.version if transfer.target.address else 0
-    return some_client(traffic, transfer.source.port, version)
+    return some_client(traffic, transfer.source.port, transfer.target.address.version)
 
 
 def _probe(device: str, client: Address, transfer: Transfer) -> Segment | None:
     """The answer to a SYN, or None. What the target has opened is reset."""
     target = transfer.target.address
-    if target is None:
-        return None
     mac = bytes.fromhex(Neighbours(device).resolve((target,))[target].mac.replace(":", ""))
     end = (target, transfer.target.port)
     syn = Segment((client, 32768 + secrets.randbelow(28000)), end, SYN, secrets.randbits(32))

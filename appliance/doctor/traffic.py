@@ -11,13 +11,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from appliance.doctor.finding import Finding, fault, ok, warning
+from appliance.doctor.finding import fault, ok, warning
 from appliance.doctor.frames import SYN, Address, Segment, read
 from appliance.settings.transfer import Tls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from appliance.contract.doctor import Finding
     from appliance.settings.config import Config
 
 ETHERTYPES = {0x0800, 0x86DD}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from appliance.engine import placement
 from appliance.engine.forecast import forecast
 from appliance.errors import ConfigError, DeviceError
-from appliance.settings.config import Mode, Unwanted
+from appliance.settings.ports import Mode, Unwanted
 from appliance.settings.transfer import Ack, Protocol, Tls
 from dataplane import binding
 from dataplane.binding import PortKind, PortMode, PortRole, Transport
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from appliance.engine.nic import Hop
-    from appliance.settings.config import Config, Port, Timing
-    from appliance.settings.endpoint import Address, Endpoint
+    from appliance.settings.config import Config
+    from appliance.settings.endpoint import Address
+    from appliance.settings.ports import Port
+    from appliance.settings.timing import Timing
     from appliance.settings.transfer import Transfer
     from dataplane.pyxdp import Capabilities
     from dataplane.pyxdp.rss import Rss
@@ -90,7 +92,7 @@ class Plan:
     @property
     def targets(self) -> tuple[Address, ...]:
         """The target's address of each transfer."""
-        return tuple(address(transfer.target) for transfer in self.config.transfers)
+        return tuple(transfer.target.address for transfer in self.config.transfers)
 
 
 def make(config: Config, facts: Mapping[str, Capabilities], available: Sequence[int]) -> Plan:
@@ -248,10 +250,3 @@ def _timing(timing: Timing) -> binding.Timing:
         tries=timing.tries,
         syn_tries=timing.syn_tries,
     )
-
-
-def address(endpoint: Endpoint) -> Address:
-    """A target's address."""
-    if endpoint.address is None:  # the configuration's parser lets no such target through
-        raise ConfigError(f"target: '{endpoint}' has no address")
-    return endpoint.address

@@ -19,16 +19,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from appliance.commands.process_files import not_a_daemon
 from appliance.engine.engine import Engine, Machine
-from appliance.engine.run import (
-    STOP_SIGNALS,
-    check_ledger_path,
-    check_transfers,
-    held_signals,
-    report,
-    write_ledger,
-)
+from appliance.engine.run import check_ledger_path, check_transfers, report, write_ledger
 from appliance.errors import ConfigError
-from appliance.settings.config import Config, MirrorPort
+from appliance.settings.config import Config
+from appliance.settings.ports import MirrorPort  # noqa: TC001 - pydantic reads the annotations at run time
+from appliance.signals import STOP_SIGNALS, held_signals
 from dataplane.binding import Port, PortKind, PortRole
 
 if TYPE_CHECKING:

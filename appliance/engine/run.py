@@ -17,11 +17,12 @@ from appliance.commands.process_files import not_a_daemon
 from appliance.durable import write_whole
 from appliance.engine.engine import Engine
 from appliance.engine.forecast import forecast
+from appliance.engine.stats import rates
 from appliance.errors import ConfigError
+from appliance.signals import STOP_SIGNALS, held_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from appliance.engine.engine import PortReport
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 TICK_S = 1.0
 
 
@@ -99,29 +99,6 @@ def _ways(port: PortReport) -> str:
     return f"busy polling, {buffers}" if port.busy_poll else buffers
 
 
-def status(before: dict[str, int], now: dict[str, int], seconds: float) -> str:
-    """One line about the last moment."""
-
-    def rate(name: str) -> str:
-        return f"{(now[name] - before[name]) / max(seconds, 1e-9):,.0f}/s"
-
-    return (
-        f"mirror {rate('mirror_frames')} · sent {rate('sent_frames')} · answers {rate('test_frames')}"
-        f" · requests {rate('turns_sent')} · sessions {now['sessions_live']:,} live,"
-        f" {now['sessions_opened']:,} opened · again {now['retransmits']:,}"
-    )
-
-
-@contextmanager
-def held_signals(signals: AbstractSet[signal.Signals]) -> Iterator[None]:
-    """They wait until they are asked for: none interrupts a start or a stop half-way."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def ticks(*wake: signal.Signals) -> Iterator[None]:
     """One each TICK_S, and for each signal to wake up, until one of STOP_SIGNALS comes.
 
@@ -161,7 +138,7 @@ def _status_line(engine: Engine) -> Iterator[Callable[[], None]]:
         def show() -> None:
             nonlocal last
             counters, now = engine.counters(), time.monotonic()
-            line.update(status(last[0], counters, now - last[1]), refresh=True)
+            line.update(rates(last[0], counters, now - last[1]), refresh=True)
             last = (counters, now)
 
         yield show

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict
-
+from appliance.contract.observed import Distribution
 from appliance.errors import MachineError
 from dataplane.binding import BOUNDS, COUNTERS, TRANSFER_COUNTERS, CounterKind, Segment
 
@@ -40,21 +39,6 @@ class Reading:
         return self.age_s > STALE_S
 
 
-class Distribution(BaseModel):
-    """Times: ``buckets`` are (upper bound in seconds, how many above the bound before), no empty ones."""
-
-    model_config = ConfigDict(frozen=True)
-
-    count: int
-    sum_s: float
-    p50_s: float
-    p90_s: float
-    p99_s: float
-    p999_s: float
-    max_s: float
-    buckets: tuple[tuple[float, int], ...]
-
-
 def distribution(found: Histogram) -> Distribution:
     """Percentiles are upper bounds of buckets: at most an eighth too high, and never above the maximum."""
     count = sum(found.buckets)
@@ -78,6 +62,19 @@ def distribution(found: Histogram) -> Distribution:
         buckets=tuple(
             (bound / NANOSECONDS_PER_S, n) for bound, n in zip(BOUNDS, found.buckets, strict=True) if n
         ),
+    )
+
+
+def rates(before: dict[str, int], now: dict[str, int], seconds: float) -> str:
+    """What happened between two readings, in one line."""
+
+    def rate(name: str) -> str:
+        return f"{(now[name] - before[name]) / max(seconds, 1e-9):,.0f}/s"
+
+    return (
+        f"mirror {rate('mirror_frames')} · sent {rate('sent_frames')} · answers {rate('test_frames')}"
+        f" · requests {rate('turns_sent')} · sessions {now['sessions_live']:,} live,"
+        f" {now['sessions_opened']:,} opened · again {now['retransmits']:,}"
     )
 
 

@@ -12,7 +12,7 @@ import typer
 from pydantic import BaseModel, ValidationError
 from rich.console import Console
 
-from appliance.commands.shared_options import with_options
+from appliance.options import with_options
 from appliance.remote.client import Remote, RemoteError
 from appliance.remote.connection import connection
 

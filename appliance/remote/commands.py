@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from appliance.contract.calls import Emergency, Status
+from appliance.contract.appliance import Emergency, Status
 from appliance.contract.observed import Latency, Ledger, Sessions, SessionState, SessionStatus
 from appliance.remote import tables, top, transfers
 from appliance.remote.asked import EXIT_STATUS, Asked, asking

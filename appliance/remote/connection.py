@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from appliance.errors import ConfigError
 from appliance.settings.loading import message
-from appliance.settings.transfer import Model
+from appliance.settings.model import Model
 
 DEFAULT = "http://127.0.0.1:8600"
 TOKEN = re.compile(r"[!-~]*")

@@ -10,14 +10,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from appliance.contract.calls import TransferState
+from appliance.contract.transfers import TransferState
 
 if TYPE_CHECKING:
     from rich.console import JustifyMethod
 
-    from appliance.contract.calls import Applied, Emergency, Status, Transfers, TransferStatus
-    from appliance.contract.observed import Latency, Ledger, Sessions, SessionStatus
-    from appliance.engine.stats import Distribution
+    from appliance.contract.appliance import Emergency, Status
+    from appliance.contract.observed import Distribution, Latency, Ledger, Sessions, SessionStatus
+    from appliance.contract.transfers import Applied, Transfers, TransferStatus
 
 MANY = 8  # columns: with one blank between them they fit a terminal of 80
 STYLES = {

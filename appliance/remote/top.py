@@ -12,9 +12,10 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from appliance.contract.calls import Status, Transfers, Workers
+from appliance.contract.appliance import Status, Workers
 from appliance.contract.observed import Counters, Latency
-from appliance.engine.run import status as rates
+from appliance.contract.transfers import Transfers
+from appliance.engine.stats import rates
 from appliance.remote import tables
 from appliance.remote.asked import Asked, asking, console, read
 from appliance.remote.client import Remote, RemoteError
@@ -22,7 +23,7 @@ from appliance.remote.client import Remote, RemoteError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from appliance.engine.stats import Distribution
+    from appliance.contract.observed import Distribution
 
 MOST_REASONS = 8
 RETRY_S = 1.0

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from appliance.contract.calls import Applied, Transfers, TransferStatus
+from appliance.contract.transfers import Applied, Transfers, TransferStatus
 from appliance.errors import ApplianceError, ConfigError
 from appliance.remote import tables
 from appliance.remote.asked import EXIT_STATUS, Asked, asking

@@ -10,8 +10,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from appliance.contract.appliance import PortStatus, QueueStatus, Status, Workers, WorkerStatus
 from appliance.contract.base import ErrorKind, Problem, refused
-from appliance.contract.calls import PortStatus, QueueStatus, Status, Workers, WorkerStatus
 from appliance.contract.observed import (
     Counters,
     Latency,
@@ -24,7 +24,7 @@ from appliance.contract.observed import (
 )
 from appliance.engine import ledger
 from appliance.engine.stats import NANOSECONDS_PER_S, STALE_S, StatsFile
-from appliance.settings.endpoint import Endpoint
+from appliance.settings.endpoint import written
 from dataplane import binding
 from dataplane.binding import SCHEMA, Side
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from appliance.contract.observed import GetSession, ListSessions
     from appliance.engine.engine import Engine
     from appliance.service.live import Live
-    from appliance.settings.endpoint import Address
 
 TASKS = Path("/proc/self/task")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -208,19 +207,16 @@ class Answers:
 
 
 def _session(one: binding.Session, transfer: str) -> SessionStatus:
-    def endpoint(end: tuple[Address, int]) -> str:
-        return str(Endpoint(*end))
-
     return SessionStatus(
         id=f"{one.worker}.{one.place}.{one.opened_at:x}",
         transfer=transfer,
         worker=one.worker,
         state=SessionState[one.state.name],
         waits=Waits[one.waits.name],
-        client=endpoint(one.client),
-        server=endpoint(one.server),
-        forged=endpoint(one.forged),
-        target=endpoint(one.target),
+        client=written(*one.client),
+        server=written(*one.server),
+        forged=written(*one.forged),
+        target=written(*one.target),
         age_s=one.age / NANOSECONDS_PER_S,
         idle_s=one.idle / NANOSECONDS_PER_S,
         turns=one.turns,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from appliance.contract.base import ErrorKind, Problem, refused
+from appliance.contract.base import Problem
+from appliance.contract.problems import invalid
 from appliance.engine.forecast import forecast
 from appliance.errors import ConfigError
 from appliance.settings.config import Config
@@ -56,19 +57,6 @@ def _outside(base: Config, transfers: Sequence[SavedTransfer]) -> list[Problem]:
     ]
 
 
-def problems(error: ValidationError) -> list[Problem]:
-    """What pydantic says about a request."""
-    return [
-        Problem(field=_dotted(each["loc"]), value=_plain(each["input"]), message=_sentence(each))
-        for each in error.errors()
-    ]
-
-
-def invalid(found: Sequence[Problem]) -> Exception:
-    """The refusal for these reasons."""
-    return refused(ErrorKind.INVALID, "; ".join(each.message for each in found), *found)
-
-
 def _named(sentence: str, transfers: Sequence[SavedTransfer]) -> Problem:
     """Positions in the list become ids: who asks does not see the list."""
     path, _, rest = sentence.partition(": ")
@@ -78,17 +66,3 @@ def _named(sentence: str, transfers: Sequence[SavedTransfer]) -> Problem:
         return f"transfer '{transfers[int(found[1])].id}'"
 
     return Problem(field=field, message=_INDEX.sub(name, sentence))
-
-
-def _dotted(loc: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in loc)
-
-
-def _sentence(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
-    if error["type"] == "value_error":
-        return message(error)
-    return f"{_dotted(error['loc']) or 'the request'}: it {message(error)}"
-
-
-def _plain(value: object) -> object:
-    return value if isinstance(value, str | int | float | bool | None) else None

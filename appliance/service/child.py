@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from appliance.captures import Capture
+    from appliance.contract.captures import Capture
     from appliance.contract.replays import Replay, ReplayOptions
-    from appliance.service.replays import Offline
+    from appliance.service.replays import CaptureReplays
     from appliance.settings.config import Config
 
 log = structlog.get_logger()
@@ -47,7 +47,7 @@ class Child:
         files: Sequence[tuple[Path, Capture]],
         config: Config,
         paths: Mapping[str, Path],
-        owner: Offline,
+        owner: CaptureReplays,
     ) -> None:
         """Nothing is started yet. ``paths`` by ending (``replays.ENDINGS``)."""
         self.replay = replay.id

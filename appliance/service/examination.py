@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import structlog
 
 from appliance.contract.base import ErrorKind, refused
-from appliance.contract.replays import CheckResult, Examination, ExaminationState
-from appliance.doctor import Verdict, examine
+from appliance.contract.doctor import Examination, ExaminationState, Verdict
+from appliance.doctor import examine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from appliance.contract.replays import StartExamination
-    from appliance.doctor import Finding
+    from appliance.contract.doctor import Finding, StartExamination
     from appliance.service.live import Live
     from appliance.service.seat import Seat
     from appliance.settings.config import Config
@@ -75,8 +73,7 @@ class Doctor:
             self._note(state=ExaminationState.FAILED, reason=str(error) or repr(error))
             return
         healthy = all(finding.verdict is not Verdict.FAULT for finding in found)
-        checks = tuple(CheckResult(**asdict(finding)) for finding in found)
-        self._note(state=ExaminationState.DONE, healthy=healthy, findings=checks)
+        self._note(state=ExaminationState.DONE, healthy=healthy, findings=tuple(found))
 
     def _note(self, **changes: object) -> None:
         with self._lock:

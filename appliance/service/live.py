@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, TypedDict
 
 import structlog
 
+from appliance.contract.appliance import Emergency
 from appliance.contract.base import ErrorKind, refused
-from appliance.contract.calls import Applied, Emergency, Transfers, TransferState, TransferStatus
-from appliance.engine import plan
+from appliance.contract.transfers import Applied, Transfers, TransferState, TransferStatus
 from appliance.engine.forecast import forecast
 from appliance.errors import MachineError, NeighbourError
 from appliance.service import slots
@@ -23,7 +23,7 @@ from dataplane import binding
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from appliance.contract.calls import CreateTransfer, DeleteTransfer, ReplaceTransfer
+    from appliance.contract.transfers import CreateTransfer, DeleteTransfer, ReplaceTransfer
     from appliance.engine.engine import Engine
     from appliance.service.slots import Slot
     from appliance.service.store import Store
@@ -90,7 +90,7 @@ class Live:
         config = checked(self._base, tuple(transfers))
         allowed = config.safety.allowed_targets
         if allowed is None:
-            allowed = tuple(ip_network(plan.address(one.target)) for one in self._base.transfers)
+            allowed = tuple(ip_network(one.target.address) for one in self._base.transfers)
         safety = config.safety.model_copy(update={"allowed_targets": allowed})
         return config.model_copy(update={"safety": safety})
 
@@ -260,7 +260,7 @@ class Live:
     def _must_resolve(self, wanted: Transfer) -> None:
         """The way to the target is known, and it may be a target. Raises ControlError."""
         checked(self._base, [SavedTransfer(id="new", version=1, paused=False, settings=wanted)])
-        target = plan.address(wanted.target)
+        target = wanted.target.address
         try:
             with self._way:
                 found = self._open.neighbours.resolve([target])
@@ -278,7 +278,7 @@ class Live:
         return self._look_up(engine)
 
     def _targets(self) -> set[Address]:
-        return {plan.address(one.settings.target) for one in self.saved.transfers}
+        return {one.settings.target.address for one in self.saved.transfers}
 
     def _look_up(self, engine: Engine) -> dict[Address, str]:
         """The next hops that are known now. A target without one waits; the others do not wait for it."""
@@ -309,7 +309,7 @@ class Live:
         return Applied(transfer=self._status(known), changed=False, **nothing)
 
     def _status(self, one: SavedTransfer) -> TransferStatus:
-        mac = self._macs.get(plan.address(one.settings.target), "")
+        mac = self._macs.get(one.settings.target.address, "")
         sentences = {each.transfer: each.sentence for each in forecast(self.config)}
         return TransferStatus(
             id=one.id,

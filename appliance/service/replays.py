@@ -36,7 +36,7 @@ CANCEL_TIMEOUT_S = 4.0
 ENDINGS = ("json", "yaml", "ledger", "progress", "stats", "stats.lock", "log")
 
 
-class Offline:
+class CaptureReplays:
     """All replays, and the one that goes on. Any thread may ask and change."""
 
     def __init__(self, config: Config, live: Live, seat: Seat) -> None:

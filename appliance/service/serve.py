@@ -10,19 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from appliance.contract.calls import (
-    Arm,
-    CreateTransfer,
-    DeleteTransfer,
-    GetStatus,
-    GetTransfer,
-    GetWorkers,
-    ListTransfers,
-    PauseTransfer,
-    ReplaceTransfer,
-    ResumeTransfer,
-    Stop,
-)
+from appliance.contract.appliance import Arm, GetStatus, GetWorkers, Stop
+from appliance.contract.doctor import GetExamination, StartExamination
 from appliance.contract.observed import (
     GetCounters,
     GetLatency,
@@ -34,36 +23,36 @@ from appliance.contract.observed import (
 from appliance.contract.replays import (
     CancelReplay,
     DeleteReplay,
-    GetExamination,
     GetReplay,
     GetReplayLedger,
     ListReplays,
     PauseReplay,
     ResumeReplay,
-    StartExamination,
     StartReplay,
+)
+from appliance.contract.transfers import (
+    CreateTransfer,
+    DeleteTransfer,
+    GetTransfer,
+    ListTransfers,
+    PauseTransfer,
+    ReplaceTransfer,
+    ResumeTransfer,
 )
 from appliance.engine.engine import Engine
 from appliance.engine.replay import PAUSE
-from appliance.engine.run import (
-    STOP_SIGNALS,
-    check_ledger_path,
-    conclude,
-    held_signals,
-    report,
-    ticks,
-    write_ledger,
-)
+from appliance.engine.run import check_ledger_path, conclude, report, ticks, write_ledger
 from appliance.engine.stats import claim
 from appliance.errors import ConfigError
 from appliance.service import privileges
 from appliance.service.answers import Answers
 from appliance.service.examination import Doctor
 from appliance.service.live import Live
-from appliance.service.replays import Offline
+from appliance.service.replays import CaptureReplays
 from appliance.service.seat import WAKE, Seat
 from appliance.service.server import Listener
 from appliance.service.store import Store
+from appliance.signals import STOP_SIGNALS, held_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,7 +132,7 @@ class _Service:
         self._answers = Answers(running, self._live)
         for line in report(running):
             print(line)
-        offline = Offline(self._config, self._live, self._seat)
+        offline = CaptureReplays(self._config, self._live, self._seat)
         doctor = Doctor(self._live, self._seat)
         self._seat.open()
         answering = handlers(self._seat, self._live, self._answers, offline, doctor)
@@ -157,7 +146,7 @@ def _wait(seconds: float) -> bool:
     return signal.sigtimedwait(STOP_SIGNALS, seconds) is None
 
 
-def handlers(seat: Seat, live: Live, answers: Answers, offline: Offline, doctor: Doctor) -> Handlers:
+def handlers(seat: Seat, live: Live, answers: Answers, offline: CaptureReplays, doctor: Doctor) -> Handlers:
     """What answers each call."""
     asking: Handlers = {
         GetStatus: lambda _: answers.status(),
@@ -204,7 +193,7 @@ def _holding(seat: Seat, handler: Handler) -> Handler:
     return held
 
 
-def _aside(seat: Seat, asking: Handlers, answers: Answers, offline: Offline) -> Handlers:
+def _aside(seat: Seat, asking: Handlers, answers: Answers, offline: CaptureReplays) -> Handlers:
     """What can be answered while the engine is not open, too."""
 
     def status(request: GetStatus) -> Answer:
@@ -218,7 +207,7 @@ def _aside(seat: Seat, asking: Handlers, answers: Answers, offline: Offline) -> 
     return {GetStatus: status, GetCounters: counters}
 
 
-def _stop(live: Live, offline: Offline) -> Answer:
+def _stop(live: Live, offline: CaptureReplays) -> Answer:
     """Nothing more is sent, by whatever has the ports."""
     offline.cancel_any("the emergency stop")
     return live.arm(armed=False)

@@ -17,8 +17,8 @@ from pydantic import ValidationError
 
 from appliance.contract.base import Answer, ControlError, ErrorKind, Failure, Request, refused
 from appliance.contract.calls import MAX_LINE, REQUESTS
+from appliance.contract.problems import invalid, problems
 from appliance.errors import ApplianceError
-from appliance.service.checks import invalid, problems
 
 if TYPE_CHECKING:
     import socket

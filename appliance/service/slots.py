@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from appliance.contract.base import ErrorKind, refused
 from appliance.engine import plan
-from appliance.settings.config import MAX_TRANSFERS
-from dataplane.binding import TransferState
+from dataplane.binding import MAX_TRANSFERS, TransferState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,7 +47,7 @@ def place(
     where = {slot.owner: index for index, slot in enumerate(slots)}
     fresh: list[Slot] = []
     for one, settings in zip(saved.transfers, config.transfers, strict=True):
-        target = plan.address(settings.target)
+        target = settings.target.address
         told = plan.binding_transfer(config, settings, target, macs.get(target, NO_MAC))
         made = Slot(owner_of(one), replace(told, state=_state(one, armed=saved.armed, known=target in macs)))
         index = where.get(made.owner)

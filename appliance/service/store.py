@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from appliance.durable import write_whole
 from appliance.errors import MachineError
-from appliance.settings.transfer import Id, Model, Transfer
+from appliance.settings.model import Id, Model
+from appliance.settings.transfer import Transfer  # noqa: TC001 - pydantic reads the annotations at run time
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from appliance.settings.paths import AbsolutePath  # noqa: TC001 - pydantic reads the annotations at run time
-from appliance.settings.transfer import Model
+from appliance.settings.model import AbsolutePath, Model
 
 STATE = Path("/var/lib/xdpcopy/api")  # the api's own: it must not write beside the engine's state
 

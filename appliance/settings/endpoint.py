@@ -1,7 +1,7 @@
-"""Endpoints and transfers as people write them: ``198.18.0.10:80``, ``[fd00::1]:80-[fd00::2]:8080``.
+"""Sources and targets as people write them: ``198.18.0.10:80``, ``[fd00::1]:80-[fd00::2]:8080``.
 
-The forms of a transfer are those of tcpcopy's ``-x``: ``[ip:]port-ip:port``, ``[ip:]port-ip-port`` and
-``[ip:]port-ip`` (same port); several are separated by commas. IPv6 addresses stand in brackets.
+A transfer of tcpcopy's ``-x`` is ``[ip:]port-ip:port``, ``[ip:]port-ip-port`` or ``[ip:]port-ip`` (same
+port); commas separate several. IPv6 addresses are written in brackets.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LAST_PORT = 65535
 MAX_DIGITS = len(str(LAST_PORT))
 
 _HOST = r"\[[^\[\]]*\]|[^\[\]:,-]*"
-_ENDPOINT = re.compile(rf"(?:(?P<host>{_HOST}):)?(?P<port>[^\[\]:,-]*)")
+_SOURCE = re.compile(rf"(?:(?P<host>{_HOST}):)?(?P<port>[^\[\]:,-]*)")
 _TARGET = re.compile(rf"(?P<host>{_HOST})(?::(?P<port>[^\[\]:,-]*))?")
 _TRANSFER = re.compile(
     rf"(?:(?P<source_host>{_HOST}):)?(?P<source_port>[^\[\]:,-]*)"
@@ -29,36 +29,41 @@ _TRANSFER = re.compile(
 
 
 @dataclass(frozen=True)
-class Endpoint:
-    """An address and a port; without an address: that port of any address."""
+class Source:
+    """What production's clients connect to; without an address: that port of any server."""
 
     address: Address | None
     port: int
 
     def __str__(self) -> str:
         """The form that parse_source reads."""
-        return f"{_host(self.address)}:{self.port}" if self.address else str(self.port)
+        return str(self.port) if self.address is None else written(self.address, self.port)
 
 
 @dataclass(frozen=True)
-class Transfer:
-    """Traffic to ``source`` is replayed to ``target``, whose address is never None."""
+class Target:
+    """The server under test."""
 
-    source: Endpoint
-    target: Endpoint
+    address: Address
+    port: int
 
     def __str__(self) -> str:
-        """The form that parse_transfer reads."""
-        return f"{self.source}-{self.target}"
+        """The form that parse_target reads."""
+        return written(self.address, self.port)
 
 
-def parse_transfers(text: str) -> tuple[Transfer, ...]:
-    """All transfers of one ``-x``. Raises TransferError."""
+def written(address: Address, port: int) -> str:
+    """``address:port``, IPv6 in brackets."""
+    return f"[{address}]:{port}" if isinstance(address, IPv6Address) else f"{address}:{port}"
+
+
+def parse_transfers(text: str) -> tuple[tuple[Source, Target], ...]:
+    """Every transfer of one ``-x``. Raises TransferError."""
     return tuple(parse_transfer(item.strip()) for item in text.split(","))
 
 
-def parse_transfer(text: str) -> Transfer:
-    """One transfer. Raises TransferError."""
+def parse_transfer(text: str) -> tuple[Source, Target]:
+    """One transfer of a ``-x``. Raises TransferError."""
     match = _TRANSFER.fullmatch(text)
     if match is None:
         raise TransferError(
@@ -67,28 +72,24 @@ def parse_transfer(text: str) -> Transfer:
         )
     source = _source(match["source_host"], match["source_port"], text)
     port = match["target_port"]
-    target = Endpoint(_server(match["target_host"], text), source.port if port is None else _port(port, text))
-    return Transfer(source, target)
+    target = Target(_server(match["target_host"], text), source.port if port is None else _port(port, text))
+    return source, target
 
 
-def parse_source(text: str) -> Endpoint:
+def parse_source(text: str) -> Source:
     """``port`` or ``address:port``. Raises TransferError."""
-    match = _ENDPOINT.fullmatch(text)
+    match = _SOURCE.fullmatch(text)
     if match is None:
         raise TransferError(f"'{text}' is not a source; write port or address:port, IPv6 in brackets")
     return _source(match["host"], match["port"], text)
 
 
-def parse_target(text: str) -> Endpoint:
+def parse_target(text: str) -> Target:
     """``address:port``. Raises TransferError."""
     match = _TARGET.fullmatch(text)
     if match is None or match["port"] is None:
         raise TransferError(f"'{text}' is not a target; write address:port, IPv6 in brackets")
-    return Endpoint(_server(match["host"], text), _port(match["port"], text))
-
-
-def _host(address: Address) -> str:
-    return f"[{address}]" if isinstance(address, IPv6Address) else str(address)
+    return Target(_server(match["host"], text), _port(match["port"], text))
 
 
 def _address(text: str, whole: str) -> Address:
@@ -102,22 +103,24 @@ def _address(text: str, whole: str) -> Address:
         ) from None
 
 
-def _source(host: str | None, port: str, whole: str) -> Endpoint:
-    """As tcpcopy has it, 0.0.0.0 (and ::) stand for any address."""
+def _source(host: str | None, port: str, whole: str) -> Source:
+    """As in tcpcopy, 0.0.0.0 (and ::) means any address."""
     address = None if host is None else _address(host, whole)
-    return Endpoint(None if address is None or address.is_unspecified else address, _port(port, whole))
+    return Source(None if address is None or address.is_unspecified else address, _port(port, whole))
 
 
 def _server(text: str, whole: str) -> Address:
     """An address that frames can be sent to."""
     address = _address(text, whole)
     if address.is_unspecified or address.is_multicast or address.is_loopback or address == BROADCAST:
-        raise TransferError(f"'{text}' in '{whole}' is no server's address; write the target's own address")
+        raise TransferError(
+            f"'{text}' in '{whole}' cannot be a server's address; write the target's own address"
+        )
     return address
 
 
 def _plain(address: IPv6Address, whole: str) -> IPv6Address:
-    """The address, if it means the same on the wire as it is written."""
+    """The address, unless it means something else on the wire."""
     if address.ipv4_mapped is not None:
         raise TransferError(f"'{address}' in '{whole}' is an IPv4 address; write {address.ipv4_mapped}")
     if address.scope_id is not None:

@@ -19,8 +19,9 @@ from rich.console import Console
 from api.serve import make_certificate
 from api.tokens import Role
 from appliance import cli
-from appliance.contract.calls import GetStatus, GetWorkers, ListTransfers
+from appliance.contract.appliance import GetStatus, GetWorkers
 from appliance.contract.observed import GetCounters, GetLatency
+from appliance.contract.transfers import ListTransfers
 from appliance.errors import MachineError
 from appliance.remote import tables, top
 from appliance.remote.asked import console

@@ -11,8 +11,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from api import grafana
+from appliance.contract.appliance import GetStatus
 from appliance.contract.base import ErrorKind, refused
-from appliance.contract.calls import GetStatus
 from tests.unit.control_bed import settings
 
 ROOT = Path(__file__).resolve().parents[2]

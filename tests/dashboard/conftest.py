@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from api.tokens import Role
-from appliance.contract.calls import Arm, DeleteTransfer, ListTransfers
+from appliance.contract.appliance import Arm
+from appliance.contract.transfers import DeleteTransfer, ListTransfers
 from appliance.service import child
 from tests.dashboard.api_process import ApiProcess
 from tests.dashboard.browser import Page, chromium

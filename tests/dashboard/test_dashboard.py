@@ -7,7 +7,8 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from api.tokens import Role
-from appliance.contract.calls import CreateTransfer, GetStatus, GetTransfer, ListTransfers, ReplaceTransfer
+from appliance.contract.appliance import GetStatus
+from appliance.contract.transfers import CreateTransfer, GetTransfer, ListTransfers, ReplaceTransfer
 from appliance.settings.transfer import Transfer
 from tests.dashboard.browser import PAGES, SCRIPTS
 from tests.unit.control_bed import settings

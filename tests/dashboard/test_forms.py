@@ -4,9 +4,9 @@ import pytest
 
 from api.routes.replays import NewReplay
 from api.routes.transfers import NewTransfer
-from appliance.control.offline import ReplayOptions
-from appliance.control.protocol import CreateTransfer, GetTransfer
-from appliance.transfers import Transfer
+from appliance.contract.replays import ReplayOptions
+from appliance.contract.transfers import CreateTransfer, GetTransfer
+from appliance.settings.transfer import Transfer
 from tests.dashboard.test_captures import recording
 from tests.unit.control_bed import settings
 

@@ -12,19 +12,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from appliance.contract.calls import (
-    Arm,
+from appliance.contract.appliance import Arm, GetStatus, Stop
+from appliance.contract.client import Client
+from appliance.contract.observed import GetCounters, GetLatency
+from appliance.contract.transfers import (
     CreateTransfer,
     DeleteTransfer,
-    GetStatus,
     ListTransfers,
     PauseTransfer,
     ReplaceTransfer,
     ResumeTransfer,
-    Stop,
 )
-from appliance.contract.client import Client
-from appliance.contract.observed import GetCounters, GetLatency
 from appliance.service.privileges import CAPABILITIES
 from appliance.settings.transfer import Transfer
 from tests.e2e.bed import PRODUCTION_PORT, RING_SIZE, TARGET_PORT, Bed
@@ -32,7 +30,7 @@ from tests.e2e.bed import PRODUCTION_PORT, RING_SIZE, TARGET_PORT, Bed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from appliance.control.base import Request
+    from appliance.contract.base import Request
 
 REQUESTS = 1500
 ORDERS = 50

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from api.tokens import Role
-from appliance.contract.calls import GetTransfer
 from appliance.contract.observed import GetCounters
+from appliance.contract.transfers import GetTransfer
 from tests.dashboard.api_process import ApiProcess
 from tests.dashboard.browser import Page, chromium
 from tests.e2e.bed import PRODUCTION_PORT, TARGET_PORT

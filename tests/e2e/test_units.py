@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from appliance.contract.calls import GetStatus, ListTransfers, TransferState
+from appliance.contract.appliance import GetStatus
 from appliance.contract.client import Client
+from appliance.contract.transfers import ListTransfers, TransferState
 from appliance.demo import process
 from appliance.service.privileges import CAPABILITIES
 from tests.e2e.bed import PRODUCTION_PORT, RING_SIZE, TARGET_PORT, Bed

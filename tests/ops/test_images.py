@@ -10,7 +10,8 @@ import yaml
 
 from appliance.service.privileges import CAPABILITIES
 from appliance.settings.api import Api
-from appliance.settings.paths import Captures, Control
+from appliance.settings.captures import Captures
+from appliance.settings.control import Control
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKER = ROOT / "docker"

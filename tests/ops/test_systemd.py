@@ -10,7 +10,7 @@ import pytest
 
 from appliance.service.privileges import CAPABILITIES
 from appliance.settings.api import Api
-from appliance.settings.paths import Control
+from appliance.settings.control import Control
 
 ROOT = Path(__file__).resolve().parents[2]
 UNITS = ROOT / "configs" / "systemd"

@@ -10,7 +10,9 @@ from appliance import cli
 from appliance.commands import letters
 from appliance.engine import run
 from appliance.engine.engine import Engine
+from appliance.engine.stats import rates
 from appliance.errors import ConfigError
+from appliance.signals import STOP_SIGNALS
 from dataplane.binding import COUNTERS, Config, Dataplane, Port, PortKind, PortRole
 from tests.unit.fakes import FakeMachine
 
@@ -126,13 +128,13 @@ class TestRun:
                 time.sleep(0.01)
             signal.pthread_kill(main, number)
 
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, run.STOP_SIGNALS)
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         thread = threading.Thread(target=wait)
         thread.start()
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         return seen, thread
 
-    @pytest.mark.parametrize("number", sorted(run.STOP_SIGNALS))
+    @pytest.mark.parametrize("number", sorted(STOP_SIGNALS))
     def test_a_signal_ends_it_with_a_ledger_and_status_0(self, number, scene, capfd, tmp_path, segment):
         seen, thread = self.stop_when_ready(number, capfd)
         files = ["--stats", str(segment), "--ledger", str(tmp_path / "ledger.json")]
@@ -178,7 +180,7 @@ class TestRun:
     def test_the_status_line_shows_rates_and_sums(self):
         before = {counter.name: 0 for counter in COUNTERS}
         now = before | {"mirror_frames": 3000, "sessions_live": 7, "turns_sent": 20}
-        assert run.status(before, now, 2.0) == (
+        assert rates(before, now, 2.0) == (
             "mirror 1,500/s · sent 0/s · answers 0/s · requests 10/s · sessions 7 live, 0 opened · again 0"
         )
 

@@ -7,9 +7,12 @@ from pydantic import ValidationError
 
 from appliance.errors import ConfigError
 from appliance.settings.api import Api
-from appliance.settings.config import Config, Limits, Mode, Timing
-from appliance.settings.endpoint import Endpoint
+from appliance.settings.config import Config
+from appliance.settings.endpoint import Source, Target
+from appliance.settings.limits import Limits
 from appliance.settings.loading import build, load, parse
+from appliance.settings.ports import Mode
+from appliance.settings.timing import Timing
 from dataplane import binding
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,8 +48,8 @@ def test_the_minimal_file_means_the_defaults():
     assert [port.device for port in config.mirror] == ["mirror0"]
     assert config.test.device == "test0"
     assert config.test.mode is Mode.AUTO
-    assert config.transfers[0].source == Endpoint(None, 80)
-    assert config.transfers[0].target == Endpoint(IPv4Address("198.19.0.2"), 8080)
+    assert config.transfers[0].source == Source(None, 80)
+    assert config.transfers[0].target == Target(IPv4Address("198.19.0.2"), 8080)
     assert config.transfers[0].label == "80-198.19.0.2:8080"
 
 
@@ -88,7 +91,7 @@ def test_ipv6_endpoints_and_networks_are_read():
         BASE + '  - {source: "[fd00::1]:80", target: "[fd00::2]:80"}\n'
         'safety: {allowed_targets: ["fd00::/64", 198.19.0.0/16]}\n'
     )
-    assert config.transfers[1].source == Endpoint(IPv6Address("fd00::1"), 80)
+    assert config.transfers[1].source == Source(IPv6Address("fd00::1"), 80)
     assert config.safety.allowed_targets == (ip_network("fd00::/64"), ip_network("198.19.0.0/16"))
 
 
@@ -213,7 +216,7 @@ class TestSafety:
 
     def test_a_target_inside_production_networks_is_refused_even_if_allowed(self):
         settings = self.settings(allowed_targets=["198.19.0.0/16"], production_networks=["198.19.0.0/24"])
-        with pytest.raises(ConfigError, match=r"lies in safety.production_networks \(198.19.0.0/24\)"):
+        with pytest.raises(ConfigError, match=r"is in safety.production_networks \(198.19.0.0/24\)"):
             build(settings)
 
     def test_a_mirrored_server_is_refused_as_target_whatever_the_port(self):

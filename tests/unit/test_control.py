@@ -7,21 +7,9 @@ import threading
 
 import pytest
 
+from appliance.contract.appliance import Arm, GetStatus, GetWorkers, Stop
 from appliance.contract.base import ControlError, ErrorKind
-from appliance.contract.calls import (
-    MAX_LINE,
-    Arm,
-    CreateTransfer,
-    DeleteTransfer,
-    GetStatus,
-    GetTransfer,
-    GetWorkers,
-    ListTransfers,
-    PauseTransfer,
-    ReplaceTransfer,
-    ResumeTransfer,
-    Stop,
-)
+from appliance.contract.calls import MAX_LINE
 from appliance.contract.client import EngineDownError
 from appliance.contract.observed import (
     GetCounters,
@@ -31,6 +19,15 @@ from appliance.contract.observed import (
     GetSession,
     ListSessions,
     SessionState,
+)
+from appliance.contract.transfers import (
+    CreateTransfer,
+    DeleteTransfer,
+    GetTransfer,
+    ListTransfers,
+    PauseTransfer,
+    ReplaceTransfer,
+    ResumeTransfer,
 )
 from appliance.engine.run import run
 from appliance.errors import ConfigError

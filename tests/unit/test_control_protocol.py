@@ -5,11 +5,11 @@ import threading
 import pytest
 from pydantic import ValidationError
 
-from appliance.contract import calls as protocol
 from appliance.contract.base import Answer, ControlError, ErrorKind
-from appliance.contract.calls import REQUESTS, CreateTransfer
+from appliance.contract.calls import REQUESTS
 from appliance.contract.client import Client, EngineDownError
 from appliance.contract.observed import GetProtocols, ListSessions
+from appliance.contract.transfers import CreateTransfer, GetTransfer
 from appliance.settings.transfer import Transfer
 
 
@@ -62,7 +62,7 @@ def test_settings_cross_as_they_are_written_in_files(engine):
 def test_an_engine_that_dies_before_its_answer_counts_as_down(engine, answer):
     path, _, answers = engine
     answers.append(answer)
-    with pytest.raises(EngineDownError, match="went away before") as caught:
+    with pytest.raises(EngineDownError, match="closed the connection") as caught:
         Client(path).call(GetProtocols())
     assert caught.value.kind is ErrorKind.UNAVAILABLE
 
@@ -81,4 +81,4 @@ def test_a_request_that_makes_no_sense_is_refused(wrong):
 @pytest.mark.parametrize("name", ["", "-a", "a b", "a/b", "x" * 65])
 def test_ids_are_plain_words(name):
     with pytest.raises(ValidationError):
-        protocol.GetTransfer(transfer=name)
+        GetTransfer(transfer=name)

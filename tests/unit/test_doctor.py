@@ -10,7 +10,8 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.packet import Packet, Raw
 
-from appliance.doctor import Verdict, machine
+from appliance.contract.doctor import Verdict
+from appliance.doctor import machine
 from appliance.doctor.frames import ACK, SYN, Segment, read, write
 from appliance.doctor.traffic import Listener, Traffic, counted, examine_traffic, some_client
 from appliance.settings.loading import build

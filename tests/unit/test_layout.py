@@ -19,6 +19,27 @@ PYTHON_MAY = {
     "dataplane/build.py": set(),
 }
 
+# The layers of appliance, lowest first, and the lower ones that each may import beside itself. The clients,
+# remote and api, reach the engine through the contract; all they import from it is the counters' reader.
+APPLIANCE_MAY = {
+    "errors": set(),
+    "durable": set(),
+    "signals": set(),
+    "options": set(),
+    "settings": {"errors"},
+    "contract": {"errors", "settings"},
+    "captures": {"durable", "settings", "contract"},
+    "engine": {"errors", "durable", "signals", "settings", "contract"},
+    "doctor": {"errors", "settings", "contract", "engine"},
+    "service": {"errors", "durable", "signals", "settings", "contract", "captures", "engine", "doctor"},
+    "remote": {"errors", "options", "settings", "contract", "engine.stats"},
+    "commands": {"errors", "signals", "options", "settings", "contract", "engine", "doctor", "service"},
+    "lab": {"errors"},
+    "demo": {"lab"},
+    "cli": {"errors", "settings", "engine", "remote", "commands", "lab"},
+}
+API_MAY = {"errors", "durable", "signals", "settings", "contract", "captures", "engine.stats"}
+
 # The folders of dataplane/src, lowest first, and the lower ones that each may include beside itself,
 # dataplane.h and C_SHARED.
 C_MAY = {
@@ -77,6 +98,31 @@ def test_imports_point_one_way(path):
         if module.split(".")[0] in {"api", "appliance", "dataplane", "tests"}:
             inside = any(module == each or module.startswith(f"{each}.") for each in may - {"dataplane"})
             assert inside or module in may, f"{name(path)} must not import {module}"
+
+
+def lies_in(module, may):
+    """Whether a module of appliance is one of these, or inside one."""
+    return any(f"{module}.".startswith(f"appliance.{each}.") for each in may)
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in PYTHON_FILES if not name(path).startswith("dataplane")], ids=name
+)
+def test_appliance_is_made_of_layers(path):
+    root, *inner = path.relative_to(ROOT).with_suffix("").parts
+    may = API_MAY if root == "api" else {inner[0], *APPLIANCE_MAY.get(inner[0], ())}
+    for module in imports(path):
+        if module.startswith("appliance."):
+            assert lies_in(module, may), f"{name(path)} must not import {module}"
+
+
+def test_the_layers_of_appliance_have_an_order():
+    lower: set[str] = set()
+    for each, may in APPLIANCE_MAY.items():
+        assert {layer.split(".")[0] for layer in may} <= lower, each
+        lower.add(each)
+    there = {path.stem for path in (ROOT / "appliance").iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert lower == there - {"__init__", "__pycache__"}
 
 
 def test_the_extensions_are_imported_by_their_one_module_alone():

@@ -139,7 +139,7 @@ def test_clients_go_to_the_transfers_of_their_version(config_of):
         (["-n", "0"], "transfers[0].multiplier: 0 cannot be used"),
         (["-r", "0.001"], "transfers[0].sample_percent: 0.001 cannot be used"),
         (["-c", "nobody"], "-c: 'nobody' names no clients"),
-        (["-c", "fd00::1"], "-c: no IPv4 clients for 80-198.19.0.2:8080; add some"),
+        (["-c", "fd00::1"], "-c: no IPv4 clients for the target 198.19.0.2:8080; add some"),
         (["-f", "x"], "-f: 'x' is no instance"),
         (["-f", "32"], "instances are counted from 0"),
         (["-m", "1"], "-m: 1 MB are too few; give 64 or more"),

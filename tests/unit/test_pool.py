@@ -97,7 +97,7 @@ def test_targets_and_mirrored_servers_are_left_out():
         ({"clients": "fd00::1"}, "of different IP versions; give IPv4 addresses"),
         ({"loopback_clients": "fd00::1"}, "loopback_clients: fd00::1 and the target"),
         ({"instance": 3, "instances": 3}, "instances are counted from 0, so give at most 2"),
-        ({"clients": [f"198.18.{i // 100}.{i % 100 * 2}" for i in range(1, 1100)]}, "1024 are the most"),
+        ({"clients": [f"198.18.{i // 100}.{i % 100 * 2}" for i in range(1, 1100)]}, "ranges, more than 1024"),
         ({"multiplier": 1024}, "less than or equal to 1023"),
         ({"sample_percent": 0.001}, "greater than or equal to 0.01"),
     ],
