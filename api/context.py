@@ -82,7 +82,7 @@ def needs(role: Role) -> Callable[[Request, object], None]:
     def check(request: Request, _: Annotated[object, Depends(bearer)]) -> None:
         token: Token = request.state.token
         if not token.role.covers(role):
-            raise HTTPException(403, f"this requires the role {role.value}; the token has {token.role.value}")
+            raise HTTPException(403, f"this needs the role {role.value}; the token has {token.role.value}")
 
     return check
 

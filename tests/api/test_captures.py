@@ -250,7 +250,7 @@ class TestReplays:
             scene.operator.post("/api/v1/transfers", json={"settings": settings()}),
             scene.viewer.get("/api/v1/sessions"),
         ):
-            assert (said.status_code, "wait until it ends" in said.json()["detail"]) == (503, True)
+            assert (said.status_code, "wait for its end" in said.json()["detail"]) == (503, True)
         said = start(scene, {"captures": [slow], "settings": [settings()]})
         assert (said.status_code, "'slow' goes on" in said.json()["detail"]) == (409, True)
         assert scene.operator.post("/api/v1/doctor", json={}).status_code == 409
