@@ -1,7 +1,7 @@
-"""Capture files that somebody has uploaded: taken whole and readable, or not at all.
+"""The library of uploaded capture files. An upload is accepted whole and readable, or not at all.
 
-``ID.pcap`` is a file, ``ID.json`` what is known about it; one that has no ``ID.json`` does not count, and is
-removed at the next start. The api's process writes here; the engine opens files by their ids.
+``ID.pcap`` is a file, ``ID.json`` what is known about it; a file without ``ID.json`` is ignored, and removed
+at the next start. The api writes the folder; the engine opens files by id.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 SECOND = 1_000_000_000
-MODE = 0o640  # the api writes, the engine reads by the group
+MODE = 0o640  # the api writes, the engine reads as a member of the group
 PCAPNG = b"\x0a\x0d\x0d\x0a"
-# The numbers of what capture_file.c knows (libpcap's DLT_… on Linux).
+# The link types that capture_file.c knows (libpcap's DLT_… on Linux).
 LINKS = {
     0: "loopback (NULL)",
     1: "Ethernet",
@@ -47,10 +47,12 @@ LINKS = {
 
 
 class Library:
-    """The folder of the files. Any thread may use it; one process at a time."""
+    """The folder of the files. Any thread may use it, but only one process writes it.
+
+    ``group`` may read the files. The folder is created on first use.
+    """
 
     def __init__(self, settings: Captures, group: int = -1) -> None:
-        """``group``: who may read the files beside their owner. Nothing is touched before it is used."""
         self.settings = settings
         self._group = group
         self._lock = threading.Lock()
@@ -58,17 +60,17 @@ class Library:
         self._known: dict[str, Capture] | None = None
 
     def all(self) -> list[Capture]:
-        """The files, in the order in which they came. Raises OSError."""
+        """The captures, oldest first. Raises OSError."""
         with self._lock:
             return sorted(self._read().values(), key=lambda one: (one.uploaded_at, one.id))
 
     def get(self, name: str) -> Capture:
-        """One of them. Raises ControlError."""
+        """One capture, by id. Raises ControlError."""
         with self._lock:
             return self._find(name)
 
     def delete(self, name: str) -> Capture:
-        """Gone for good when this returns. Raises ControlError."""
+        """Deletes a capture durably. Raises ControlError."""
         with self._lock:
             found = self._find(name)
             for ending in ("json", "pcap"):
@@ -78,25 +80,25 @@ class Library:
             return found
 
     def incoming(self, name: str, who: str) -> Incoming:
-        """A file that is about to come."""
+        """An upload about to begin."""
         with self._lock:
             self._read()
         return Incoming(self, name, who)
 
     def reserve(self, size: int) -> None:
-        """So many bytes more come in, or fewer. Raises ControlError if there is no room."""
+        """Reserves room for uploaded bytes; a negative size gives it back. Raises ControlError."""
         with self._lock:
             held = sum(one.bytes for one in self._read().values()) + self._receiving
             if size > 0 and held + size > self.settings.total_bytes:
                 raise refused(
                     ErrorKind.NO_ROOM,
-                    f"all captures together may have {self.settings.total_bytes:,} bytes; delete some, or"
-                    " raise captures.total_bytes in the configuration",
+                    f"captures may use {self.settings.total_bytes:,} bytes in total; delete some, or raise"
+                    " captures.total_bytes in the configuration",
                 )
             self._receiving += size
 
     def add(self, path: Path, made: Capture) -> tuple[Capture, bool]:
-        """Keeps a file that has been looked at; whether it was new: the same bytes are not kept twice."""
+        """Keeps an inspected file, and says whether it is new: the same bytes are not kept twice."""
         folder = self.settings.directory
         with self._lock:
             known = self._read()
@@ -111,7 +113,7 @@ class Library:
             return made, True
 
     def new_file(self, ending: str) -> tuple[str, Path, int]:
-        """A fresh id, and an empty file for it: its path, and its descriptor."""
+        """A new id, with the path and the descriptor of an empty file for it."""
         name = secrets.token_hex(8)
         path = self.settings.directory / f"{name}.{ending}"
         return name, path, create(path, mode=MODE, group=self._group)
@@ -119,11 +121,13 @@ class Library:
     def _find(self, name: str) -> Capture:
         found = self._read().get(name)
         if found is None:
-            raise refused(ErrorKind.NOT_FOUND, f"there is no capture '{name}'; list them for those there are")
+            raise refused(
+                ErrorKind.NOT_FOUND, f"there is no capture '{name}'; list the captures to see which there are"
+            )
         return found
 
     def _read(self) -> dict[str, Capture]:
-        """What is there. The first time what an interrupted upload or deletion has left is removed."""
+        """The captures in the folder. The first call removes what an interrupted upload or deletion left."""
         if self._known is None:
             folder = self.settings.directory
             if not folder.is_dir():
@@ -144,10 +148,9 @@ class Library:
 
 
 class Incoming:
-    """A file on its way in; a context manager that leaves nothing behind unless ``finish`` was called."""
+    """An upload; a context manager that leaves nothing behind unless ``finish`` was called."""
 
     def __init__(self, library: Library, name: str, who: str) -> None:
-        """Nothing is written yet."""
         self._library = library
         self._name = name
         self._who = who
@@ -156,7 +159,7 @@ class Incoming:
         self._size = 0
 
     def __enter__(self) -> Self:
-        """Opens a file. Raises OSError."""
+        """Raises OSError."""
         self._id, self._path, number = self._library.new_file("part")
         self._file = os.fdopen(number, "wb")
         return self
@@ -164,19 +167,18 @@ class Incoming:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Closes and tidies up."""
         self._file.close()
         self._path.unlink(missing_ok=True)
         self._library.reserve(-self._size)
 
     def write(self, data: bytes) -> None:
-        """Some more. Raises ControlError where that is too much, OSError."""
+        """Appends data. Raises ControlError if the file gets too large, and OSError."""
         most = self._library.settings.max_bytes
         if self._size + len(data) > most:
             raise refused(
                 ErrorKind.TOO_LARGE,
-                f"a capture may have {most:,} bytes; cut it (editcap -c), or raise captures.max_bytes in the"
-                " configuration",
+                f"a capture may have {most:,} bytes; split it (editcap -c), or raise captures.max_bytes in"
+                " the configuration",
             )
         self._library.reserve(len(data))
         self._size += len(data)
@@ -185,7 +187,7 @@ class Incoming:
         self._file.write(data)
 
     def finish(self) -> tuple[Capture, bool]:
-        """Looks at what has come and keeps it; whether it is new. Raises ControlError if it is no capture."""
+        """Inspects and keeps the file, and says whether it is new. Raises ControlError."""
         self._file.flush()
         os.fsync(self._file.fileno())
         return self._library.add(self._path, self._look())
@@ -223,7 +225,7 @@ class Incoming:
 
 
 def for_replay(settings: Captures, name: str) -> tuple[Path, Capture]:
-    """A file that this process can read, and what is known of it. Raises ControlError where it cannot."""
+    """The path of a capture that this process can read, and its description. Raises ControlError."""
     path = settings.directory / f"{name}.pcap"
     try:
         found = Capture.model_validate_json((settings.directory / f"{name}.json").read_bytes())
@@ -233,7 +235,7 @@ def for_replay(settings: Captures, name: str) -> tuple[Path, Capture]:
     except OSError as error:
         raise refused(
             ErrorKind.UNAVAILABLE,
-            f"the engine cannot read {path} ({error.strerror}); let control.group name a group that both"
-            " processes are in",
+            f"the engine cannot read {path} ({error.strerror}); set control.group to a group that both"
+            " processes belong to",
         ) from error
     return path, found

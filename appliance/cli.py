@@ -1,7 +1,7 @@
 """The command ``xdpcopy``.
 
-Exit status: 0 done; 1 the machine does not allow it, or something failed while it ran; 2 the command line or
-the configuration cannot be used. Commands that ask the api have more: appliance/remote/asked.py.
+Exit status: 0 done; 1 the machine does not allow it, or it failed while running; 2 the command line or the
+configuration cannot be used. Commands for the api have more: appliance/remote/asked.py.
 """
 
 from __future__ import annotations
@@ -70,14 +70,14 @@ def _common(
 def run(  # noqa: PLR0913 - one parameter for each option
     *,
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Configuration file; or use the letters.")
+        Path | None, typer.Option(metavar="FILE", help="Configuration file, instead of the letters.")
     ] = None,
     mirrors: Annotated[
         list[str] | None,
-        typer.Option("-i", metavar="DEVICE", help="Mirror device; again, or with commas, for several."),
+        typer.Option("-i", metavar="DEVICE", help="Mirror device; repeat it, or use commas, for several."),
     ] = None,
     ledger: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the account there, as JSON, at the end.")
+        Path | None, typer.Option(metavar="FILE", help="Write the ledger to FILE, as JSON, at the end.")
     ] = None,
     stats: Annotated[
         Path | None, typer.Option(metavar="FILE", help=f"File of the counters ({DEFAULT_STATS}).")
@@ -85,9 +85,11 @@ def run(  # noqa: PLR0913 - one parameter for each option
     live: Annotated[bool, typer.Option("--live", help="Show a status line while it runs.")] = False,
     asked: letters.Letters,
 ) -> None:
-    """Replay until SIGTERM or Ctrl-C. Says ready when frames can flow."""
+    """Replay until SIGTERM or Ctrl-C. Prints ready once frames can flow."""
     if config is not None and (mirrors or asked.has_settings):
-        raise ConfigError("give either --config, or -i, -o, -x and other letters; -d, -l and -P go with both")
+        raise ConfigError(
+            "give either --config, or -i, -o, -x and other letters; -d, -l and -P work with both"
+        )
     chosen = load(config) if config is not None else build(letters.settings(mirrors or [], asked))
     if config is not None and chosen.api is not None:
         files = {"--ledger": ledger, "--stats": stats}
@@ -101,7 +103,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
 
 @config_app.command("check")
 def config_check(file: Annotated[Path, typer.Argument(help="Configuration file.")]) -> None:
-    """Read a configuration file and say what is wrong with it."""
+    """Check a configuration file."""
     config = load(file)
     print(
         f"{file}: mirror {', '.join(port.device for port in config.mirror)}; test {config.test.device};"
@@ -112,13 +114,13 @@ def config_check(file: Annotated[Path, typer.Argument(help="Configuration file."
 @app.command()
 def counters(
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     stats: Annotated[Path, typer.Option(metavar="FILE", help="File of the counters.")] = DEFAULT_STATS,
 ) -> None:
     """Show the counters of a running engine."""
     reading = StatsFile(stats).read()
     if reading.stale:
-        say(f"the engine has given no sign of life for {reading.age_s:,.0f} s; these are its last counters")
+        say(f"no heartbeat from the engine for {reading.age_s:,.0f} s; these are its last counters")
     if as_json:
         print(json.dumps(reading.counters))
         return
@@ -136,13 +138,13 @@ def version() -> None:
 
 
 def say(text: str) -> None:
-    """A sentence of this command on standard error."""
+    """Prints a message of this command on standard error."""
     for line in text.splitlines():
         print(f"xdpcopy: {line}", file=sys.stderr)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The entry point: ends the process with the exit status."""
+    """The entry point; exits with the status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     log_to()
     try:
@@ -161,23 +163,25 @@ def main(arguments: list[str] | None = None) -> None:
 def supervised(
     config: Path, asked: letters.Letters, files: dict[str, Path | None], api: Api, *, live: bool
 ) -> int:
-    """Engine and api as two processes: the engine's exit status."""
+    """Runs engine and api as two processes; the engine's exit status."""
     if asked.daemon or live:
-        raise ConfigError("with an api section run stays in the foreground and has no --live; leave out -d")
+        raise ConfigError(
+            "with an api section, run stays in the foreground and has no --live; leave out -d and --live"
+        )
     given = [part for name, path in files.items() if path is not None for part in (name, str(path))]
     with process_files(asked.log_file, asked.pid_file):
         return supervise(config, given, api)
 
 
 def _with_files(config: Config, ledger: Path | None, stats: Path | None) -> Config:
-    """The paths of the command line are relative to where it was typed."""
+    """Paths on the command line are relative to the current folder."""
     given = {"ledger": ledger, "stats": stats}
     changed = {name: path.absolute() for name, path in given.items() if path is not None}
     return Config.model_validate({**dict(config), **changed})
 
 
 def _prepared(arguments: list[str]) -> list[str]:
-    """Letters are tcpcopy's only after run, replay and doctor."""
+    """Handles tcpcopy's letters, which only run, replay and doctor have."""
     taken = {"run": (), "doctor": (), "replay": replay_command.OWN_LETTERS}
     command = arguments[0] if arguments else ""
     if command not in taken:

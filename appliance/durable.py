@@ -1,4 +1,4 @@
-"""Files that are there whole and for good, or not at all."""
+"""Files that are written completely and durably, or not at all."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-NOBODY = -1  # the owner or group stays as it is
+NOBODY = -1  # leaves the owner or group as it is
 
 
 def write_whole(path: Path, text: str, *, mode: int = 0o644, user: int = NOBODY, group: int = NOBODY) -> None:
-    """In place of what was there. When this returns no crash of the machine can lose it. Raises OSError."""
+    """Replaces the file. Once this returns, no crash of the machine can lose it. Raises OSError."""
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
     with os.fdopen(create(new, mode=mode, user=user, group=group), "w") as file:
@@ -24,7 +24,7 @@ def write_whole(path: Path, text: str, *, mode: int = 0o644, user: int = NOBODY,
 
 
 def create(path: Path, *, mode: int, user: int = NOBODY, group: int = NOBODY) -> int:
-    """A new, empty file with this mode, whatever the umask: its descriptor. Raises OSError."""
+    """Creates an empty file with this mode, whatever the umask; its descriptor. Raises OSError."""
     number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     os.fchown(number, user, group)
     os.fchmod(number, mode)
@@ -32,7 +32,7 @@ def create(path: Path, *, mode: int, user: int = NOBODY, group: int = NOBODY) ->
 
 
 def sync(folder: Path) -> None:
-    """What has been renamed or removed in it stays so. Raises OSError."""
+    """Makes renames and removals in the folder durable. Raises OSError."""
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(number)

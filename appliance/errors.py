@@ -1,38 +1,40 @@
-"""What can go wrong, as one tree. Each message is a sentence that names the cause and, if possible, the cure.
+"""Everything that can go wrong, as one tree. A message names the cause and, where possible, the cure.
 
-    ApplianceError            everything below
-    ├── ConfigError           what the user wrote cannot be used            exit status 2
+    ApplianceError
+    ├── ConfigError           the user's input cannot be used               exit status 2
     │   └── TransferError     a transfer or endpoint cannot be read
-    └── MachineError          what the machine has or does not allow        exit status 1
+    └── MachineError          the machine lacks or refuses something        exit status 1
         ├── DeviceError       a network device is missing or unsuitable
-        └── NeighbourError    the way to a target does not resolve
+        └── NeighbourError    a target's next hop does not resolve
 
-The dataplane's own errors (``DataplaneError``, those of pyxdp) are OSErrors and count as the machine's.
+The dataplane's own errors (``DataplaneError``, those of pyxdp) are OSErrors, and count as the machine's.
 """
 
 from __future__ import annotations
 
 
 class ApplianceError(Exception):
-    """Anything that the appliance reports to its user."""
+    """Any error that the appliance reports to its user."""
 
     exit_status = 1
 
 
 class ConfigError(ApplianceError):
-    """The configuration or the command line cannot be used; ``problems`` has a sentence for each reason."""
+    """The configuration or the command line cannot be used.
+
+    ``problems`` has a sentence for each reason; ``source`` says where they are: a file, or an option.
+    """
 
     exit_status = 2
 
     def __init__(self, *problems: str, source: str = "") -> None:
-        """``source`` is where the words stand: a file, or an option."""
         self.problems = problems
         self.source = source
         super().__init__("\n".join(f"{source}: {problem}" if source else problem for problem in problems))
 
 
 class TransferError(ConfigError, ValueError):
-    """A transfer or endpoint cannot be read. A ValueError too: pydantic then reports it with its field."""
+    """A transfer or endpoint cannot be read. A ValueError too, so that pydantic reports it with its field."""
 
 
 class MachineError(ApplianceError):
@@ -44,4 +46,4 @@ class DeviceError(MachineError):
 
 
 class NeighbourError(MachineError):
-    """The next hop towards a target does not resolve."""
+    """A target's next hop does not resolve."""

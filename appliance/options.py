@@ -1,4 +1,4 @@
-"""Options that several commands share: a dataclass with one option for each field."""
+"""Options that several commands share, as a dataclass with one field for each."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def with_options(kind: type[Any], command: Callable[..., None]) -> Callable[..., None]:
-    """The command's parameter ``asked``, of this kind, becomes one option for each field of it."""
+    """Replaces the command's parameter ``asked``, of this kind, by one option for each of its fields."""
 
     @wraps(command)
-    def wrapped(**given: Any) -> None:  # noqa: ANN401 - whatever typer has read
+    def wrapped(**given: Any) -> None:  # noqa: ANN401 - what typer has parsed
         asked = kind(**{one.name: given.pop(one.name) for one in fields(kind)})
         command(asked=asked, **given)
 

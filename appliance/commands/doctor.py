@@ -27,18 +27,18 @@ STYLES = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAULT: "red bo
 def doctor(
     *,
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Configuration file; or use the letters.")
+        Path | None, typer.Option(metavar="FILE", help="Configuration file, instead of the letters.")
     ] = None,
     mirrors: Annotated[
-        list[str] | None, typer.Option("-i", metavar="DEVICE", help="Mirror device; again for several.")
+        list[str] | None, typer.Option("-i", metavar="DEVICE", help="Mirror device; repeat it for several.")
     ] = None,
     listen: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0.1, max=3600, help="How long to look at the mirror.")
+        float, typer.Option(metavar="SECONDS", min=0.1, max=3600, help="How long to listen on the mirror.")
     ] = 5.0,
     as_json: Annotated[bool, typer.Option("--json", help="As a JSON list.")] = False,
     asked: letters.Letters,
 ) -> None:
-    """Look for what stands in the way of a replay. Exit status 1: there is a fault."""
+    """Check for anything that would prevent a replay. Exit status 1: a fault was found."""
     found = list(_findings(config, mirrors or [], asked, listen))
     if as_json:
         print(json.dumps([finding.model_dump(mode="json") for finding in found], indent=2))
@@ -56,7 +56,10 @@ def _findings(
     except ConfigError as error:
         for problem in error.problems:
             yield fault(
-                "configuration", problem, "it cannot be used", f"mend it in {error.source or 'the options'}"
+                "configuration",
+                problem,
+                "it cannot be used",
+                f"correct it in {error.source or 'the options'}",
             )
         return
     yield from examine(config, seconds)

@@ -1,7 +1,7 @@
-"""tcpcopy's options, by their letters: what each means here. docs/options.md is the table of them.
+"""tcpcopy's options, by letter, and what each means here. docs/options.md lists them.
 
-``xdpcopy run`` and ``xdpcopy replay`` share all that is in ``Letters``. What has no meaning in one box (-s -p
--C -U -L) is taken with a notice; what would make another replay than the one that was asked for is refused.
+``xdpcopy run``, ``replay`` and ``doctor`` share ``Letters``. Options without a meaning on a single machine
+(-s -p -C -U -L) are accepted with a notice; options that would change what is replayed are refused.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from appliance.errors import ConfigError, TransferError
 from appliance.options import with_options
 from appliance.settings.endpoint import parse_transfers
 from appliance.settings.pool import parse_clients
+from appliance.settings.transfer import MAX_MULTIPLIER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
@@ -24,48 +25,48 @@ if TYPE_CHECKING:
     from appliance.settings.endpoint import Source, Target
 
 OFFLINE = "belongs to xdpcopy replay, which reads capture files; leave it out"
-NO_INTERCEPT = "the appliance itself takes the target's answers, there is no intercept to connect to"
+NO_INTERCEPT = "the appliance receives the target's answers itself, so there is no intercept"
 
 REFUSED = {
     "-a": ("acceleration of a capture file", OFFLINE),
-    "-I": ("longest pause in a capture file", OFFLINE),
+    "-I": ("longest silence in a capture file", OFFLINE),
     "-T": ("repetitions of a capture file", OFFLINE),
 }
-# Meaning, whether a value follows, and why it is without effect.
+# Meaning, whether a value follows, and why it has no effect.
 WITHOUT_EFFECT = {
     "-s": ("addresses of intercept", True, NO_INTERCEPT),
     "-p": ("port of intercept", True, NO_INTERCEPT),
     "-C": ("connections to each intercept", True, NO_INTERCEPT),
-    "-L": ("stay without intercept", False, NO_INTERCEPT),
-    "-U": ("size of the session pool", True, "sessions are of one size; limits say how many there may be"),
+    "-L": ("run without intercept", False, NO_INTERCEPT),
+    "-U": ("size of the session pool", True, "sessions are all of one size; limits bound their number"),
 }
 TAKE_A_VALUE = frozenset(
     [f"-{letter}" for letter in "xiotkRcHnfrMDmFlPaIT"] + ["--config", "--ledger", "--stats"]
 )
-DEFAULT_RAMP = "100"  # seconds: one per cent a second, as tcpcopy has it
-DEFAULT_INSTANCES = 32  # as many as tcpcopy's port shift can tell apart
+DEFAULT_RAMP = "100"  # seconds: one per cent a second, as in tcpcopy
+DEFAULT_INSTANCES = 32  # as many as tcpcopy's port shift distinguishes
 LEAST_MEMORY = 64
 MIB = 1 << 20
-SESSION_BYTES = 1 << 10  # of a connection with its session and their entries in tables, at most
-TABLES_PART = 4  # one part of so many of the memory is for them, the rest for request bytes
+SESSION_BYTES = 1 << 10  # at most, of a connection with its session and table entries
+TABLES_PART = 4  # a quarter of the memory is for them, the rest for request bytes
 WITH_A_FILE = ("daemon", "log_file", "pid_file", "show_version")
 
 
-def _show_version(asked: bool) -> None:  # noqa: FBT001 - click calls it so
+def _show_version(asked: bool) -> None:  # noqa: FBT001 - called by click
     if asked:
         print(f"xdpcopy {distribution_version('xdpcopy')}")
         raise typer.Exit
 
 
-def _option(letter: str, metavar: str, text: str) -> Any:  # noqa: ANN401 - what typer makes of it
+def _option(letter: str, metavar: str, text: str) -> Any:  # noqa: ANN401 - typer's type
     return typer.Option(letter, metavar=metavar, help=text)
 
 
 @dataclass(frozen=True)
 class Letters:
-    """What stood on the command line; one option for each field."""
+    """tcpcopy's options as given; one option for each field."""
 
-    test: Annotated[str | None, _option("-o", "DEVICE", "Test device, towards the targets.")] = None
+    test: Annotated[str | None, _option("-o", "DEVICE", "Test device, facing the targets.")] = None
     transfers: Annotated[
         list[str] | None, _option("-x", "TRANSFERS", "What is replayed where: [ip:]port-ip:port,…")
     ] = None
@@ -74,69 +75,69 @@ class Letters:
         _option("-c", "CLIENTS", "Addresses of forged clients: 198.18.0.x, 198.18.0.0/24, fd00::1-fd00::9,…"),
     ] = None
     loopback: Annotated[
-        str | None, _option("-H", "ADDRESS", "Stands for clients with a loopback address.")
+        str | None, _option("-H", "ADDRESS", "Address to use in place of loopback clients.")
     ] = None
-    multiplier: Annotated[int | None, _option("-n", "COUNT", "Sessions for each connection, to 1023.")] = None
+    multiplier: Annotated[
+        int | None, _option("-n", "COUNT", f"Sessions per connection, up to {MAX_MULTIPLIER}.")
+    ] = None
     instance: Annotated[
         str | None,
-        _option(
-            "-f", "I[/N]", f"This is instance I, from 0, of N ({DEFAULT_INSTANCES}); ports are disjoint."
-        ),
+        _option("-f", "I[/N]", f"Instance I, from 0, of N ({DEFAULT_INSTANCES}); their ports are disjoint."),
     ] = None
-    percent: Annotated[
-        float | None, _option("-r", "PERCENT", "Percentage of the connections, from 0.01.")
-    ] = None
+    percent: Annotated[float | None, _option("-r", "PERCENT", "Percentage of connections, from 0.01.")] = None
     ramp: Annotated[
-        float | None, _option("-g", "[SECONDS]", f"Gradual start over so long ({DEFAULT_RAMP}).")
+        float | None, _option("-g", "[SECONDS]", f"Duration of a gradual start ({DEFAULT_RAMP}).")
     ] = None
-    full_sessions: Annotated[bool, typer.Option("-O", help="Ignore connections under way.")] = False
-    no_wait: Annotated[bool, typer.Option("-W", help="Do not wait for answers between requests.")] = False
+    full_sessions: Annotated[bool, typer.Option("-O", help="Ignore connections that are already open.")] = (
+        False
+    )
+    no_wait: Annotated[bool, typer.Option("-W", help="Send requests without waiting for answers.")] = False
     timeout: Annotated[
-        float | None, _option("-t", "SECONDS", "So long a request waits for its answer (120).")
+        float | None, _option("-t", "SECONDS", "How long a request waits for its answer (120).")
     ] = None
     idle_timeout: Annotated[
-        float | None, _option("-k", "SECONDS", "A connection silent for so long is forgotten (3600).")
+        float | None, _option("-k", "SECONDS", "Forget a connection after this silence (3600).")
     ] = None
     rtt: Annotated[
-        float | None, _option("-R", "MS", "Least silence that ends an answer shorter than production's (5).")
+        float | None, _option("-R", "MS", "Silence that completes an answer shorter than production's (5).")
     ] = None
     mtu: Annotated[int | None, _option("-M", "BYTES", "Largest packet to the targets.")] = None
-    mss: Annotated[int | None, _option("-D", "BYTES", "Most that a SYN announces as its MSS.")] = None
+    mss: Annotated[int | None, _option("-D", "BYTES", "Largest MSS that a SYN announces.")] = None
     memory: Annotated[
         int | None,
         _option("-m", "MB", "Memory: a quarter for connections (1 KiB each), the rest for request bytes."),
     ] = None
-    filter: Annotated[str | None, _option("-F", "FILTER", "Only these mirrored frames: pcap-filter(7).")] = (
+    filter: Annotated[
+        str | None, _option("-F", "FILTER", "Filter for mirrored frames, see pcap-filter(7).")
+    ] = None
+    daemon: Annotated[bool, typer.Option("-d", help="Go to the background once ready; needs -l.")] = False
+    log_file: Annotated[
+        Path | None, _option("-l", "FILE", "Append the log to FILE instead of standard error.")
+    ] = None
+    pid_file: Annotated[Path | None, _option("-P", "FILE", "Write the process id to FILE while it runs.")] = (
         None
     )
-    daemon: Annotated[
-        bool, typer.Option("-d", help="Go on in the background when it is ready; needs -l.")
-    ] = False
-    log_file: Annotated[
-        Path | None, _option("-l", "FILE", "Append the log there, not to standard error.")
-    ] = None
-    pid_file: Annotated[Path | None, _option("-P", "FILE", "Holds the process id while it runs.")] = None
     show_version: Annotated[
         bool, typer.Option("-v", help="Show the version.", callback=_show_version, is_eager=True)
     ] = False
 
     @property
     def has_settings(self) -> bool:
-        """Whether anything was given that a configuration file would say."""
+        """Whether anything was given that a configuration file could set."""
         return any(
             getattr(self, one.name) != one.default for one in fields(self) if one.name not in WITH_A_FILE
         )
 
 
 def with_letters(command: Callable[..., None]) -> Callable[..., None]:
-    """The command's parameter ``asked`` becomes one option for each field of Letters."""
+    """Replaces the command's parameter ``asked`` by one option for each field of Letters."""
     return with_options(Letters, command)
 
 
 def prepare(arguments: Sequence[str], taken: Container[str] = ()) -> tuple[list[str], list[str]]:
-    """The arguments that count, and a notice for each that is without effect.
+    """The arguments that have an effect, and a notice for each that has none.
 
-    -g without a number gets the default. Raises ConfigError for a letter that is refused; ``taken`` are not.
+    -g without a number gets the default. Raises ConfigError for a refused letter, unless it is in ``taken``.
     """
     counting: list[str] = []
     notices: list[str] = []
@@ -163,13 +164,13 @@ def prepare(arguments: Sequence[str], taken: Container[str] = ()) -> tuple[list[
 
 
 def settings(mirrors: Sequence[str], asked: Letters) -> dict[str, Any]:
-    """The settings, as a configuration file would hold them."""
+    """The settings, as in a configuration file."""
     missing = [
         text
         for value, text in (
             (mirrors, "-i: name the mirror device, like -i mirror0"),
             (asked.test, "-o: name the test device, like -o test0"),
-            (asked.transfers, "-x: say what is replayed where, like -x 80-198.19.0.2:8080"),
+            (asked.transfers, "-x: say what to replay where, like -x 80-198.19.0.2:8080"),
         )
         if not value
     ]
@@ -217,7 +218,7 @@ def _transfer(source: Source, target: Target, asked: Letters) -> dict[str, Any]:
 
 
 def _clients(target: Target, texts: Sequence[str]) -> list[str]:
-    """Those of the target's IP version: -c is for all transfers of a command line."""
+    """The clients of the target's IP version: -c applies to every -x."""
     try:
         ranges = [one for text in texts for one in parse_clients(text)]
     except ValueError as error:
@@ -235,7 +236,7 @@ def _instance(text: str | None) -> tuple[int | None, int | None]:
     number, slash, count = text.partition("/")
     if not number.isdecimal() or (slash and not count.isdecimal()):
         raise ConfigError(
-            f"'{text}' is no instance; write 3, or 3/8 for the third of eight from 0", source="-f"
+            f"'{text}' is not an instance; write 3, or 3/8 for number 3, from 0, of eight", source="-f"
         )
     return int(number), int(count) if slash else DEFAULT_INSTANCES
 
@@ -244,7 +245,7 @@ def _memory(megabytes: int | None) -> dict[str, int]:
     if megabytes is None:
         return {}
     if megabytes < LEAST_MEMORY:
-        raise ConfigError(f"{megabytes} MB are too few; give {LEAST_MEMORY} or more", source="-m")
+        raise ConfigError(f"{megabytes} MB is too little; give {LEAST_MEMORY} or more", source="-m")
     tables = megabytes * MIB // TABLES_PART
     count = tables // SESSION_BYTES
     return {"connections": count, "sessions": count, "buffer_bytes": megabytes * MIB - tables}

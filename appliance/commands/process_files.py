@@ -1,4 +1,4 @@
-"""What a process leaves in files while it runs: its log and its process id; and how it becomes a daemon."""
+"""The log and the process id of a process, as files; and how it becomes a daemon."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def log_to(stream: TextIO | None = None) -> None:
-    """From now on the log goes there; None: to standard error, whatever that is then."""
+    """Sends the log to a stream; None: to whatever is standard error at the time."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -31,11 +31,11 @@ def log_to(stream: TextIO | None = None) -> None:
 
 
 def become_daemon(log_file: Path | None) -> Callable[[], None]:
-    """Go on as a process of its own, in a session of its own; what was started ends when that is ready.
+    """Continues in a child process with its own session; the parent exits once the child is ready.
 
-    Returns what to call then: from there on all output goes to the log file. If it never is, what was started
-    ends with its exit status. To be called before there are threads: they are not taken along. Raises
-    ConfigError without a log file.
+    Returns what to call when ready: it sends all further output to the log file. If the child ends before
+    that, the parent exits with its status. Call it before starting threads, which a fork leaves behind.
+    Raises ConfigError without a log file.
     """
     if log_file is None:
         raise ConfigError("a daemon has no terminal for its log; add -l FILE", source="-d")
@@ -62,14 +62,14 @@ def become_daemon(log_file: Path | None) -> Callable[[], None]:
 
 
 def not_a_daemon() -> None:
-    """Nothing is to be done when it is ready."""
+    """What to call when ready, in the foreground: does nothing."""
 
 
 @contextmanager
 def process_files(log_file: Path | None, pid_file: Path | None) -> Iterator[None]:
-    """Log and process id are in these files. Raises ConfigError where they cannot be written.
+    """Keeps log and process id in these files. Raises ConfigError if they cannot be written.
 
-    A process id that another running process has left there is not overwritten.
+    The process id of another running process is not overwritten.
     """
     with ExitStack() as undo:
         if log_file is not None:
@@ -99,5 +99,5 @@ def _check_free(path: Path) -> None:
         return
     if number != os.getpid():
         raise ConfigError(
-            f"{path} names process {number}, which runs; end it, or give another file", source="-P"
+            f"{path} names process {number}, which is running; end it, or give another file", source="-P"
         )

@@ -1,4 +1,4 @@
-"""The command ``xdpcopy replay``: its options, and what they mean for ``appliance.engine.replay``."""
+"""``xdpcopy replay``: its options, for ``appliance.engine.replay``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,27 +22,29 @@ Files = Annotated[
 ]
 Settings = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="Configuration file; its mirrors do not count."),
+    typer.Option("--config", metavar="FILE", help="Configuration file; its mirror ports are ignored."),
 ]
 Speed = Annotated[
-    float, typer.Option("-a", metavar="TIMES", min=0.001, max=1e6, help="So many times as fast.")
+    float, typer.Option("-a", metavar="TIMES", min=0.001, max=1e6, help="How many times as fast as recorded.")
 ]
 Idle = Annotated[
     float | None,
-    typer.Option("-I", metavar="MS", min=0.001, help="Longer silences of the capture last so long."),
+    typer.Option("-I", metavar="MS", min=0.001, help="Longest silence; longer ones are cut to it."),
 ]
 Repeats = Annotated[
-    int, typer.Option("-T", metavar="TIMES", min=1, max=1_000_000, help="Replay everything so often.")
+    int,
+    typer.Option("-T", metavar="TIMES", min=1, max=1_000_000, help="How many times to replay everything."),
 ]
 Fast = Annotated[
-    bool, typer.Option("--fast", help="No pace: the next frame as soon as those before are dealt with.")
+    bool,
+    typer.Option("--fast", help="As fast as possible: each frame as soon as the previous ones are handled."),
 ]
 Ledger = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Write the account there, as JSON, at the end.")
+    Path | None, typer.Option(metavar="FILE", help="Write the ledger to FILE, as JSON, at the end.")
 ]
 Progress = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Write there how far it is, as JSON, a few times a second."),
+    typer.Option(metavar="FILE", help="Write progress to FILE, as JSON, a few times a second."),
 ]
 Stats = Annotated[Path | None, typer.Option(metavar="FILE", help=f"File of the counters ({DEFAULT_STATS}).")]
 
@@ -61,9 +63,9 @@ def replay(  # noqa: PLR0913 - one parameter for each option
     progress: Progress = None,
     asked: letters.Letters,
 ) -> None:
-    """Replay capture files, and end. SIGUSR1 pauses, SIGUSR2 goes on. Exit status 0: the ledger closes."""
+    """Replay capture files, then exit. SIGUSR1 pauses, SIGUSR2 resumes. Exit status 0: the ledger closes."""
     if fast and (speed != 1.0 or idle is not None):
-        raise ConfigError("--fast has no pace; leave out -a and -I, or --fast")
+        raise ConfigError("--fast ignores the recorded pace; leave out -a and -I, or --fast")
     given = {"ledger": ledger, "stats": stats}
     changed = {name: path.absolute() for name, path in given.items() if path is not None}
     chosen = _chosen(config, asked)
@@ -86,5 +88,5 @@ def _chosen(config: Path | None, asked: letters.Letters) -> Config:
     if config is None:
         return build(letters.settings(["capture"], asked))
     if asked.has_settings:
-        raise ConfigError("give either --config, or -o, -x and other letters; -d, -l and -P go with both")
+        raise ConfigError("give either --config, or -o, -x and other letters; -d, -l and -P work with both")
     return load(config)

@@ -1,6 +1,6 @@
-"""``xdpcopy run`` with an api: the engine and the api as two processes, and who looks after them.
+"""``xdpcopy run`` with an api: runs the engine and the api as two processes.
 
-The engine decides: when it ends, all ends, with its status. The api is started again whenever it ends; the
+When the engine ends, everything ends, with its exit status. When the api ends, it is started again, which the
 engine does not notice.
 """
 
@@ -34,16 +34,16 @@ PROGRAM = (sys.executable, "-m", "appliance.cli")
 
 
 def supervise(config: Path, files: Sequence[str], api_settings: Api) -> int:
-    """Until SIGTERM, SIGINT or SIGHUP, or until the engine ends: its exit status. Raises OSError."""
+    """Runs until SIGTERM, SIGINT or SIGHUP, or until the engine ends; its exit status. Raises OSError."""
     with held_signals(STOP_SIGNALS):
         user = _user(api_settings)
-        api = _start("api", config, user=user)  # first: it may be refused, and does not need the engine
+        api = _start("api", config, user=user)  # first: it may fail to start, and does not need the engine
         engine = _start("engine", config, files)
         started = time.monotonic()
         try:
             while engine.poll() is None and signal.sigtimedwait(STOP_SIGNALS, CHECK_S) is None:
                 if api.poll() is not None and time.monotonic() - started > RESTART_S:
-                    log.warning("the api ended and is started again", status=api.returncode)
+                    log.warning("the api ended; starting it again", status=api.returncode)
                     api, started = _start("api", config, user=user), time.monotonic()
         finally:
             _stop(engine, api)
@@ -51,14 +51,14 @@ def supervise(config: Path, files: Sequence[str], api_settings: Api) -> int:
 
 
 def _user(settings: Api) -> pwd.struct_passwd | None:
-    """Whom the api runs as, None: as the engine. Folders of its files are made, and are that user's."""
+    """The user the api runs as, None: the engine's. Creates the folders of its files for that user."""
     if not settings.user:
         return None
     try:
         found = pwd.getpwnam(settings.user)
     except KeyError:
         raise ConfigError(
-            f"api.user: there is no user '{settings.user}'; getent passwd shows those there are"
+            f"api.user: there is no user '{settings.user}'; getent passwd lists the users"
         ) from None
     for path in (settings.tokens, settings.audit, settings.certificate, settings.key):
         if not path.parent.exists():
@@ -70,7 +70,7 @@ def _user(settings: Api) -> pwd.struct_passwd | None:
 def _start(
     command: str, config: Path, files: Sequence[str] = (), user: pwd.struct_passwd | None = None
 ) -> subprocess.Popen[bytes]:
-    """A child keeps the signals held: the engine waits for them, and the api lets them through itself."""
+    """The child inherits the blocked signals: the engine waits for them, and the api unblocks them."""
     argv = (*PROGRAM, command, "--config", str(config), *files)
     if user is None:
         return subprocess.Popen(argv)
@@ -79,7 +79,7 @@ def _start(
 
 
 def _stop(*processes: subprocess.Popen[bytes]) -> None:
-    """Both are told at once: the engine does not wait for the api's readers."""
+    """Signals all before waiting: the engine need not wait for the api's readers."""
     for process in processes:
         process.terminate()
     for process in processes:

@@ -1,1 +1,1 @@
-"""The demonstration: real clients' requests, mirrored off a switch and replayed against a second server."""
+"""The demo: real clients' requests, mirrored by a switch and replayed against a second server."""

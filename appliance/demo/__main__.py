@@ -1,7 +1,7 @@
-"""``python -m appliance.demo``: the whole line on one machine, with a verdict.
+"""``python -m appliance.demo``: the whole setup on one machine, with a verdict.
 
 A production nginx behind a switch, real clients, the appliance on the switch's mirror port, and a second
-nginx as target. Ends with a table and one JSON line; exit status 0 only if the target served exactly what
+nginx as target. Prints a table and one line of JSON; exit status 0 only if the target served exactly what
 production served and the ledger closes. KEEP=1 in the environment leaves everything running.
 """
 
@@ -44,7 +44,7 @@ INTERRUPTED = 130
 
 @dataclass
 class Scene:
-    """Everything that runs."""
+    """Everything that runs in the demo."""
 
     lab: Lab
     production: Nginx
@@ -52,7 +52,7 @@ class Scene:
     replay: Replay
 
     def start(self, stack: contextlib.ExitStack) -> None:
-        """Bring it all up; ``stack`` takes it down in the reverse order."""
+        """Starts everything; ``stack`` takes it down in reverse order."""
         stack.callback(self.lab.down)
         self.lab.down()
         self.lab.up()
@@ -63,7 +63,7 @@ class Scene:
 
 @dataclass
 class Verdict:
-    """What came out."""
+    """The outcome."""
 
     account: Account
     client: dict[str, Any]
@@ -73,7 +73,7 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
-        """Every request was answered, and replayed once, in order and unchanged; and the ledger closes."""
+        """Every request was answered, and replayed once, in order and unchanged; the ledger closes."""
         return (
             self.account.equal
             and self.client["answered"] == self.client["requests"] == self.account.production
@@ -82,7 +82,7 @@ class Verdict:
         )
 
     def as_json(self) -> str:
-        """Write it as one line."""
+        """The outcome as one line of JSON."""
         fields = {"ok": self.ok, **self.account.as_dict(), "mirror_lost": self.mirror_lost}
         fields |= {"exit_status": self.exit_status, "client": self.client, "ledger": self.ledger}
         return json.dumps(fields)
@@ -102,7 +102,7 @@ def _scene(options: argparse.Namespace, directory: Path) -> Scene:
 
 
 def _talk(scene: Scene, options: argparse.Namespace, console: Console) -> dict[str, Any]:
-    """Let the client speak, and show the counters meanwhile, until every session has ended."""
+    """Runs the client and shows the counters until every session has ended."""
     lab = scene.lab
     argv = [sys.executable, "-m", "appliance.demo.client", "--address", str(lab.production)]
     argv += ["--sources", ",".join(map(str, lab.clients)), "--requests", str(options.requests)]
@@ -122,7 +122,7 @@ def _talk(scene: Scene, options: argparse.Namespace, console: Console) -> dict[s
 
 
 def _settle_accounts(scene: Scene, client: dict[str, Any]) -> Verdict:
-    """Stop what writes, then compare what was written."""
+    """Stops the servers, so that their logs are complete, and compares these."""
     status = scene.replay.stop()
     scene.production.stop()
     scene.target.stop()
@@ -145,7 +145,7 @@ def _table(verdict: Verdict) -> Table:
         "connections": account.connections,
         "missing at the target": account.missing,
         "duplicated at the target": account.duplicated,
-        "at the target only": account.unexpected,
+        "only at the target": account.unexpected,
         "out of order within a connection": account.out_of_order,
         "bodies compared": account.bodies_compared,
         "bodies different": account.bodies_different,
@@ -160,19 +160,19 @@ def _table(verdict: Verdict) -> Table:
 
 
 def _keep(scene: Scene, directory: Path, console: Console) -> None:
-    """Start again what was stopped for the account, and say how to look at it."""
+    """Restarts what was stopped for the comparison, and prints how to look at it."""
     for part in (scene.production, scene.target, scene.replay):
         part.start()
     lab, prefix = scene.lab, scene.lab.settings.prefix
     command = Path(sys.executable).with_name("xdpcopy")
     console.print(
-        f"\nKEEP=1: the lab, both servers and the appliance run on, as prefix {prefix}. To look at it:\n"
+        f"\nKEEP=1: the lab (prefix {prefix}), both servers and the appliance keep running. Try:\n"
         f"  ip netns exec {prefix}-client curl -sH 'X-Request-Id: mine' http://{lab.production}/64 | wc -c\n"
         f"  tail -f {directory}/target/access.log\n"
         f"  ip netns exec {prefix}-target tcpdump -ni target0 tcp\n"
         f"  {command} counters --stats {scene.replay.stats_path}\n"
         f"  {command} lab status --prefix {prefix}\n"
-        f"To take it down:\n"
+        f"To remove everything:\n"
         f"  {command} lab down --prefix {prefix} && rm -r {directory}",
         markup=False,
         highlight=False,
@@ -198,7 +198,7 @@ def _demonstrate(options: argparse.Namespace, console: Console, *, keep: bool) -
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Turn the first signal into an exception; later ones must not disturb the tear-down."""
+    """Turns the first signal into an exception; later ones must not disturb the tear-down."""
     del number, frame
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
@@ -211,12 +211,12 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--pause", type=float, default=0.04, help="seconds between a connection's requests")
     parser.add_argument("--queues", type=int, default=1, help="queues of the appliance's ports")
     parser.add_argument("--direction", choices=("both", "client"), default="both", help="what is mirrored")
-    parser.add_argument("--prefix", default=PREFIX, help="start of the namespaces' names")
+    parser.add_argument("--prefix", default=PREFIX, help="prefix of the namespaces' names")
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the demonstration; 0 if nothing was lost, doubled, reordered or changed."""
+    """Runs the demo; 0 if nothing was lost, duplicated, reordered or changed."""
     options = _options(argv)
     console = Console(stderr=True)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -224,7 +224,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         verdict = _demonstrate(options, console, keep=os.environ.get("KEEP", "") not in {"", "0"})
     except KeyboardInterrupt:
-        console.print("interrupted; everything was taken down")
+        console.print("interrupted; everything was removed")
         return INTERRUPTED
     except (LabError, RuntimeError, ValueError) as error:
         console.print(f"demo: {error}", markup=False, highlight=False)

@@ -1,7 +1,7 @@
-"""What production served against what the target served: the verdict of the demo and of the tests.
+"""Compares what production and target served: the verdict of the demo and of the tests.
 
-Requests are known by their ids. Order is compared within each of production's connections: a request
-is out of order if the target served it before its predecessor, or on another connection.
+Requests are matched by id. Order is compared within each of production's connections: a request is out of
+order if the target served it before its predecessor, or on another connection.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ EXAMPLES = 10
 
 @dataclass(frozen=True)
 class Account:
-    """How the target's log differs from production's; ``examples`` has some ids for each heading."""
+    """How the target's log differs from production's; ``examples`` has some ids under each heading."""
 
     production: int = 0
     target: int = 0
@@ -39,18 +39,18 @@ class Account:
 
     @property
     def equal(self) -> bool:
-        """The target served exactly production's requests."""
+        """Whether the target served exactly production's requests."""
         return not (
             self.missing or self.duplicated or self.unexpected or self.out_of_order or self.bodies_different
         )
 
     def as_dict(self) -> dict[str, object]:
-        """Return all of it, for JSON."""
+        """Every field, for JSON."""
         return asdict(self)
 
 
 def compare(production: Iterable[Request], target: Iterable[Request]) -> Account:
-    """Draw up the account of two access logs."""
+    """Compares two access logs."""
     asked, served = _by_id(production), _by_id(target)
     both = [(asked[name][0], served[name][0]) for name in asked if name in served]
     conversations = _conversations(asked)
@@ -85,7 +85,7 @@ def _by_id(requests: Iterable[Request]) -> dict[str, list[Request]]:
 
 
 def _conversations(asked: dict[str, list[Request]]) -> list[list[Request]]:
-    """Divide production's requests among its connections, in the order in which they were made."""
+    """Production's requests by connection, in the order in which they were made."""
     found: dict[int, list[Request]] = defaultdict(list)
     for requests in asked.values():
         found[requests[0].connection].append(requests[0])
@@ -93,7 +93,7 @@ def _conversations(asked: dict[str, list[Request]]) -> list[list[Request]]:
 
 
 def _out_of_order(conversations: list[list[Request]], served: dict[str, list[Request]]) -> list[str]:
-    """List the ids that the target served before, or apart from, their predecessor on the connection."""
+    """The ids that the target served before their predecessor, or on another connection."""
     wrong: list[str] = []
     for conversation in conversations:
         copies = [served[request.id][0] for request in conversation if request.id in served]

@@ -1,6 +1,6 @@
-"""The demo's client: a program that speaks HTTP/1.1 over many real TCP connections.
+"""The demo's client: HTTP/1.1 over many real TCP connections.
 
-``python -m appliance.demo.client --help``. It prints one JSON line: what was sent, answered and how fast.
+``python -m appliance.demo.client --help``. Prints one line of JSON: what was sent and answered, and how fast.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h
 
 @dataclass
 class Outcome:
-    """What became of the requests."""
+    """What happened to the requests."""
 
     answered: int = 0
     connections: int = 0
@@ -36,7 +36,7 @@ class Outcome:
     latencies: list[float] = field(default_factory=list)
 
     def as_dict(self, requests: int, seconds: float) -> dict[str, object]:
-        """Summarise for the JSON line."""
+        """The line of JSON."""
         ordered = sorted(self.latencies) or [0.0]
 
         def milliseconds(share: float) -> float:
@@ -55,7 +55,7 @@ class Outcome:
 
 
 class AnswerError(Exception):
-    """The server's answer is not the one that was asked for."""
+    """The server's answer is not the expected one."""
 
 
 def _head(exchange: Exchange, host: str, *, last: bool) -> bytes:
@@ -69,7 +69,7 @@ def _head(exchange: Exchange, host: str, *, last: bool) -> bytes:
 
 
 async def _answer(reader: asyncio.StreamReader) -> tuple[bytes, int]:
-    """Read one answer; its status and the length of its body."""
+    """Reads one answer; its status and the length of its body."""
     head = await reader.readuntil(b"\r\n\r\n")
     status = head.split(b" ", 2)[1]
     for line in head.split(b"\r\n"):
@@ -94,7 +94,7 @@ async def _exchange(
 
 
 async def _connect(address: tuple[str, int], source: str) -> socket.socket:
-    """Connect as most clients do: the kernel picks the port last, and not one just used."""
+    """Connects as most clients do: the kernel picks the port at connect, and none that was just used."""
     peer = socket.socket(socket.AF_INET6 if ":" in source else socket.AF_INET, socket.SOCK_STREAM)
     try:
         peer.settimeout(0)
@@ -158,16 +158,18 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--address", required=True, help="the server's address")
     parser.add_argument("--port", type=int, default=80, help="the server's port")
     parser.add_argument("--sources", required=True, help="own addresses, separated by commas")
-    parser.add_argument("--requests", type=int, default=20000, help="how many requests in all")
-    parser.add_argument("--parallel", type=int, default=64, help="how many connections at once")
-    parser.add_argument("--seed", type=int, default=1, help="decides the mix and the ids")
-    parser.add_argument("--pause", type=float, default=0.0, help="seconds between a connection's requests")
-    parser.add_argument("--limit", type=float, default=120.0, help="seconds after which it gives up")
+    parser.add_argument("--requests", type=int, default=20000, help="number of requests")
+    parser.add_argument("--parallel", type=int, default=64, help="number of connections at once")
+    parser.add_argument("--seed", type=int, default=1, help="determines the mix and the ids")
+    parser.add_argument(
+        "--pause", type=float, default=0.0, help="seconds between the requests of a connection"
+    )
+    parser.add_argument("--limit", type=float, default=120.0, help="give up after so many seconds")
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the workload; 0 if every request was answered as it should be."""
+    """Runs the workload; 0 if every request was answered as expected."""
     options = _options(argv)
     outcome = Outcome()
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Counters as a table that follows them."""
+"""A table of counters that updates itself."""
 
 from __future__ import annotations
 
@@ -32,16 +32,14 @@ RATE_OVER_S = 1.0
 
 
 class Live:
-    """Renders what ``read`` returns; rates are over the last second."""
+    """Shows the counters that ``read`` returns, with rates over the last second."""
 
     def __init__(self, title: str, read: Callable[[], dict[str, int]]) -> None:
-        """Remember where the counters come from."""
         self.title = title
         self.read = read
         self._history: list[tuple[float, dict[str, int]]] = []
 
     def __rich__(self) -> Table:
-        """Read the counters and draw them."""
         now, values = time.monotonic(), self.read()
         self._history.append((now, values))
         while len(self._history) > 1 and now - self._history[1][0] >= RATE_OVER_S:
@@ -56,7 +54,7 @@ class Live:
 
 
 def draw(title: str, values: dict[str, int], rates: dict[str, float]) -> Table:
-    """Draw the counters that matter, and every reason that was counted."""
+    """The main counters, and every reason that was counted."""
     table = Table(title=title, min_width=60)
     table.add_column("counter")
     for heading in ("value", "per second"):

@@ -1,7 +1,7 @@
-"""Debian's nginx as production or target: own configuration, unprivileged, every request accounted for.
+"""Debian's nginx as production or target, unprivileged, with its own configuration; logs every request.
 
 ``GET /SIZE`` answers with SIZE bytes (one of ``SIZES``). ``POST /store`` keeps the body in a file, so that
-the bodies that two servers received can be compared. A request's id comes in its header ``X-Request-Id``.
+the bodies received by two servers can be compared. The header ``X-Request-Id`` has a request's id.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ OPEN_FILES = 16384
 KEEPALIVE_REQUESTS = 1000
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 10.0
-GRACE_S = 1.0  # for answers under way; a connection whose client is gone would hold it for long
+GRACE_S = 1.0  # for pending answers; a connection whose client is gone would delay it for long
 NO_ID = "-"
 
-# Fields of the access log, in order; the names are those of Request.
+# Fields of the access log, in the order of Request.
 _FIELDS = (
     "$http_x_request_id",
     "$remote_addr",
@@ -111,11 +111,11 @@ class Request:
 
     @property
     def answer(self) -> tuple[int, int]:
-        """What was answered: status and length."""
+        """Status and length of the answer."""
         return self.status, self.answer_bytes
 
     def body_digest(self) -> str:
-        """Hash the body that the server stored; empty if there was none."""
+        """The hash of the stored body; empty if there was none."""
         if self.body_file == NO_ID:
             return ""
         with Path(self.body_file).open("rb") as file:
@@ -123,14 +123,18 @@ class Request:
 
 
 def make_workspace() -> Path:
-    """Make a temporary directory that unprivileged servers can reach; the caller removes it."""
+    """Makes a temporary directory that unprivileged servers can reach; the caller removes it."""
     directory = Path(tempfile.mkdtemp(prefix="xdpcopy-"))
     directory.chmod(0o711)
     return directory
 
 
 class Nginx:
-    """One nginx in a namespace of the lab; a context manager that starts and stops it."""
+    """An nginx in a namespace of the lab; a context manager that starts and stops it.
+
+    ``directory`` is created, and holds all its files. Connections are spread over ``processes``, each limited
+    by its number of open files.
+    """
 
     def __init__(
         self,
@@ -141,10 +145,6 @@ class Nginx:
         *,
         keepalive_requests: int = KEEPALIVE_REQUESTS,
     ) -> None:
-        """Remember where it runs. ``directory`` is made, and holds all its files.
-
-        ``processes`` of it share the connections: each may have as many as it may have open files.
-        """
         self.lab = lab
         self.role = role
         self.port = port
@@ -154,16 +154,14 @@ class Nginx:
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Nginx:  # noqa: PYI034 - never subclassed
-        """Start."""
         self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop."""
         self.stop()
 
     def start(self) -> None:
-        """Write the configuration and the answers, start, and wait until it listens."""
+        """Writes the configuration and the answers, starts nginx, and waits until it listens."""
         account = pwd.getpwnam(USER)
         self._write_files()
         for path in (self.directory, *self.directory.rglob("*")):
@@ -185,7 +183,7 @@ class Nginx:
         self._wait_until_listening(self.process)
 
     def stop(self) -> None:
-        """End it, after the answers under way, and write out its log; harmless when called again."""
+        """Stops it after pending answers, which completes its log; may be called again."""
         process, self.process = self.process, None
         if process is None:
             return
@@ -198,14 +196,14 @@ class Nginx:
                 return
 
     def workers(self) -> list[int]:
-        """List the process ids of the workers, for tests that freeze them."""
+        """The workers' process ids, for tests that freeze them."""
         if self.process is None:
             return []
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return [int(pid) for pid in children.split()]
 
     def requests(self) -> Iterator[Request]:
-        """Read the access log: complete once the server is stopped, up to 0.5 s behind before that."""
+        """The access log: complete once the server has stopped, up to 0.5 s behind before."""
         with (self.directory / "access.log").open() as log:
             for line in log:
                 if line.endswith("\n"):

@@ -1,4 +1,4 @@
-"""``xdpcopy run``, or ``engine``, as a process in the lab's appliance namespace."""
+"""``xdpcopy run`` or ``engine`` as a process in the lab's appliance namespace."""
 
 from __future__ import annotations
 
@@ -29,11 +29,10 @@ REST_LOOKS = 6
 class Replay:
     """The engine's process; a context manager that starts it and waits until it is ready.
 
-    ``counters`` reads its stats segment, ``stop`` ends it as an operator would and returns its exit status.
+    ``arguments`` say what to replay where: ``-x …`` or ``--config …``.
     """
 
     def __init__(self, lab: Lab, directory: Path, arguments: Sequence[str]) -> None:
-        """Remember how to start it. ``arguments`` say what is replayed where: ``-x …`` or ``--config …``."""
         self.lab = lab
         self.directory = directory
         self.arguments = tuple(arguments)
@@ -43,36 +42,34 @@ class Replay:
         self._segment: Segment | None = None
 
     def __enter__(self) -> Replay:  # noqa: PYI034 - never subclassed
-        """Start."""
         self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop, if nobody did."""
         self.stop()
 
     @property
     def ledger_path(self) -> Path:
-        """Where it writes its ledger at the end."""
+        """The ledger, written when it stops."""
         return self.directory / "ledger.json"
 
     @property
     def stats_path(self) -> Path:
-        """Where its stats segment is while it runs."""
+        """The stats segment, there while it runs."""
         return self.directory / "stats"
 
     @property
     def log_path(self) -> Path:
-        """What it says on its standard error."""
+        """Its standard error."""
         return self.directory / "xdpcopy.log"
 
     @property
     def output_path(self) -> Path:
-        """What it says on its standard output."""
+        """Its standard output."""
         return self.directory / "xdpcopy.out"
 
     def start(self) -> None:
-        """Start it and wait for ``ready``."""
+        """Starts it and waits for ``ready``."""
         self.directory.mkdir(parents=True, exist_ok=True)
         files = ("--ledger", str(self.ledger_path), "--stats", str(self.stats_path))
         argv = (*PROGRAM, self.command, *self.arguments, *files)
@@ -85,7 +82,7 @@ class Replay:
             raise
 
     def stop(self) -> int | None:
-        """End it with SIGTERM, by force if that does not help. Its exit status; None if it did not run."""
+        """Stops it with SIGTERM, then SIGKILL. Its exit status; None if it was not running."""
         process, self.process, self._segment = self.process, None, None
         if process is None:
             return None
@@ -101,25 +98,25 @@ class Replay:
         return process.returncode
 
     def kill(self) -> None:
-        """End it with SIGKILL: it cannot tidy up."""
+        """Kills it with SIGKILL, so it cannot clean up."""
         if self.process is not None:
             self.process.kill()
         self.stop()
 
     def counters(self) -> dict[str, int]:
-        """Every counter now; empty until the segment exists."""
+        """Every counter; empty until the segment exists."""
         if self._segment is None:
             with contextlib.suppress(OSError, ValueError, DataplaneError), self.stats_path.open("rb") as file:
                 self._segment = Segment(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
         return self._segment.counters() if self._segment else {}
 
     def ledger(self) -> dict[str, Any]:
-        """Read the ledger that it wrote when it stopped."""
+        """The ledger written when it stopped."""
         ledger: dict[str, Any] = json.loads(self.ledger_path.read_text())
         return ledger
 
     def settle(self, done: Callable[[dict[str, int]], bool], timeout: float) -> bool:
-        """Wait until the counters satisfy ``done``; False if that takes longer than ``timeout`` seconds."""
+        """Waits until the counters satisfy ``done``; False after ``timeout`` seconds."""
         deadline = time.monotonic() + timeout
         while not done(self.counters()):
             if time.monotonic() > deadline:
@@ -128,9 +125,9 @@ class Replay:
         return True
 
     def come_to_rest(self, timeout: float) -> bool:
-        """Wait until all that was mirrored is in, and no session is left; False if that takes too long.
+        """Waits until all mirrored frames are in and no session is left; False if that takes too long.
 
-        The worker may not have had its turn when the traffic ends, so its frames must not grow for a while.
+        A worker may not have run yet when the traffic ends, so its frames must stay the same for a while.
         """
         still, frames = 0, -1
 

@@ -1,11 +1,11 @@
-"""What the demo's client says: made from a seed, so that a run can be repeated and its size is known."""
+"""The demo client's requests, generated from a seed: repeatable, and of known size."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass
 
-# (weight, method, least bytes, most bytes): of the answer for GET, of the request's body for POST.
+# (weight, method, least bytes, most bytes); bytes of the answer for GET, of the body for POST.
 KINDS = (
     (780, "GET", 64, 4096),
     (150, "POST", 1, 4096),
@@ -14,7 +14,7 @@ KINDS = (
     (3, "GET", 262144, 1 << 20),
     (3, "POST", 262144, 1 << 20),
 )
-SHORT_SHARE = 0.3  # of the requests: alone on their connection
+SHORT_SHARE = 0.3  # of the requests, alone on their connection
 LEAST_KEPT = 5
 MOST_KEPT = 100
 SERVER_CLOSES_SHARE = 0.5  # of the short connections: the server closes first
@@ -31,14 +31,14 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """What is said on one connection, and who closes it."""
+    """The requests on one connection, and who closes it."""
 
     exchanges: tuple[Exchange, ...]
     server_closes: bool
 
 
 def workload(requests: int, seed: int, answer_sizes: tuple[int, ...]) -> list[Conversation]:
-    """Divide ``requests`` among connections; exactly as many, in a random but repeatable mix."""
+    """Spreads exactly ``requests`` requests over connections, in a random but repeatable mix."""
     source = random.Random(seed)  # noqa: S311 - a repeatable mix, not a secret
     conversations: list[Conversation] = []
     made = 0
@@ -54,7 +54,7 @@ def workload(requests: int, seed: int, answer_sizes: tuple[int, ...]) -> list[Co
 
 
 def body(exchange: Exchange) -> bytes:
-    """Make the body of a POST: different for each id."""
+    """The body of a POST, different for each id."""
     return random.Random(exchange.id).randbytes(exchange.size)  # noqa: S311 - as above
 
 

@@ -1,8 +1,8 @@
-"""``xdpcopy doctor``: what stands in the way of a replay, each with cause and cure.
+"""``xdpcopy doctor``: checks for anything that would prevent a replay, with cause and cure.
 
-Four groups of checks: the configuration, this machine and its ports, what the mirror shows, and one SYN that
-the target must answer back to the test port. Nothing is changed, and nothing but that SYN (and the RST behind
-its answer) is sent.
+Four groups of checks: the configuration, this machine and its ports, the mirrored traffic, and one SYN whose
+answer must come back to the test port. Nothing is changed, and nothing is sent but that SYN and a RST for its
+answer.
 """
 
 from appliance.doctor.examination import examine

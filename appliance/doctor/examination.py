@@ -1,4 +1,4 @@
-"""All checks in their order."""
+"""All checks, in order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def examine(config: Config, seconds: float) -> Iterator[Finding]:
-    """One after the other; ``seconds`` are spent listening on the mirror."""
+    """Makes the checks one by one, and listens on the mirror for ``seconds``."""
     yield ok("configuration", f"{len(config.transfers)} transfers")
     yield from examine_machine(config)
     running = _running(config)
@@ -38,7 +38,7 @@ def examine(config: Config, seconds: float) -> Iterator[Finding]:
 
 
 def _running(config: Config) -> StatsFile | None:
-    """The counters of an engine that holds the ports."""
+    """The counters of an engine that is using the ports."""
     try:
         stats = StatsFile(config.stats)
     except MachineError:
@@ -47,7 +47,7 @@ def _running(config: Config) -> StatsFile | None:
 
 
 def _of_engine(config: Config, stats: StatsFile, seconds: float) -> Iterator[Finding]:
-    """Its sockets take all frames, so it is asked what it has counted."""
+    """Reads the engine's counters, because its sockets take all frames."""
     before = stats.read().counters
     time.sleep(seconds)
     after = stats.read().counters
@@ -58,7 +58,7 @@ def _of_engine(config: Config, stats: StatsFile, seconds: float) -> Iterator[Fin
             "answer",
             f"{syns:,} SYNs sent, no session established",
             "the target's answers do not come back",
-            "stop the engine and run xdpcopy doctor again: it then probes the way back",
+            "stop the engine and run xdpcopy doctor again, which then probes the return path",
         )
     else:
-        yield ok("answer", f"{opened:,} sessions established meanwhile")
+        yield ok("answer", f"{opened:,} sessions established in that time")

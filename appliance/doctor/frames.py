@@ -1,4 +1,4 @@
-"""IPv4, IPv6 and TCP headers, as far as the doctor reads and writes them. The line does not use this."""
+"""The parts of IPv4, IPv6 and TCP headers that the doctor reads and writes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 TCP, UDP = 6, 17
 V4, V6 = 4, 6
 IPV4_HEADER, IPV6_HEADER, TCP_HEADER, PORTS = 20, 40, 20, 4
-# Names of what carries another frame inside: IP protocols, and UDP ports.
+# Tunnels, by IP protocol and by UDP port.
 TUNNELS = {4: "IPIP", 41: "IPv6 in IP", 47: "GRE or ERSPAN"}
 UDP_TUNNELS = {4789: "VXLAN", 6081: "GENEVE", 8472: "VXLAN"}
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A TCP segment, or with ``tunnel`` a packet that carries another one."""
+    """A TCP segment, or with ``tunnel`` a packet of a tunnel."""
 
     source: tuple[Address, int]
     destination: tuple[Address, int]
@@ -32,7 +32,7 @@ class Segment:
 
 
 def read(packet: bytes) -> Segment | None:
-    """An IP packet without its link header; None where it is of no interest."""
+    """Reads an IP packet without its link header; None: neither TCP nor a tunnel."""
     network = _network(packet)
     if network is None:
         return None
@@ -54,7 +54,7 @@ def read(packet: bytes) -> Segment | None:
 
 
 def _network(packet: bytes) -> tuple[int, int, int, Address, Address] | None:
-    """Where the next header starts, the packet's size, protocol, source and destination."""
+    """The start of the next header, the packet's size, protocol, source and destination."""
     version = packet[0] >> 4 if packet else 0
     if version == V4 and len(packet) >= IPV4_HEADER:
         ends = IPv4Address(packet[12:16]), IPv4Address(packet[16:20])
@@ -66,7 +66,7 @@ def _network(packet: bytes) -> tuple[int, int, int, Address, Address] | None:
 
 
 def write(segment: Segment) -> bytes:
-    """A TCP segment without options as an IP packet."""
+    """An IP packet of a TCP segment without options."""
     (source, sport), (destination, dport) = segment.source, segment.destination
     header = struct.pack(
         "!HHIIBBHHH", sport, dport, segment.seq, segment.ack, 5 << 4, segment.flags, 65535, 0, 0

@@ -1,4 +1,4 @@
-"""Checks of this machine: kernel, ports, forwarding, the way to the targets."""
+"""Checks of this machine: kernel, ports, forwarding, next hops, client pools."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ETHTOOL_GGRO = 0x2B
 
 
 def examine_machine(config: Config) -> Iterator[Finding]:
-    """Everything that can be said without traffic."""
+    """All checks that need no traffic."""
     yield _kernel(platform.release())
     yield _privileges(os.geteuid())
     yield from _forwarding()
@@ -63,7 +63,7 @@ def _privileges(user: int) -> Finding:
 
 
 def _forwarding() -> Iterator[Finding]:
-    """A machine that forwards would carry production's copies, and answers to real clients, further."""
+    """A machine that forwards would send copied frames, and answers for real clients, on."""
     for family, name in (("ipv4", "ip_forward"), ("ipv6", "conf/all/forwarding")):
         path = PROC / family / name
         if not path.exists():
@@ -75,8 +75,8 @@ def _forwarding() -> Iterator[Finding]:
             yield fault(
                 "forwarding",
                 f"{key} is on",
-                "while no engine holds the ports this machine would route mirrored frames, and answers"
-                " to real clients, further",
+                "while no engine runs, this machine would forward mirrored frames, and answers to real"
+                " clients",
                 f"sysctl -w {key}=0",
             )
 
@@ -86,7 +86,10 @@ def _port(device: str, *, mirror: bool) -> Iterator[Finding]:
         facts = capabilities(device)
     except (XdpError, OSError) as error:
         yield fault(
-            "port", f"{device}: {error}", "the configuration names another device", "ip -br link lists them"
+            "port",
+            f"{device}: {error}",
+            "the configuration names another device",
+            "ip -br link lists the devices",
         )
         return
     if not facts.up:
@@ -94,7 +97,10 @@ def _port(device: str, *, mirror: bool) -> Iterator[Finding]:
         return
     if Path(f"/sys/class/net/{device}/carrier").read_text().strip() != "1":
         yield fault(
-            "port", f"{device} has no carrier", "cable, optics, or the switch's port is shut", "mend the link"
+            "port",
+            f"{device} has no carrier",
+            "cable or optics, or the switch port is shut",
+            "repair the link",
         )
         return
     kind = "native" if facts.native else "generic" if facts.native is False else "unknown"
@@ -117,20 +123,20 @@ def _mtu(device: str, facts: Capabilities) -> Finding:
     return fault(
         "mtu",
         f"{device} has MTU {facts.mtu}",
-        f"a frame of an AF_XDP socket holds {most} at most on this device",
+        f"an AF_XDP frame holds at most {most} on this device",
         f"ip link set {device} mtu {most}",
     )
 
 
 def _offloads(device: str) -> Finding:
-    """Frames that the device or the kernel has joined are not those that the client sent."""
+    """Frames merged by the device or the kernel are not the ones that the client sent."""
     joined = [name for name, on in _receive_offloads(device) if on]
     if not joined:
         return ok("offloads", f"{device}: gro and lro are off")
     return warning(
         "offloads",
         f"{device}: {', '.join(joined)} on",
-        "frames are joined before a generic XDP program sees them (lro: before any)",
+        "frames are merged before a generic XDP program sees them (lro: before any)",
         f"ethtool -K {device} {' '.join(f'{name} off' for name in joined)}",
     )
 
@@ -141,7 +147,7 @@ def _receive_offloads(device: str) -> Iterator[tuple[str, bool]]:
 
 
 def _ethtool_value(device: str, command: int) -> int:
-    """A value of ``ethtool -k``; 0 where the driver does not know the question."""
+    """A value of ``ethtool -k``; 0 if the driver does not support the request."""
     value = array.array("I", [command, 0])
     request = struct.pack("16sP", device.encode(), value.buffer_info()[0])
     with socket.socket() as any_socket:
@@ -160,12 +166,12 @@ def _neighbours(config: Config) -> Iterator[Finding]:
             try:
                 hop = neighbours.resolve((target,))[target]
             except NeighbourError as error:
-                cause = "the target is off, in another segment, or the address is wrong"
+                cause = "the target is off or in another segment, or its address is wrong"
                 yield fault(
                     "next_hop", str(error), cause, f"ip route get {target}; ip neigh; ping the next hop"
                 )
             else:
-                yield ok("next_hop", f"{target} by {hop.address} at {hop.mac}")
+                yield ok("next_hop", f"{target} via {hop.address} at {hop.mac}")
     except (OSError, DeviceError) as error:
         yield skipped("next_hop", str(error))
 
@@ -177,7 +183,7 @@ def _pools(config: Config) -> Iterator[Finding]:
                 yield warning(
                     "pool_size",
                     each.warning,
-                    "more connections may come than endpoints are there",
+                    "there may be more connections than endpoints",
                     "give more addresses in clients, or a lower multiplier",
                 )
             else:
@@ -193,7 +199,7 @@ def _pools(config: Config) -> Iterator[Finding]:
 
 
 def _overlaps(config: Config) -> Iterator[Finding]:
-    """Forged clients that are production's own hosts: answers that go astray would reach them."""
+    """Forged clients that are production's hosts, which stray answers would reach."""
     production = config.safety.production_networks
     for transfer in config.transfers:
         for one in config.pool(transfer):
@@ -203,6 +209,6 @@ def _overlaps(config: Config) -> Iterator[Finding]:
                     yield fault(
                         "pool_overlap",
                         f"{transfer.label}: clients {one} overlap {network}",
-                        "safety.production_networks names it as production's",
-                        "give clients from a network that no host of production is in",
+                        "the network is in safety.production_networks",
+                        "give clients from a network without production hosts",
                     )

@@ -1,4 +1,4 @@
-"""One SYN from a forged client: its answer must come back to the test port."""
+"""A SYN from a forged client, whose answer must come back to the test port."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MOST_SIZE = 2048
 
 
 def examine_answers(config: Config, traffic: Traffic | None) -> Iterator[Finding]:
-    """A SYN for each TCP transfer, and what came back. Needs the ports free."""
+    """Sends a SYN for each TCP transfer, and judges the answer. No engine may be using the ports."""
     for transfer in config.transfers:
         if transfer.protocol is not Protocol.TCP:
             continue
@@ -53,7 +53,7 @@ def _client(config: Config, transfer: Transfer, traffic: Traffic | None) -> Addr
 
 
 def _probe(device: str, client: Address, transfer: Transfer) -> Segment | None:
-    """The answer to a SYN, or None. What the target has opened is reset."""
+    """The answer to a SYN, or None. Resets the connection that the target has opened."""
     target = transfer.target.address
     mac = bytes.fromhex(Neighbours(device).resolve((target,))[target].mac.replace(":", ""))
     end = (target, transfer.target.port)
@@ -87,7 +87,7 @@ def _verdict(config: Config, transfer: Transfer, client: Address, answer: Segmen
     if answer is None:
         return fault(
             "answer",
-            f"{transfer.label}: a SYN as {client} got no answer on {device}",
+            f"{transfer.label}: a SYN from {client} got no answer on {device}",
             f"the target does not route {client} to this {device}, or drops the SYN (rp_filter, firewall)",
             f"on the target: ip route add {client} via this machine's address on {device}; sysctl"
             " net.ipv4.conf.all.rp_filter=0; then tcpdump there for the SYN",
@@ -103,7 +103,7 @@ def _verdict(config: Config, transfer: Transfer, client: Address, answer: Segmen
         return fault(
             "answer",
             f"{transfer.label}: {target} answered a SYN with flags {answer.flags:#04x}",
-            "something between changes segments",
-            "look with tcpdump on the test port",
+            "something on the path rewrites segments",
+            "run tcpdump on the test port",
         )
     return ok("answer", f"{transfer.label}: {target} answered {client} back to {device}")

@@ -1,4 +1,4 @@
-"""What the mirror shows: counted by listening, or from the counters of an engine that holds the ports."""
+"""The mirrored traffic: counted by listening, or from the counters of a running engine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VLAN_TAGS = {0x8100, 0x88A8}
 ETHERNET_HEADER, VLAN_TAG = 14, 4
 MOST_FRAMES = 200_000
 MOST_SIZE = 65_535
-REPEAT_S = 0.05  # a copy of a copy comes at once; a retransmission later
+REPEAT_S = 0.05  # a duplicate comes sooner, a retransmission later
 DUPLICATES_SHARE = 0.01
 TLS_HANDSHAKE = b"\x16\x03"  # RFC 8446 5.1
 
@@ -41,7 +41,7 @@ BESIDE = socket.CMSG_SPACE(AUXDATA.size) + socket.CMSG_SPACE(TIMESPEC.size)
 
 @dataclass
 class Traffic:
-    """Counts of one look at the mirror."""
+    """What was counted on the mirror in so many seconds."""
 
     seconds: float
     frames: int = 0
@@ -50,25 +50,24 @@ class Traffic:
     duplicates: int = 0
     truncated: int = 0
     vlan: int = 0
-    connections: int = 0  # whose first bytes were seen
+    connections: int = 0  # those whose first bytes were seen
     tls: int = 0
     tunnels: Counter[str] = field(default_factory=Counter)
-    services: Counter[str] = field(default_factory=Counter)  # where SYNs went that no transfer names
-    clients: list[tuple[Address, int]] = field(default_factory=list)  # some client of each service port
+    services: Counter[str] = field(default_factory=Counter)  # destinations of SYNs that match no transfer
+    clients: list[tuple[Address, int]] = field(default_factory=list)  # clients seen, with the service port
 
 
 class Listener:
-    """Sorts frames into Traffic."""
+    """Counts frames into Traffic, by the configuration's transfers."""
 
     def __init__(self, config: Config, seconds: float) -> None:
-        """For the transfers of this configuration."""
         self.traffic = Traffic(seconds)
         self._services = {(each.source.address, each.source.port) for each in config.transfers}
         self._seen: dict[int, float] = {}
         self._spoken: set[tuple[object, object]] = set()
 
     def take(self, packet: bytes, *, tagged: bool, now: float) -> None:
-        """One packet without its link header."""
+        """Counts one packet, without its link header."""
         traffic = self.traffic
         traffic.frames += 1
         traffic.vlan += tagged
@@ -103,7 +102,7 @@ class Listener:
 
 
 def listen(config: Config, seconds: float) -> Traffic:
-    """Looks at the mirror ports for so long, or MOST_FRAMES. Raises OSError."""
+    """Listens on the mirror ports for so long, or for MOST_FRAMES. Raises OSError."""
     listener = Listener(config, seconds)
     with ExitStack() as stack:
         sockets = [stack.enter_context(_tap(port.device)) for port in config.mirror]
@@ -124,7 +123,7 @@ def _tap(device: str) -> socket.socket:
 
 
 def _take_frame(tap: socket.socket, listener: Listener) -> None:
-    """The kernel takes the outer VLAN tag off and tells of it, and of the time, beside the frame."""
+    """Reads a frame; the kernel passes its time and its outer VLAN tag as ancillary data."""
     frame, beside, _, (_, _, kind, *_) = tap.recvmsg(MOST_SIZE, BESIDE)
     if kind == socket.PACKET_OUTGOING:
         return
@@ -140,7 +139,7 @@ def _take_frame(tap: socket.socket, listener: Listener) -> None:
 
 
 def counted(before: Mapping[str, int], after: Mapping[str, int], seconds: float) -> Traffic:
-    """What an engine has counted meanwhile. It knows no tunnels, tags and services."""
+    """What an engine counted between two readings. It does not count tunnels, tags and services."""
     since = {name: after[name] - before[name] for name in after}
     return Traffic(
         seconds,
@@ -155,14 +154,14 @@ def counted(before: Mapping[str, int], after: Mapping[str, int], seconds: float)
 
 
 def examine_traffic(config: Config, traffic: Traffic) -> Iterator[Finding]:
-    """Says what the counts mean."""
+    """What the counts mean."""
     devices = ", ".join(port.device for port in config.mirror)
     if not traffic.frames:
         yield fault(
             "mirror",
             f"{devices}: no frame in {traffic.seconds:g} s",
-            "the switch mirrors nothing to this port, or production is silent",
-            "check the mirror session's destination port and the cable; send a request meanwhile",
+            "the switch mirrors nothing to this port, or production is idle",
+            "check the mirror session's destination port and the cable; send a request while it listens",
         )
         return
     yield ok("mirror", f"{devices}: {traffic.frames:,} frames in {traffic.seconds:g} s")
@@ -176,39 +175,36 @@ def _frames(traffic: Traffic) -> Iterator[Finding]:
         names = ", ".join(f"{count:,} of {name}" for name, count in traffic.tunnels.most_common())
         yield fault(
             "tunnel",
-            f"frames inside of others: {names}",
+            f"tunnelled frames: {names}",
             "the switch or cloud sends its mirror through a tunnel",
-            "mirror to a local port, or end the tunnel before the mirror port",
+            "mirror to a local port, or terminate the tunnel before the mirror port",
         )
     if traffic.vlan:
         yield ok("vlan", f"{traffic.vlan:,} frames have a VLAN tag; up to two are read")
     if traffic.truncated:
         yield fault(
             "truncated",
-            f"{traffic.truncated:,} frames end before their payload does",
-            "the mirror session cuts frames",
-            "turn its truncation off, and raise the MTU on the way",
+            f"{traffic.truncated:,} frames are cut short",
+            "the mirror session truncates frames",
+            "turn truncation off, and raise the MTU along the path",
         )
     share = traffic.duplicates / traffic.frames
     if share > DUPLICATES_SHARE:
         yield warning(
             "duplicates",
             f"{share:.0%} of the frames were seen twice",
-            "the mirror session copies a frame where it enters the switch and where it leaves",
-            "mirror one direction of each port, or the server's port alone",
+            "the mirror session copies frames both where they enter the switch and where they leave",
+            "mirror one direction of each port, or only the server's port",
         )
 
 
 def _directions(config: Config, traffic: Traffic) -> Finding:
     services = ", ".join(str(transfer.source) for transfer in config.transfers)
     if not traffic.client and not traffic.server:
-        seen = (
-            ", ".join(f"{name} ({count})" for name, count in traffic.services.most_common(3))
-            or "no connection"
-        )
+        seen = ", ".join(f"{name} ({count})" for name, count in traffic.services.most_common(3)) or "none"
         return fault(
             "service",
-            f"no frame to or from {services}; opened meanwhile: {seen}",
+            f"no frame to or from {services}; connections opened to: {seen}",
             "another port is mirrored, or source names another service",
             "set transfers[].source to the address and port that clients connect to",
         )
@@ -223,7 +219,7 @@ def _directions(config: Config, traffic: Traffic) -> Finding:
         return warning(
             "direction",
             f"{traffic.client:,} frames to {services}, none from it",
-            "only what clients send is mirrored; holes in it are then seen later",
+            "only what clients send is mirrored, so gaps in it are noticed later",
             "mirror both directions if the port can carry them",
         )
     return ok("direction", f"{traffic.client:,} frames to {services}, {traffic.server:,} from it")
@@ -236,11 +232,11 @@ def _protocols(config: Config, traffic: Traffic) -> Iterator[Finding]:
             "tls",
             f"{traffic.tls / traffic.connections:.0%} of {traffic.connections:,} connections speak TLS",
             "their bytes are bound to production's keys, so they are not replayed",
-            "mirror behind the point where TLS ends",
+            "mirror behind the point where TLS is terminated",
         )
 
 
 def some_client(traffic: Traffic | None, port: int, version: int) -> Address | None:
-    """A client that was seen to speak to this service port."""
+    """A client seen to talk to this service port."""
     found: Sequence[tuple[Address, int]] = traffic.clients if traffic else ()
     return next((address for address, to in found if to == port and address.version == version), None)

@@ -1,4 +1,4 @@
-"""The lab: a production site with a switch mirror, an appliance and a target, in network namespaces."""
+"""The lab: a production site behind a mirroring switch, an appliance and a target, in network namespaces."""
 
 from appliance.lab.commands import app
 from appliance.lab.lab import Device, Lab, LabError

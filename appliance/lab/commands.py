@@ -14,7 +14,7 @@ from appliance.lab.topology import Direction  # noqa: TC001 - typer reads the an
 
 app = typer.Typer(no_args_is_help=True, help="The lab: a mirrored production site in network namespaces.")
 
-Prefix = Annotated[str, typer.Option(help="Start of the namespaces' names.")]
+Prefix = Annotated[str, typer.Option(help="Prefix of the namespaces' names.")]
 
 
 @app.command()
@@ -22,21 +22,21 @@ def up(
     prefix: Prefix = "xdpcopy",
     queues: Annotated[int, typer.Option(help="Queues of mirror0 and test0.")] = 1,
     direction: Annotated[Direction, typer.Option(help="What the switch mirrors.")] = "both",
-    clients: Annotated[int, typer.Option(help="Addresses of the client, IPv4 and IPv6 each.")] = 1,
+    clients: Annotated[int, typer.Option(help="Number of client addresses, of IPv4 and IPv6 each.")] = 1,
     target_mtu: Annotated[int, typer.Option(help="MTU of the target's device.")] = topology.STANDARD_MTU,
 ) -> None:
-    """Build the lab. A lab that is there already, with the same settings, stays as it is."""
+    """Build the lab. A lab with the same settings is left as it is."""
     try:
         lab = Lab(prefix, queues=queues, direction=direction, clients=clients, target_mtu=target_mtu)
         built = lab.up()
     except (LabError, ValueError) as error:
         raise _failure(error) from error
-    print(f"the lab {prefix} is up" if built else f"the lab {prefix} was up already")
+    print(f"the lab {prefix} is up" if built else f"the lab {prefix} was already up")
 
 
 @app.command()
 def down(prefix: Prefix = "xdpcopy") -> None:
-    """End what runs in the lab and remove it, also where only a part of it exists."""
+    """Stop everything in the lab and remove it, even if only parts of it exist."""
     try:
         removed = Lab(prefix).down()
     except (LabError, ValueError) as error:
@@ -46,7 +46,7 @@ def down(prefix: Prefix = "xdpcopy") -> None:
 
 @app.command()
 def status(prefix: Prefix = "xdpcopy") -> None:
-    """Show the lab's devices with their counts. Exit status 3: it is not, or not wholly, there."""
+    """Show the lab's devices and their counters. Exit status 3: the lab is missing or incomplete."""
     try:
         lab = Lab(prefix)
         Console().print(_table(lab))

@@ -1,4 +1,4 @@
-"""The lab as an object: bring it up, run programs in it, look at it, take it down."""
+"""The lab as an object: builds it, runs programs in it, lists its devices, removes it."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ CARRIER_TIMEOUT_S = 5.0
 
 
 class LabError(MachineError):
-    """The lab cannot be built or used; the message says what failed."""
+    """The lab cannot be built or used."""
 
 
 @dataclass(frozen=True)
 class Device:
-    """One line of ``status``."""
+    """A device of the lab."""
 
     role: Role
     name: str
@@ -46,9 +46,9 @@ class Device:
 
 
 class Lab:
-    """Five network namespaces with the links of a mirrored production site; a context manager.
+    """Five network namespaces, linked like a mirrored production site; a context manager.
 
-    Raises LabError where a command fails, and then leaves nothing behind.
+    Raises LabError if a command fails, and then leaves nothing behind.
     """
 
     def __init__(
@@ -60,7 +60,6 @@ class Lab:
         clients: int = 1,
         target_mtu: int = topology.STANDARD_MTU,
     ) -> None:
-        """Remember the settings; ``up`` or ``with`` builds."""
         self.settings = Settings(prefix, queues, direction, clients, target_mtu)
         self.client: Address = topology.CLIENT.ip
         self.client6: Address = topology.CLIENT6.ip
@@ -76,22 +75,20 @@ class Lab:
         self.test_device = topology.TEST_DEVICE
 
     def __enter__(self) -> Self:
-        """Build the lab."""
         self.up()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Remove it."""
         self.down()
 
     def namespace(self, role: Role) -> str:
-        """Name the network namespace of a role."""
+        """The network namespace of a role."""
         return self.settings.namespace(role)
 
     def up(self) -> bool:
-        """Build the lab, or keep one with the same settings that is there. True if it was built."""
+        """Builds the lab unless one with the same settings exists. True if it was built."""
         _require_root()
         if self.complete() and self._saved() == asdict(self.settings):
             return False
@@ -108,7 +105,7 @@ class Lab:
         return True
 
     def down(self) -> bool:
-        """End what runs in the lab and remove all of it that exists. True if there was something."""
+        """Stops what runs in the lab and removes what exists of it. True if anything did."""
         _require_root()
         existing = _namespaces() & {self.namespace(role) for role in topology.ROLES}
         _end_processes(existing)
@@ -122,14 +119,14 @@ class Lab:
         return bool(existing)
 
     def complete(self) -> bool:
-        """Tell whether every device is there."""
+        """Whether every device exists."""
         if not {self.namespace(role) for role in topology.ROLES} <= _namespaces():
             return False
         found = {(device.role, device.name) for device in self.devices()}
         return found == set(topology.DEVICES)
 
     def devices(self) -> list[Device]:
-        """List the devices as they are now."""
+        """The devices as they are now."""
         existing = _namespaces()
         names = {name for _, name in topology.DEVICES}
         return [
@@ -143,9 +140,9 @@ class Lab:
         ]
 
     def exec(self, role: Role, argv: Sequence[str], **popen: Any) -> subprocess.Popen[Any]:  # noqa: ANN401 - Popen's
-        """Start a program in a namespace; its process id is the program's own.
+        """Starts a program in a namespace; the process id is the program's own.
 
-        It is in a session of its own: Ctrl-C reaches the caller alone, who ends what he started.
+        It has a session of its own, so Ctrl-C reaches only the caller, who must end what it started.
         """
         popen.setdefault("start_new_session", True)
         return subprocess.Popen(["ip", "netns", "exec", self.namespace(role), *argv], **popen)
@@ -153,7 +150,7 @@ class Lab:
     def run(
         self, role: Role, argv: Sequence[str], *, check: bool = True, timeout: float = COMMAND_TIMEOUT_S
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program in a namespace to its end and keep what it printed."""
+        """Runs a program in a namespace to its end, and captures its output."""
         done = subprocess.run(
             ["ip", "netns", "exec", self.namespace(role), *argv],
             capture_output=True,
@@ -186,7 +183,7 @@ class Lab:
 
 def _require_root() -> None:
     if os.geteuid():
-        raise LabError("the lab needs root: it makes network namespaces; start it with sudo")
+        raise LabError("the lab needs root to make network namespaces; start it with sudo")
 
 
 def _execute(command: Command) -> str:
@@ -220,7 +217,7 @@ def _processes(namespaces: Iterable[str]) -> list[int]:
 
 
 def _end_processes(namespaces: set[str]) -> None:
-    """End every process inside the lab: ask first, then insist."""
+    """Ends every process in the lab, with SIGTERM and then SIGKILL."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         for pid in _processes(namespaces):
             with contextlib.suppress(ProcessLookupError):

@@ -1,12 +1,12 @@
-"""What the lab consists of: settings, addresses, and the commands that build it.
+"""The lab's settings and addresses, and the commands that build it.
 
-Everything here is text and arithmetic; ``lab.py`` runs it. The scene, left to right::
+Pure functions; ``lab.py`` runs the commands. From left to right::
 
     client ── bridge in switch ── production
                   │ mirror (tc)
               appliance ── target
 
-Nothing else is linked and there is no default route, so no packet of the lab can leave it.
+There are no other links and no default route, so no packet can leave the lab.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ TEST_DEVICE = "test0"
 
 @dataclass(frozen=True)
 class Settings:
-    """What can be chosen about a lab."""
+    """The lab's options."""
 
     prefix: str = "xdpcopy"
     queues: int = 1
@@ -64,7 +64,7 @@ class Settings:
     target_mtu: int = STANDARD_MTU
 
     def __post_init__(self) -> None:
-        """Raise ValueError with a sentence where a value cannot work."""
+        """Raises ValueError for a value that cannot work."""
         if not self.prefix.replace("-", "").isalnum():
             raise ValueError(f"prefix {self.prefix!r}: letters, digits and dashes only")
         if not 1 <= self.queues <= MAX_QUEUES:
@@ -77,28 +77,28 @@ class Settings:
             raise ValueError(f"target_mtu {self.target_mtu}: {LEAST_MTU} to {STANDARD_MTU}")
 
     def namespace(self, role: Role) -> str:
-        """Name the network namespace of a role."""
+        """The network namespace of a role."""
         return f"{self.prefix}-{role}"
 
     def client_addresses(self) -> list[Address]:
-        """List the client's IPv4 addresses, ``CLIENT`` first."""
+        """The client's IPv4 addresses, ``CLIENT`` first."""
         return [CLIENT.ip, *(MORE_CLIENTS + number for number in range(1, self.clients))]
 
     def client_addresses6(self) -> list[Address]:
-        """List the client's IPv6 addresses, ``CLIENT6`` first."""
+        """The client's IPv6 addresses, ``CLIENT6`` first."""
         return [CLIENT6.ip, *(MORE_CLIENTS6 + number for number in range(1, self.clients))]
 
 
 @dataclass(frozen=True)
 class Command:
-    """A program with its arguments, and what it reads on its standard input."""
+    """A program with its arguments and its standard input."""
 
     argv: tuple[str, ...]
     lines: tuple[str, ...] = field(default=())
 
 
 def build(settings: Settings) -> list[Command]:
-    """List the commands that build the lab, in order."""
+    """The commands that build the lab, in order."""
     return [
         _namespaces(settings),
         *(_sysctls(settings, role, _quiet(role)) for role in ROLES),
@@ -111,9 +111,9 @@ def build(settings: Settings) -> list[Command]:
 
 
 def remove(settings: Settings, existing: set[str]) -> list[Command]:
-    """List the commands that remove what there is of the lab; each may fail on its own.
+    """The commands that remove the existing parts of the lab; any of them may fail.
 
-    The links are deleted by name first: a namespace lives on, with its devices, while a process is in it.
+    Links are deleted first, by name: a namespace keeps its devices as long as a process is in it.
     """
     gone: list[Command] = []
     for role in ROLES:
@@ -141,7 +141,7 @@ def _sysctls(settings: Settings, role: Role, values: dict[str, int | str]) -> Co
 
 
 def _quiet(role: Role) -> dict[str, int | str]:
-    """Set before any device exists, so that ``default`` reaches them all: no forwarding, no chatter."""
+    """Sysctls against forwarding and chatter, set before any device so that ``default`` applies to all."""
     values: dict[str, int | str] = {
         "net.ipv4.ip_forward": 0,
         "net.ipv4.conf.all.rp_filter": 0,
@@ -193,7 +193,7 @@ def _clients(settings: Settings) -> list[str]:
 
 
 def _scripts(settings: Settings) -> dict[Role, list[str]]:
-    """For each namespace the lines that ``ip -batch`` reads."""
+    """The lines for ``ip -batch``, by namespace."""
     return {
         "client": _up("client0", *_clients(settings)),
         "production": _up("production0", str(PRODUCTION), str(PRODUCTION6)),
@@ -202,13 +202,13 @@ def _scripts(settings: Settings) -> dict[Role, list[str]]:
             *(f"link set {port} master bridge0" for port in ("to-client", "to-production")),
             *(f"link set {port} up" for port in ("bridge0", "to-client", "to-production", "span0")),
         ],
-        # The mirror port has no address of any kind and never speaks.
+        # The mirror port has no address and never sends.
         "appliance": [
             "link set mirror0 addrgenmode none",
             "link set mirror0 arp off multicast off up",
             *_up("test0", str(APPLIANCE), str(APPLIANCE6)),
         ],
-        # The answers to the forged clients come back to the appliance, and end there.
+        # Answers to the forged clients come back to the appliance, and end there.
         "target": [
             f"link set target0 mtu {settings.target_mtu}",
             *_up("target0", str(TARGET), str(TARGET6)),
@@ -219,10 +219,10 @@ def _scripts(settings: Settings) -> dict[Role, list[str]]:
 
 
 def _mirror(settings: Settings) -> Command:
-    """Frames of the switch's port towards production: out of it are the client's, into it production's.
+    """Mirrors the switch's port to production: it sends the client's frames and receives production's.
 
-    The queue on the span port is longer than any burst, so that a full ring of the peer delays copies
-    instead of losing them.
+    The span port's queue is longer than any burst, so a full ring of its peer delays copies instead of
+    losing them.
     """
     hooks = ("egress",) if settings.direction == "client" else ("egress", "ingress")
     copy = "protocol all u32 match u32 0 0 action mirred egress mirror dev span0"
@@ -235,7 +235,7 @@ def _mirror(settings: Settings) -> Command:
 
 
 def _offloads(settings: Settings) -> list[Command]:
-    """As on a wire: real checksums and no frame above the MTU, wherever the appliance could see it."""
+    """As on a real wire: real checksums, and no frame above the MTU, wherever the appliance might see it."""
     plain = ("tx", "off", "tso", "off", "gso", "off", "gro", "off")
     cut = ("tso", "off", "gso", "off", "gro", "off")
     chosen: tuple[tuple[Role, str, tuple[str, ...]], ...] = (

@@ -1,1 +1,1 @@
-"""The commands that ask a running appliance over its api: status, top, transfers, sessions and others."""
+"""The commands that use a running appliance's api: status, top, transfers, sessions and others."""

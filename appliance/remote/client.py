@@ -1,4 +1,4 @@
-"""The api as seen from a command: what it answers, or an error with the cure and the exit status."""
+"""The client of the api: an answer, or an error with a cure and an exit status."""
 
 from __future__ import annotations
 
@@ -22,26 +22,24 @@ PREFIX = "/api/v1/"
 EXIT_STATUS = {401: 3, 403: 3, 404: 4, 409: 5, 412: 5, 422: 2, 413: 2, 429: 3, 503: 6}
 CURES = {
     401: "give one with --token, --token-file, XDPCOPY_TOKEN or in ~/.config/xdpcopy.yaml",
-    403: "use a token of that role, or make one there: xdpcopy token create",
-    412: "see what it is now with xdpcopy transfers show",
+    403: "use a token of that role, or make one on the appliance: xdpcopy token create",
+    412: "xdpcopy transfers show prints its current state",
     429: "wait a minute",
 }
 
 
 class RemoteError(MachineError):
-    """The api refuses, or is not there; ``exit_status`` says in what way."""
+    """The api refused, or did not answer; ``exit_status`` says which."""
 
     def __init__(self, message: str, exit_status: int = 1) -> None:
-        """A sentence with the cure."""
         super().__init__(message)
         self.exit_status = exit_status
 
 
 class Remote:
-    """The api; a context manager. Raises RemoteError."""
+    """A client of the api; a context manager. Raises RemoteError, and ConfigError for a bad certificate."""
 
     def __init__(self, where: Connection) -> None:
-        """Nothing is sent yet. Raises ConfigError if the certificate cannot be used."""
         self.where = where
         self._http = httpx.Client(
             base_url=where.api.rstrip("/") + PREFIX,
@@ -52,26 +50,24 @@ class Remote:
         )
 
     def __enter__(self) -> Self:
-        """Nothing is sent yet."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close its connections."""
         self._http.close()
 
     def get(self, path: str, **query: object) -> Any:  # noqa: ANN401 - JSON
-        """What a read answers; a query of None is left out."""
+        """Reads; a query of None is left out."""
         given = {name: str(value) for name, value in query.items() if value is not None}
         return self._answer("GET", path, params=given)
 
     def tell(self, method: str, path: str, body: object = None, version: int | None = None) -> Any:  # noqa: ANN401 - JSON
-        """A change, and what is answered. ``version``: only if the transfer has this one (If-Match)."""
+        """Changes something. ``version``: only if the transfer still has this one (If-Match)."""
         headers = {} if version is None else {"If-Match": f'"{version}"'}
         content = {} if body is None else {"json": body}
         return self._answer(method, path, headers=headers, **content)
 
     def events(self, interval: float, count: int) -> Iterator[tuple[str, Any]]:
-        """Counters as they come: the kind of each event (counters, down) and what it says."""
+        """The stream of counters: the kind of each event (counters, down) and its data."""
         query: Mapping[str, float] = {"interval": interval, "count": count}
         with (
             self._reaching(),
@@ -109,8 +105,8 @@ class Remote:
                     f"the certificate of {api} is not trusted ({error}); give it with --cacert FILE"
                 ) from error
             raise RemoteError(
-                f"no api answers at {api} ({error or type(error).__name__}); start xdpcopy run with an api"
-                " section there, or give another address with --api or XDPCOPY_API"
+                f"no api answers at {api} ({error or type(error).__name__}); start xdpcopy run there with an"
+                " api section, or give another address with --api or XDPCOPY_API"
             ) from error
 
     def _refusal(self, said: httpx.Response) -> RemoteError:
@@ -122,7 +118,7 @@ class Remote:
         return RemoteError(f"{detail}; {cure}" if cure else detail, EXIT_STATUS.get(said.status_code, 1))
 
     def _stranger(self) -> RemoteError:
-        return RemoteError(f"what answers at {self.where.api} is no api of xdpcopy; give another --api")
+        return RemoteError(f"what answers at {self.where.api} is not xdpcopy's api; give another --api")
 
 
 def _trust(where: Connection) -> ssl.SSLContext | bool:

@@ -1,4 +1,4 @@
-"""``xdpcopy status|sessions|ledger|latency|stop|arm``, and those of other files."""
+"""``xdpcopy status|sessions|ledger|latency|stop|arm``, beside ``top`` and ``transfers``."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Annotated
 import typer
 
 from appliance.contract.appliance import Emergency, Status
-from appliance.contract.observed import Latency, Ledger, Sessions, SessionState, SessionStatus
+from appliance.contract.observed import MAX_SESSIONS, Latency, Ledger, Sessions, SessionState, SessionStatus
 from appliance.remote import tables, top, transfers
 from appliance.remote.asked import EXIT_STATUS, Asked, asking
 
-Count = Annotated[int, typer.Option(min=1, max=1000, metavar="COUNT", help="At most so many.")]
+Count = Annotated[int, typer.Option(min=1, max=MAX_SESSIONS, metavar="COUNT", help="Most sessions to show.")]
 
 
 def add(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Adds the commands."""
     for command in (status, top.top, sessions, ledger, latency, stop, arm):
         app.command(epilog=EXIT_STATUS)(command)
     app.add_typer(transfers.app, name="transfers")
@@ -23,22 +23,26 @@ def add(app: typer.Typer) -> None:
 
 @asking
 def status(*, asked: Asked) -> None:
-    """Show the appliance: version, ports, modes obtained, whether it is armed."""
+    """Show the appliance: version, ports, modes, and whether it is armed."""
     with asked.remote() as remote:
         asked.show(remote.get("appliance"), Status, tables.status)
 
 
 @asking
 def sessions(  # noqa: PLR0913 - one parameter for each option
-    session: Annotated[str | None, typer.Argument(metavar="[ID]", help="All about this one.")] = None,
+    session: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="Show everything about this one.")
+    ] = None,
     *,
-    transfer: Annotated[str | None, typer.Option(metavar="ID", help="Of this transfer.")] = None,
-    state: Annotated[SessionState | None, typer.Option(help="In this state.")] = None,
-    client: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Of this mirrored client.")] = None,
+    transfer: Annotated[str | None, typer.Option(metavar="ID", help="Only of this transfer.")] = None,
+    state: Annotated[SessionState | None, typer.Option(help="Only in this state.")] = None,
+    client: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Only of this mirrored client.")
+    ] = None,
     limit: Count = 100,
     asked: Asked,
 ) -> None:
-    """Show sessions with their state and what they wait for."""
+    """Show sessions, their state and what they wait for."""
     with asked.remote() as remote:
         if session is not None:
             found = remote.get(f"sessions/{transfers.part(session)}")
@@ -50,14 +54,14 @@ def sessions(  # noqa: PLR0913 - one parameter for each option
 
 @asking
 def ledger(*, asked: Asked) -> None:
-    """Show the account so far: every frame, session and byte under one heading."""
+    """Show the ledger so far: every frame, session and byte under one heading."""
     with asked.remote() as remote:
         asked.show(remote.get("ledger"), Ledger, tables.ledger)
 
 
 @asking
 def latency(*, asked: Asked) -> None:
-    """Show answer times of each transfer: the target's beside production's."""
+    """Show answer times per transfer, of the target and of production."""
     with asked.remote() as remote:
         asked.show(remote.get("latency"), Latency, tables.latency)
 
@@ -65,19 +69,19 @@ def latency(*, asked: Asked) -> None:
 @asking
 def stop(
     *,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     asked: Asked,
 ) -> None:
-    """Emergency stop: reset every session, send nothing until it is armed again."""
+    """Emergency stop: reset every session, and send nothing until arm."""
     with asked.remote() as remote:
         if not yes:
-            question = f"Reset every session of {remote.where.api} and send nothing more?"
+            question = f"Reset every session of {remote.where.api} and stop sending?"
             typer.confirm(question, abort=True, err=True)
         asked.show(remote.tell("POST", "emergency-stop"), Emergency, tables.emergency)
 
 
 @asking
 def arm(*, asked: Asked) -> None:
-    """End an emergency stop: replay goes on."""
+    """End an emergency stop: replay continues."""
     with asked.remote() as remote:
         asked.show(remote.tell("POST", "arm"), Emergency, tables.emergency)

@@ -1,4 +1,4 @@
-"""Where the api is and with which token: options, the environment, a file of the user's, or the defaults."""
+"""The api's address and token: from options, the environment, the user's file, or the defaults."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TOKEN = re.compile(r"[!-~]*")
 
 
 class Connection(Model):
-    """What the file may say, and what holds in the end."""
+    """What the file may set; also the outcome of all sources."""
 
     api: str = DEFAULT
     token: str = ""
@@ -29,12 +29,12 @@ class Connection(Model):
 
 
 def file() -> Path:
-    """The file of the user's: ~/.config/xdpcopy.yaml where nothing else is set."""
+    """The user's file, ~/.config/xdpcopy.yaml by default."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "xdpcopy.yaml"
 
 
 def connection(**given: object) -> Connection:
-    """What was given goes before the environment, and that before what the file says. Raises ConfigError."""
+    """Options take precedence over the environment, and that over the file. Raises ConfigError."""
     environment = {name: os.environ.get(f"XDPCOPY_{name.upper()}") for name in Connection.model_fields}
     found = _read(file())
     for layer in (environment, given):
@@ -44,11 +44,11 @@ def connection(**given: object) -> Connection:
         found = Connection.model_validate(found.model_dump() | said)
     parts = urlsplit(found.api)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigError(f"--api: '{found.api}' is no address of an api; write one like {DEFAULT}")
+        raise ConfigError(f"--api: '{found.api}' is not the address of an api; write one like {DEFAULT}")
     if not found.token and found.token_file is not None:
         found = found.model_copy(update={"token": _text(found.token_file).strip()})
     if not TOKEN.fullmatch(found.token):
-        raise ConfigError("--token: there are characters in it that no token has; give it as it was printed")
+        raise ConfigError("--token: it has characters that no token has; give it exactly as it was printed")
     return found
 
 
@@ -63,7 +63,7 @@ def _read(path: Path) -> Connection:
     except ValidationError as error:
         known = ", ".join(Connection.model_fields)
         problems = [
-            f"{'.'.join(map(str, each['loc']))}: it {message(each)}; there may be {known}"
+            f"{'.'.join(map(str, each['loc']))}: it {message(each)}; known are {known}"
             for each in error.errors()
         ]
         raise ConfigError(*problems, source=str(path)) from error

@@ -1,4 +1,4 @@
-"""What the api answers, as tables for people."""
+"""The api's answers as tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from appliance.contract.observed import Distribution, Latency, Ledger, Sessions, SessionStatus
     from appliance.contract.transfers import Applied, Transfers, TransferStatus
 
-MANY = 8  # columns: with one blank between them they fit a terminal of 80
+MANY = 8  # columns from which they are set closer, to fit 80 characters
 STYLES = {
     TransferState.RUNNING: "green",
     TransferState.PAUSED: "yellow",
@@ -29,7 +29,7 @@ STYLES = {
 
 
 def numbers(*headings: str, words: int = 1) -> Table:
-    """A table whose columns, but for the first ``words``, hold numbers."""
+    """A table of numbers; the first ``words`` columns are text."""
     table = Table(box=None, pad_edge=False, collapse_padding=len(headings) > MANY)
     for at, heading in enumerate(headings):
         number = at >= words
@@ -40,7 +40,7 @@ def numbers(*headings: str, words: int = 1) -> Table:
 
 
 def pairs(**values: object) -> Table:
-    """Names and values, as the api has them."""
+    """Names and values, as in the api."""
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in values.items():
         table.add_row(name, plain(value if isinstance(value, str) else json.dumps(value)))
@@ -48,7 +48,7 @@ def pairs(**values: object) -> Table:
 
 
 def plain(value: object) -> Text:
-    """As text; a control character of somebody's name must not reach the terminal."""
+    """As text without control characters: a name must not control the terminal."""
     return Text("".join(each if each.isprintable() else "?" for each in str(value)))
 
 
@@ -61,14 +61,12 @@ def duration(seconds: float) -> str:
 
 
 def armed(*, on: bool) -> Text:
-    """After an emergency stop nothing is sent."""
-    return (
-        Text("armed", "green") if on else Text("stopped: nothing is sent; xdpcopy arm ends that", "red bold")
-    )
+    """Armed, or stopped by the emergency stop."""
+    return Text("armed", "green") if on else Text("stopped: nothing is sent; xdpcopy arm resumes", "red bold")
 
 
 def state(of: TransferState) -> Text:
-    """In its colour."""
+    """A transfer's state, in its colour."""
     return Text(of.value, STYLES[of])
 
 
@@ -86,7 +84,7 @@ def status(found: Status) -> RenderableType:
             f"{len(port.queues)} ({modes})",
             f"{sum(queue.lost for queue in port.queues):,}",
         )
-    health = Text("every worker works", "green") if found.healthy else Text("a worker hangs", "red bold")
+    health = Text("all workers run", "green") if found.healthy else Text("a worker hangs", "red bold")
     return Group(
         f"xdpcopy {found.version}, process {found.pid}, up {duration(found.uptime_s)},"
         f" {found.workers} workers, {found.transfers} transfers",
@@ -99,7 +97,7 @@ def status(found: Status) -> RenderableType:
 
 
 def transfers(found: Transfers) -> Table:
-    """One line each."""
+    """One line per transfer."""
     table = numbers(
         *("id", "name", "state", "source", "target", "protocol", "n", "sample", "cap/s", "version"), words=6
     )
@@ -121,7 +119,7 @@ def transfers(found: Transfers) -> Table:
 
 
 def transfer(found: TransferStatus) -> RenderableType:
-    """Everything about one."""
+    """One transfer with all its settings."""
     settings = found.settings.model_dump(mode="json")
     settings["clients"] = ", ".join(settings["clients"])
     about = {"next_hop": found.next_hop, "forecast": found.forecast, "version": found.version}
@@ -132,11 +130,11 @@ def transfer(found: TransferStatus) -> RenderableType:
 
 
 def applied(done: Applied) -> RenderableType:
-    """What a change came to."""
+    """The outcome of a change."""
     what = (
         f"in force on every worker after {done.took_ms:.1f} ms, {reset(done)}"
         if done.changed
-        else "it was so already"
+        else "nothing had to change"
     )
     return Text.assemble(
         done.transfer.id, ": ", state(done.transfer.state), f", version {done.transfer.version}; {what}"
@@ -144,7 +142,7 @@ def applied(done: Applied) -> RenderableType:
 
 
 def emergency(done: Emergency) -> RenderableType:
-    """What a stop, or arming, came to."""
+    """The outcome of a stop, or of arming."""
     what = f"; {reset(done)} in {done.took_ms:.1f} ms"
     return Text.assemble(armed(on=done.armed), "" if done.armed else what)
 
@@ -156,43 +154,43 @@ def reset(done: Applied | Emergency) -> str:
 
 
 def sessions(found: Sessions) -> RenderableType:
-    """One line each."""
+    """One line per session."""
     headings = ("id", "transfer", "state", "waits for", "client", "forged", "target", "age", "idle", "turns")
     table = numbers(*headings, words=7)
     for one in found.items:
         names = (one.id, one.transfer, one.state, one.waits, one.client, one.forged, one.target)
         table.add_row(*names, f"{one.age_s:.1f} s", f"{one.idle_s:.1f} s", f"{one.turns:,}")
-    more = "there are more; --limit shows them" if found.truncated else f"{len(found.items)} sessions"
+    more = "there are more; raise --limit to see them" if found.truncated else f"{len(found.items)} sessions"
     return Group(table, more)
 
 
 def session(found: SessionStatus) -> Table:
-    """All of one."""
+    """One session."""
     return pairs(**found.model_dump(mode="json"))
 
 
 def ledger(found: Ledger) -> RenderableType:
-    """The equations, and what is not nothing of drops and ends."""
+    """The equations, and every drop and end with a count."""
     account = found.ledger
     lines = numbers("equation", "left", "right", "", words=1)
     for name, one in account["equations"].items():
         verdict = Text("closes", "green") if one["closes"] else Text("in flight, or open", "yellow")
         lines.add_row(name, f"{one['left']:,}", f"{one['right']:,}", verdict)
-    reasons = numbers("what ended, and why", "count")
+    reasons = numbers("dropped or ended, and why", "count")
     for heading, counted in (
-        ("mirrored frame not used", account["drops"]["mirror"]),
-        ("target's frame not used", account["drops"]["test"]),
+        ("mirrored frame dropped", account["drops"]["mirror"]),
+        ("target's frame dropped", account["drops"]["test"]),
         ("session", account["ends"]),
     ):
         for name, count in counted.items():
             if count:
                 reasons.add_row(f"{heading}: {name}", f"{count:,}")
-    closes = Text("closes", "green") if found.closes else Text("does not close at present", "yellow")
+    closes = Text("closes", "green") if found.closes else Text("does not close at the moment", "yellow")
     return Group(lines, "", reasons, "", closes)
 
 
 def latency(found: Latency) -> Table:
-    """Milliseconds from a request to the first byte of its answer, the target's beside production's."""
+    """Milliseconds from a request to the first byte of its answer, of target and production."""
     table = numbers("transfer", "of", "answers", "p50", "p90", "p99", "p99.9", "max ms", words=2)
     for name in found.target:
         for side, times in (("target", found.target[name]), ("production", found.production.get(name))):

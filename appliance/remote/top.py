@@ -1,4 +1,4 @@
-"""``xdpcopy top``: rates, transfers, workers and reasons, refreshed from the stream of the counters."""
+"""``xdpcopy top``: rates, transfers, workers and reasons, updated from the stream of counters."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MOST_REASONS = 8
 RETRY_S = 1.0
-GONE = 1  # RemoteError's status for an api that cannot be reached
+GONE = 1  # RemoteError's status for an api that does not answer
 DOWN = 6
 
 
@@ -35,14 +35,14 @@ DOWN = 6
 def top(
     *,
     interval: Annotated[
-        float, typer.Option(min=0.1, max=60, metavar="SECONDS", help="Between two looks.")
+        float, typer.Option(min=0.1, max=60, metavar="SECONDS", help="Time between updates.")
     ] = 1.0,
     count: Annotated[
-        int, typer.Option(min=0, metavar="COUNT", help="End after so many looks; 0: never.")
+        int, typer.Option(min=0, metavar="COUNT", help="End after this many updates; 0: never.")
     ] = 0,
     asked: Asked,
 ) -> None:
-    """Show live what it does, until Ctrl-C. --json: one line for each look."""
+    """Show live what the appliance does, until Ctrl-C. --json: one line per update."""
     with asked.remote() as remote:
         looks = _looks(remote, interval, count)
         try:
@@ -69,7 +69,7 @@ def _draw(remote: Remote, looks: Iterator[tuple[str, Any]]) -> None:
 
 
 def _looks(remote: Remote, interval: float, count: int) -> Iterator[tuple[str, Any]]:
-    """Events, also behind an api that went and came back. Raises RemoteError if it is not there at first."""
+    """Events, also across a restart of the api. Raises RemoteError if it is not there at first."""
     seen = 0
     while not count or seen < count:
         try:
@@ -86,7 +86,7 @@ def _looks(remote: Remote, interval: float, count: int) -> Iterator[tuple[str, A
 
 @dataclass(frozen=True)
 class Look:
-    """All that one picture shows."""
+    """Everything that one picture shows."""
 
     counters: Counters
     status: Status
@@ -107,11 +107,11 @@ def _look(remote: Remote, said: Any) -> Look | None:  # noqa: ANN401 - JSON
     except RemoteError as error:
         if error.exit_status not in {GONE, DOWN}:
             raise
-        return None  # it went between two questions; the next event says so
+        return None  # it went down between two requests; the next event says so
 
 
 def picture(api: str, before: Look, now: Look) -> RenderableType:
-    """What happened between two looks; nothing, where the engine has started anew."""
+    """What happened between two updates; nothing if the engine has restarted."""
     if before.status.started_at != now.status.started_at:
         before = now
     seconds = now.counters.at - before.counters.at
@@ -131,7 +131,7 @@ def _rate(before: dict[str, int], now: dict[str, int], name: str, seconds: float
 
 
 def _transfers(before: Look, now: Look, seconds: float) -> RenderableType:
-    """Answer times are p50/p99 of all time."""
+    """Answer times are p50/p99 since the start."""
     table = tables.numbers(
         *("transfer", "state", "n", "sample", "req./s", "new/s", "live", "target ms", "production ms"),
         words=2,
@@ -139,7 +139,7 @@ def _transfers(before: Look, now: Look, seconds: float) -> RenderableType:
     for one in now.transfers.items:
         counted = now.counters.transfers.get(one.id)
         if counted is None:
-            continue  # made between two questions
+            continue  # created between two requests
         earlier = before.counters.transfers.get(one.id, counted)
         table.add_row(
             one.id,
@@ -180,8 +180,8 @@ def _workers(before: Look, now: Look, seconds: float) -> RenderableType:
 
 
 def _reasons(before: Look, now: Look, seconds: float) -> RenderableType:
-    """Frames not used and sessions ended, by reason: those of this moment first, then those of all time."""
-    table = tables.numbers("reason", "/s", "in all")
+    """Frames dropped and sessions ended, by reason: the most frequent now first, then since the start."""
+    table = tables.numbers("reason", "/s", "total")
     then, counted = before.counters.totals, now.counters.totals
     found = [name for name in counted if name.startswith(("drop_", "end_")) and counted[name]]
     found.sort(key=lambda name: (then[name] - counted[name], -counted[name], name))

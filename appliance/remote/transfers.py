@@ -1,7 +1,7 @@
 """``xdpcopy transfers list|create|show|set|pause|resume|delete``.
 
-Settings are written ``name=value`` with the names of docs/configuration.md. A value that is JSON is what it
-says (``3``, ``true``, ``null``), any other is a text; so nothing here has to know what settings there are.
+Settings are written ``name=value``, with the names of docs/configuration.md. A value that is JSON is taken as
+such (``3``, ``true``, ``null``), anything else as text; so nothing here depends on which settings exist.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ command = partial(app.command, epilog=EXIT_STATUS)
 
 
 def names(incomplete: str) -> list[str]:
-    """For the shell: the transfers there are, as far as the api says so."""
+    """Shell completion: the transfers, if the api can be reached."""
     try:
         with Remote(connection()) as remote:
             found = remote.get("transfers")["items"]
@@ -38,20 +38,22 @@ def names(incomplete: str) -> list[str]:
 
 
 def settings(incomplete: str) -> list[str]:
-    """For the shell: the settings there are."""
+    """Shell completion: the settings."""
     return [f"{name}=" for name in Transfer.model_fields if name.startswith(incomplete)]
 
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="The transfer.", autocompletion=names)]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The transfer's id.", autocompletion=names)]
 Settings = Annotated[
     list[str],
     typer.Argument(
-        metavar="SETTING=VALUE", help="As in docs/configuration.md: multiplier=3", autocompletion=settings
+        metavar="SETTING=VALUE",
+        help="As in docs/configuration.md, like multiplier=3.",
+        autocompletion=settings,
     ),
 ]
 Version = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Only if this is still its version; otherwise status 5."),
+    typer.Option(min=1, metavar="N", help="Only if its version is still N; otherwise exit status 5."),
 ]
 
 
@@ -78,12 +80,14 @@ def create(
     *,
     transfer: Annotated[
         str | None,
-        typer.Option("--id", metavar="ID", help="Its id, so that the same command again changes nothing."),
+        typer.Option(
+            "--id", metavar="ID", help="Its id; running the same command again then changes nothing."
+        ),
     ] = None,
-    paused: Annotated[bool, typer.Option("--paused", help="Replay nothing yet.")] = False,
+    paused: Annotated[bool, typer.Option("--paused", help="Create it paused.")] = False,
     asked: Asked,
 ) -> None:
-    """Make a transfer: source=80 target=198.19.0.2:8080."""
+    """Create a transfer: source=80 target=198.19.0.2:8080."""
     body: dict[str, Any] = {"settings": given(chosen), "paused": paused}
     if transfer is not None:
         body["id"] = transfer
@@ -94,7 +98,7 @@ def create(
 @command("set")
 @asking
 def change(transfer: Id, chosen: Settings, *, version: Version = None, asked: Asked) -> None:
-    """Change settings while it runs: multiplier=3 sample_percent=10; null is the default."""
+    """Change settings while it runs: multiplier=3 sample_percent=10; null restores the default."""
     with asked.remote() as remote:
         done = remote.tell("PATCH", f"transfers/{part(transfer)}", given(chosen), version)
         asked.show(done, Applied, tables.applied)
@@ -103,21 +107,21 @@ def change(transfer: Id, chosen: Settings, *, version: Version = None, asked: As
 @command()
 @asking
 def pause(transfer: Id, *, version: Version = None, asked: Asked) -> None:
-    """Reset its sessions and admit no new ones."""
+    """Reset a transfer's sessions and admit no new ones."""
     _act(asked, "POST", f"{part(transfer)}/pause", version)
 
 
 @command()
 @asking
 def resume(transfer: Id, *, version: Version = None, asked: Asked) -> None:
-    """Replay again."""
+    """Resume a paused transfer."""
     _act(asked, "POST", f"{part(transfer)}/resume", version)
 
 
 @command()
 @asking
 def delete(transfer: Id, *, version: Version = None, asked: Asked) -> None:
-    """Reset its sessions and forget it."""
+    """Reset a transfer's sessions and delete it."""
     _act(asked, "DELETE", part(transfer), version)
 
 
@@ -127,22 +131,22 @@ def _act(asked: Asked, method: str, path: str, version: int | None) -> None:
 
 
 def part(text: str) -> str:
-    """An id as one part of a path. Raises ConfigError if it can be none."""
+    """An id as one part of a path. Raises ConfigError if it cannot be one."""
     if not PART.fullmatch(text):
-        raise ConfigError(f"'{text}' is no id; xdpcopy transfers list, or sessions, shows those there are")
+        raise ConfigError(f"'{text}' is not an id; xdpcopy transfers list, or sessions, shows them")
     return text
 
 
 def given(chosen: list[str]) -> dict[str, Any]:
-    """The settings of the command line. Raises ConfigError."""
+    """The settings on the command line. Raises ConfigError."""
     found: dict[str, Any] = {}
     for each in chosen:
         name, equals, value = each.partition("=")
         if not equals:
-            raise ConfigError(f"'{each}' is no setting; write name=value, like multiplier=3")
+            raise ConfigError(f"'{each}' is not a setting; write name=value, like multiplier=3")
         if name not in Transfer.model_fields:
             close = difflib.get_close_matches(name, Transfer.model_fields, n=1)
-            cure = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(Transfer.model_fields)}"
+            cure = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(Transfer.model_fields)}"
             raise ConfigError(f"{name}: there is no such setting; {cure}")
         if name in found:
             raise ConfigError(f"{name}: it is given twice; leave one out")

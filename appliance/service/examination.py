@@ -1,4 +1,4 @@
-"""The doctor, asked over the control socket: with the ports for itself where nothing is replayed live."""
+"""The doctor on the control socket; it takes over the ports unless live traffic is replayed."""
 
 from __future__ import annotations
 
@@ -26,12 +26,11 @@ LOOK_S = 0.05
 
 
 class Doctor:
-    """The newest examination; any thread may ask."""
+    """Runs examinations and keeps the newest; any thread may ask."""
 
     def __init__(
         self, live: Live, seat: Seat, examine: Callable[[Config, float], Iterable[Finding]] = examine
     ) -> None:
-        """There is none yet."""
         self._live = live
         self._seat = seat
         self._examine = examine
@@ -39,19 +38,21 @@ class Doctor:
         self._now = Examination(state=ExaminationState.NEVER)
 
     def get(self) -> Examination:
-        """The newest."""
+        """The newest examination."""
         with self._lock:
             return self._now
 
     def start(self, request: StartExamination) -> Examination:
-        """Begins one. Raises ControlError where one goes on, or something else has the ports."""
+        """Starts an examination. Raises ControlError if one is running, or the ports are in use."""
         with self._lock:
             if self._now.state is ExaminationState.RUNNING:
-                raise refused(ErrorKind.CONFLICT, "an examination goes on; read its result when it is done")
+                raise refused(
+                    ErrorKind.CONFLICT, "an examination is running; read its result when it is done"
+                )
             config, seconds = self._live.config, request.listen_s
             probed = self._live.is_idle() and self._live.saved.armed
             if probed:
-                # Its counters go on looking alive for a moment, and would be asked in its place.
+                # The closed engine's counters look alive for a moment longer, and would be read instead.
                 config = config.model_copy(update={"stats": config.stats.with_name("none")})
             work = _Work(lambda: self._run(config, seconds))
             if probed:
@@ -81,20 +82,19 @@ class Doctor:
 
 
 class _Work:
-    """A thread, and a job of the seat that waits for it."""
+    """An examination in a thread, and the job of the seat that waits for it."""
 
-    why = "the doctor has the ports for an examination; ask again in a moment"
+    why = "the doctor is using the ports; ask again in a moment"
 
     def __init__(self, work: Callable[[], None]) -> None:
-        """Nothing is started yet."""
         self._thread = threading.Thread(target=work, name="doctor", daemon=True)
 
     def begin(self) -> None:
-        """Nobody waits for it."""
+        """Starts the thread, without taking the ports."""
         self._thread.start()
 
     def run(self, wait: Callable[[float], bool]) -> bool:
-        """As ``seat.Job``. An engine that is to stop does not wait for the end."""
+        """As ``seat.Job``. An engine that is stopping does not wait for the end."""
         self._thread.start()
         while self._thread.is_alive():
             if not wait(LOOK_S):

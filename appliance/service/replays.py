@@ -1,7 +1,7 @@
-"""Replays of captures: each a child process ``xdpcopy replay``, while the engine steps aside.
+"""Replays of captures: each is a child process ``xdpcopy replay``, for which the engine gives up the ports.
 
-What is known of a replay is a file of its own, ``ID.json``, beside what the child writes: ``ID.ledger``,
-``ID.progress``, ``ID.stats`` and ``ID.log``. A replay that was going on when the engine ended has failed.
+Each replay is described in ``ID.json``, beside what the child writes: ``ID.ledger``, ``ID.progress``,
+``ID.stats`` and ``ID.log``. A replay that was running when the engine ended has failed.
 """
 
 from __future__ import annotations
@@ -37,10 +37,9 @@ ENDINGS = ("json", "yaml", "ledger", "progress", "stats", "stats.lock", "log")
 
 
 class CaptureReplays:
-    """All replays, and the one that goes on. Any thread may ask and change."""
+    """All replays, and the one that is running. Any thread may use it. Raises OSError."""
 
     def __init__(self, config: Config, live: Live, seat: Seat) -> None:
-        """Raises OSError."""
         self._config = config
         self._live = live
         self._seat = seat
@@ -51,17 +50,17 @@ class CaptureReplays:
         self._child: Child | None = None
 
     def all(self) -> Replays:
-        """The newest first."""
+        """All replays, newest first."""
         with self._lock:
             return Replays(items=tuple(self._now(one) for one in reversed(self._known.values())))
 
     def get(self, name: str) -> Replay:
-        """One of them. Raises ControlError."""
+        """One replay. Raises ControlError."""
         with self._lock:
             return self._now(self._find(name))
 
     def ledger(self, name: str) -> Ledger:
-        """The account of one that has ended. Raises ControlError."""
+        """The ledger of a replay that has ended. Raises ControlError."""
         with self._lock:
             self._find(name)
             try:
@@ -73,12 +72,12 @@ class CaptureReplays:
         return Ledger(closes=made["closes"], ledger=made)
 
     def stats(self) -> Path | None:
-        """The counters' file of the replay that has the ports."""
+        """The stats file of the running replay."""
         with self._lock:
             return self._path(self._child.replay, "stats") if self._child else None
 
     def start(self, request: StartReplay) -> ReplayChanged:
-        """Checked, written down, and asked for. Raises ControlError."""
+        """Checks a replay, records it, and asks for the ports. Raises ControlError."""
         with self._lock:
             known = self._known.get(request.replay or "")
             if known is not None:
@@ -107,7 +106,7 @@ class CaptureReplays:
             return ReplayChanged(replay=made, changed=True)
 
     def pause(self, name: str, *, paused: bool) -> ReplayChanged:
-        """The clock of the captures stands still, or goes on. Raises ControlError."""
+        """Stops the clock of the captures, or restarts it. Raises ControlError."""
         with self._lock:
             known, child = self._going(name)
             wanted = ReplayState.PAUSED if paused else ReplayState.RUNNING
@@ -115,12 +114,12 @@ class CaptureReplays:
                 return ReplayChanged(replay=self._now(known), changed=False)
             if not child.pause(paused=paused):
                 raise refused(
-                    ErrorKind.UNAVAILABLE, f"replay '{name}' has not begun yet; ask again in a moment"
+                    ErrorKind.UNAVAILABLE, f"replay '{name}' has not started yet; ask again in a moment"
                 )
             return ReplayChanged(replay=self._now(self.note(name, state=wanted)), changed=True)
 
     def cancel(self, name: str, reason: str) -> ReplayChanged:
-        """Answered when every session has been reset. Raises ControlError."""
+        """Returns once every session has been reset. Raises ControlError."""
         with self._lock:
             known = self._find(name)
             if known.state in ENDED:
@@ -132,7 +131,7 @@ class CaptureReplays:
         return ReplayChanged(replay=self.get(name), changed=True)
 
     def cancel_any(self, reason: str) -> None:
-        """Whichever goes on."""
+        """Cancels the running replay, if any."""
         with self._lock:
             child = self._child
         if child is not None:
@@ -140,16 +139,16 @@ class CaptureReplays:
                 self.cancel(child.replay, reason)
 
     def delete(self, name: str) -> ReplayChanged:
-        """Forgets one that has ended. Raises ControlError."""
+        """Deletes a replay that has ended. Raises ControlError."""
         with self._lock:
             known = self._find(name)
             if known.state not in ENDED:
-                raise refused(ErrorKind.CONFLICT, f"replay '{name}' goes on; cancel it first")
+                raise refused(ErrorKind.CONFLICT, f"replay '{name}' is running; cancel it first")
             self._remove(name)
             return ReplayChanged(replay=known, changed=True)
 
     def note(self, name: str, **changes: Any) -> Replay:  # noqa: ANN401 - fields of Replay
-        """What is known of it from now on, and after a crash."""
+        """Records changes to a replay durably."""
         with self._lock:
             changed = self._known[name].model_copy(update=changes)
             self._write(changed)
@@ -158,28 +157,27 @@ class CaptureReplays:
             return changed
 
     def check_live(self) -> None:
-        """The ports are needed: no transfer may replay live traffic. Raises ControlError."""
+        """Raises ControlError unless the ports can be taken: armed, and no transfer replays live traffic."""
         if not self._live.saved.armed:
-            raise refused(
-                ErrorKind.CONFLICT, "nothing is sent since the emergency stop; arm the appliance first"
-            )
+            raise refused(ErrorKind.CONFLICT, "an emergency stop is in force; arm the appliance first")
         running = ", ".join(f"'{one.id}'" for one in self._live.saved.transfers if not one.paused)
         if running:
             raise refused(
                 ErrorKind.CONFLICT,
-                f"live traffic is replayed on {self._config.test.device} (transfers {running}), and a port"
-                " has one owner; pause them first, their settings can be used for captures all the same",
+                f"transfers {running} replay live traffic on {self._config.test.device}, which a replay of"
+                " captures needs for itself; pause them first: it can use their settings nevertheless",
             )
 
     def _check_idle(self) -> None:
         if self._child is not None:
             raise refused(
-                ErrorKind.CONFLICT, f"replay '{self._child.replay}' goes on; wait for its end, or cancel it"
+                ErrorKind.CONFLICT,
+                f"replay '{self._child.replay}' is running; wait for its end, or cancel it",
             )
         self.check_live()
 
     def _configuration(self, options: ReplayOptions) -> Config:
-        """That of the child: the engine's, with these transfers, and no target but those allowed here."""
+        """The child's configuration: the engine's, with these transfers and the targets allowed here."""
         saved = {one.id: one for one in self._live.saved.transfers}
         unknown = [name for name in options.transfers if name not in saved]
         if unknown:
@@ -236,7 +234,7 @@ class CaptureReplays:
         for one in sorted(found, key=lambda each: each.requested_at):
             known[one.id] = one
             if one.state not in ENDED:
-                reason = "the engine ended while it went on; start it again"
+                reason = "the engine ended while it was running; start it again"
                 update = {"state": ReplayState.FAILED, "reason": reason, "ended_at": time.time()}
                 known[one.id] = one.model_copy(update=update)
                 write_whole(self._path(one.id, "json"), known[one.id].model_dump_json(indent=2))

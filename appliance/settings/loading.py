@@ -1,4 +1,4 @@
-"""From a YAML file to a Config, or to a ConfigError whose sentences name field, value and cure."""
+"""Reads a YAML file into a Config, or raises a ConfigError whose sentences name field, value and cure."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 PLAIN_WORDS = {
     "too_short": "must have at least one entry",
     "tuple_type": "must be a list",
-    "model_type": "must be a block of settings, 'name: value' each",
+    "model_type": "must be a block of 'name: value' settings",
     "int_parsing": "must be a whole number",
     "float_parsing": "must be a number",
 }
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's safe subset, where a key that is written twice is an error."""
+    """The safe subset of YAML; a key that is set twice is an error."""
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -46,7 +46,7 @@ _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping
 
 
 def load(path: Path) -> Config:
-    """The configuration in a file. Raises ConfigError."""
+    """The configuration from a file. Raises ConfigError."""
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
@@ -58,19 +58,19 @@ def load(path: Path) -> Config:
 
 
 def parse(text: str, source: str = "") -> Config:
-    """The configuration in a YAML text. Raises ConfigError."""
+    """The configuration from a YAML text. Raises ConfigError."""
     try:
         data = yaml.load(text, _Loader)  # noqa: S506 - derived from SafeLoader
     except yaml.YAMLError as error:
         raise ConfigError(_yaml_sentence(error, text), source=source) from error
     if not isinstance(data, dict):
         what = "is empty" if data is None else f"holds a {type(data).__name__}, not settings"
-        raise ConfigError(f"{what}; configs/minimal.yaml shows what is needed", source=source)
+        raise ConfigError(f"{what}; configs/minimal.yaml shows what is required", source=source)
     return build(data, source)
 
 
 def build(data: Mapping[str, Any], source: str = "") -> Config:
-    """The configuration of settings that somebody has read already. Raises ConfigError."""
+    """The configuration from settings that are already read. Raises ConfigError."""
     try:
         return Config.model_validate(data)
     except ValidationError as error:
@@ -85,17 +85,17 @@ def _yaml_sentence(error: yaml.YAMLError, text: str) -> str:
     lines = text.splitlines()
     shown = lines[mark.line].strip() if mark.line < len(lines) else ""
     bracket = ": [" in shown or "- [" in shown
-    cure = "; an IPv6 address in brackets must stand in quotes" if bracket else ""
+    cure = "; quote an IPv6 address in brackets" if bracket else ""
     return f"line {mark.line + 1}, column {mark.column + 1}: {problem}: '{shown}'{cure}"
 
 
 def _sentences(errors: Iterable[ErrorDetails]) -> list[str]:
-    """One sentence for each field: what is said about the alternatives of one field is joined."""
+    """One sentence for each field, which joins the messages about its alternatives."""
     fields: dict[str, tuple[ErrorDetails, list[str]]] = {}
     for error in errors:
         path = _path(error["loc"])
         if error["type"] == "too_short" and any(other.startswith(path) for other in fields):
-            continue  # a list counts as empty because its entries are unusable, which is said already
+            continue  # the list is only empty because its entries are wrong, which is reported
         fields.setdefault(path, (error, []))[1].append(message(error))
     return [_sentence(path, error, messages) for path, (error, messages) in fields.items()]
 
@@ -117,7 +117,7 @@ def _sentence(path: str, error: ErrorDetails, messages: list[str]) -> str:
 
 
 def message(error: ErrorDetails) -> str:
-    """Pydantic's words as the end of a sentence."""
+    """Pydantic's message as the end of a sentence."""
     if error["type"] == "value_error":
         return str(error.get("ctx", {}).get("error", error["msg"]))
     words = PLAIN_WORDS.get(error["type"]) or error["msg"]
@@ -125,7 +125,7 @@ def message(error: ErrorDetails) -> str:
 
 
 def _path(loc: tuple[int | str, ...]) -> str:
-    """``mirror[0].device`` of a location, without what names pydantic's alternatives."""
+    """A location as ``mirror[0].device``, without the parts that name pydantic's alternatives."""
     path = ""
     for part in loc[: _depth(loc)]:
         path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
@@ -133,7 +133,7 @@ def _path(loc: tuple[int | str, ...]) -> str:
 
 
 def _depth(loc: tuple[int | str, ...]) -> int:
-    """How many parts of a location lead to a field; a last part that is no field is kept: a misspelt one."""
+    """How many parts of a location name fields; a final part that is no field is kept: it is misspelt."""
     model: type[BaseModel] | None = Config
     for index, part in enumerate(loc):
         if isinstance(part, int):
@@ -146,7 +146,7 @@ def _depth(loc: tuple[int | str, ...]) -> int:
 
 
 def _resolve(loc: tuple[int | str, ...]) -> tuple[type[BaseModel], FieldInfo | None]:
-    """The innermost model that a location enters, and the field of it that the location names."""
+    """The innermost model of a location, and the field that it names there."""
     model: type[BaseModel] = Config
     field: FieldInfo | None = None
     for part in loc[: _depth(loc)]:

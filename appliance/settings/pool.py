@@ -1,4 +1,4 @@
-"""Client pools, as people write them: ``198.18.200.x``, ``198.18.0.0/24``, ``fd00::1-fd00::ff``."""
+"""Pools of forged clients as people write them: ``198.18.200.x``, ``198.18.0.0/24``, ``fd00::1-fd00::ff``."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MOST_ADDRESSES = 1 << 24
-FIRST_PORT = 1024  # forged clients use the ports from here on
+FIRST_PORT = 1024  # the lowest port of a forged client
 PORTS = (1 << 16) - FIRST_PORT
 MULTICAST4, MULTICAST6 = int(IPv4Address("224.0.0.0")), int(IPv6Address("ff00::"))
 _LAST_OCTET = re.compile(r"(\d+\.\d+\.\d+)\.x")
-_HOSTS4 = 30  # longer prefixes have no network and broadcast address
+_HOSTS4 = 30  # the longest prefix that has a network and a broadcast address
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class ClientRange:
 
     @property
     def count(self) -> int:
-        """How many addresses there are."""
+        """The number of addresses."""
         return int(self.last) - int(self.first) + 1
 
     @property
@@ -43,7 +43,7 @@ class ClientRange:
 
 
 def parse_clients(text: str) -> tuple[ClientRange, ...]:
-    """The ranges of one ``-c``: items with commas between them. Raises ValueError with a sentence."""
+    """The ranges of one ``-c``, separated by commas. Raises ValueError with a sentence."""
     return tuple(_range(item.strip()) for item in text.split(","))
 
 
@@ -59,7 +59,7 @@ def merged(ranges: Iterable[ClientRange]) -> tuple[ClientRange, ...]:
 
 
 def without(ranges: Iterable[ClientRange], address: Address) -> tuple[ClientRange, ...]:
-    """The same addresses but one."""
+    """The ranges without one address."""
     found: list[ClientRange] = []
     for one in ranges:
         if one.version != address.version or not int(one.first) <= int(address) <= int(one.last):
@@ -87,10 +87,10 @@ def _range(text: str) -> ClientRange:
     if first.version != last.version or found.count < 1:
         raise ValueError(f"'{text}' ends before it begins; write the lower address first")
     if found.count > MOST_ADDRESSES:
-        raise ValueError(f"'{text}' has {found.count:,} addresses; {MOST_ADDRESSES:,} are the most")
+        raise ValueError(f"'{text}' has {found.count:,} addresses; give at most {MOST_ADDRESSES:,}")
     for end in (first, last):
         if end.is_unspecified or end.is_loopback or not int(end) < _end_of_unicast(end):
-            raise ValueError(f"'{text}': {end} can be no client's address; give addresses of hosts")
+            raise ValueError(f"'{text}': {end} cannot be a client's address; give addresses of hosts")
     return found
 
 
@@ -104,7 +104,7 @@ def _ends(text: str) -> tuple[Address, Address]:
 
 
 def _network(text: str) -> tuple[Address, Address]:
-    """Without the network's own and the broadcast address, where IPv4 has them; IPv6: without the first."""
+    """Without IPv4's network and broadcast address, and without the first address of an IPv6 network."""
     network: IPv4Network | IPv6Network = ip_network(text)
     first, last = network[0], network[-1]
     if isinstance(network, IPv4Network) and network.prefixlen <= _HOSTS4:

@@ -1,6 +1,6 @@
-"""Pages of docs/ that follow from the code; ``api.reference`` writes them.
+"""Generates two pages of docs/, for ``api.reference`` to write.
 
-That of the settings comes from the models, that of the counters from the dataplane's declarations.
+The settings come from the models, the counters from the dataplane's declarations.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ CONFIGURATION_HEAD = """\
 # Configuration
 
 One YAML file, read by `xdpcopy run --config FILE` and checked by `xdpcopy config check FILE`.
-`configs/minimal.yaml` holds what is needed, `configs/full.yaml` every setting with its default.
-Units are part of the names. A setting that does not exist is an error, as is one that is written twice.
+`configs/minimal.yaml` has what is required, `configs/full.yaml` every setting with its default.
+Units are part of the names. An unknown setting is an error, and so is one that is set twice.
 
 *This page is written by `make docs` from the models in `appliance/settings`.*
 """
@@ -28,35 +28,35 @@ Units are part of the names. A setting that does not exist is an error, as is on
 COUNTERS_HEAD = """\
 # Counters
 
-Read them with `xdpcopy counters`. Each is declared once, in `dataplane/src/observe/stats.def`; which of them
-must add up to what is in `appliance/engine/ledger.py`.
+Read them with `xdpcopy counters`. Each is declared once, in `dataplane/src/observe/stats.def`; the equations
+between them are in `appliance/engine/ledger.py`.
 
 *This page is written by `make docs`.*
 """
 
 PER_TRANSFER = """\
-Declared in `dataplane/src/observe/transfer.def`. The `end_…` counters are there for each transfer too, and
-two histograms of the time from the last byte of a request to the first of its answer: the target's, and
-production's where both directions are mirrored. Their buckets are an eighth of their time wide at most.
+Declared in `dataplane/src/observe/transfer.def`. Each transfer also has the `end_…` counters, and two
+histograms of the time from the last byte of a request to the first of its answer: the target's, and
+production's where both directions are mirrored. A bucket is at most an eighth of its time wide.
 
 """
 
 COUNTER_SECTIONS = (
     ("Counters", CounterKind.COUNTER),
     ("Gauges", CounterKind.GAUGE),
-    ("Why frames of mirror ports were not used", CounterKind.DROP_MIRROR),
-    ("Why frames of the test port were not used", CounterKind.DROP_TEST),
+    ("Why frames of mirror ports were dropped", CounterKind.DROP_MIRROR),
+    ("Why frames of the test port were dropped", CounterKind.DROP_TEST),
     ("Why sessions ended", CounterKind.SESSION_END),
 )
 
 
 def pages() -> dict[str, str]:
-    """Each generated page: name of the file and text."""
+    """The generated pages, by file name."""
     return {"configuration.md": configuration(), "counters.md": counters()}
 
 
 def configuration() -> str:
-    """The reference of all settings."""
+    """The page of all settings."""
     schema = Config.model_json_schema()
     parts = [CONFIGURATION_HEAD, _section("Top level", schema, schema)]
     for name, field in schema["properties"].items():
@@ -68,7 +68,7 @@ def configuration() -> str:
 
 
 def counters() -> str:
-    """The reference of all counters."""
+    """The page of all counters."""
     parts = [COUNTERS_HEAD]
     for title, kind in COUNTER_SECTIONS:
         rows = [(f"`{c.name}`", c.unit, c.help) for c in COUNTERS if c.kind is kind]
@@ -109,7 +109,7 @@ def _about(field: Schema, schema: Schema) -> str:
 
 
 def _model(field: Schema, schema: Schema) -> Schema | None:
-    """The model whose settings stand under a field, if it is a block or a list of blocks."""
+    """The model of a field that is a block, or a list of blocks."""
     inner = _resolve(field.get("items", field), schema)
     return inner if "properties" in inner else None
 
@@ -142,7 +142,7 @@ def _scalar(field: Schema) -> str:
 
 def _default(name: str, field: Schema, needed: list[str]) -> str:
     if name in needed:
-        return "needed"
+        return "required"
     value = field.get("default")
     if value in (None, "", [], ()) or isinstance(value, dict):
         return ""

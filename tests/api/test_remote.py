@@ -88,7 +88,7 @@ def said(capsys):
 
 def test_a_transfer_from_the_first_to_the_last_command(remote, said):
     assert "shop: running, version 1; in force on every worker after" in said(*SHOP)
-    assert "it was so already" in said(*SHOP)
+    assert "nothing had to change" in said(*SHOP)
     assert "version 2" in said(
         "transfers", "set", "shop", "multiplier=3", "sample_percent=12.5", "name=The shop"
     )
@@ -117,7 +117,7 @@ def test_an_address_in_brackets_and_a_strange_name_are_shown_as_text(capsys):
 @pytest.mark.parametrize(
     ("command", "path", "parts"),
     [
-        ("status", "appliance", ("mirror0", "test0", "memory", "armed", "every worker works")),
+        ("status", "appliance", ("mirror0", "test0", "memory", "armed", "all workers run")),
         ("sessions", "sessions", ("waits for", "0 sessions")),
         ("ledger", "ledger", ("request_bytes", "closes")),
         ("latency", "latency", ("p99.9", "shop", "target")),
@@ -181,8 +181,8 @@ def test_the_emergency_stop_asks_first(remote, said, monkeypatch, capsys):
         (("status", "--token", ""), (3, "XDPCOPY_TOKEN")),
         (("status", "--token", "a b"), (2, "characters")),
         (("transfers", "show", "none"), (4, "there is no transfer 'none'")),
-        (("transfers", "show", ".."), (2, "is no id")),
-        (("transfers", "show", "shop/pause"), (2, "is no id")),
+        (("transfers", "show", ".."), (2, "is not an id")),
+        (("transfers", "show", "shop/pause"), (2, "is not an id")),
         (("sessions", "0-0"), (4, "session")),
         ((*SHOP, "multiplier=2"), (5, "with other settings")),
         (("transfers", "pause", "shop", "--version", "7"), (5, "xdpcopy transfers show")),
@@ -245,7 +245,7 @@ def test_somebody_elses_server_is_not_taken_for_the_api(home, capsys):
         try:
             for command in ("status", "latency"):
                 assert status_of(command, "--api", f"http://127.0.0.1:{server.server_port}") == 1
-                assert "is no api of xdpcopy" in capsys.readouterr().err
+                assert "is not xdpcopy" in capsys.readouterr().err
         finally:
             server.shutdown()
             thread.join()
@@ -289,7 +289,7 @@ def test_options_go_before_the_environment_and_that_before_the_file(home, monkey
     [
         ("api: [", "xdpcopy.yaml: is not YAML"),
         ("tokn: x", "tokn: it"),
-        ("- x", "it must be a block of settings"),
+        ("- x", "it must be a block of"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named(home, capsys, text, sentence):

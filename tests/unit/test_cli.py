@@ -95,7 +95,7 @@ class TestLetters:
         [
             ([], "-i: name the mirror device, like -i mirror0"),
             (["-i", "m0"], "-o: name the test device, like -o test0"),
-            (["-i", "m0", "-o", "t0"], "-x: say what is replayed where, like -x 80-198.19.0.2:8080"),
+            (["-i", "m0", "-o", "t0"], "-x: say what to replay where, like -x 80-198.19.0.2:8080"),
             (["-i", "m0", "-o", "t0", "-x", "80"], "-x: '80' is not a transfer"),
             (["-i", "m0", "-o", "m0", "-x", "80-198.19.0.2"], "'m0' is named twice"),
             (

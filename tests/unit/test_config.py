@@ -98,8 +98,8 @@ def test_ipv6_endpoints_and_networks_are_read():
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "is empty; configs/minimal.yaml shows what is needed"),
-        ("- 1", "holds a list, not settings; configs/minimal.yaml shows what is needed"),
+        ("", "is empty; configs/minimal.yaml shows what is required"),
+        ("- 1", "holds a list, not settings; configs/minimal.yaml shows what is required"),
         (BASE + "colour: 1", "colour: there is no such setting; known are mirror, test, transfers"),
         (BASE + "worker: 1", "worker: there is no such setting; did you mean 'workers'?"),
         (BASE + "limits: {session: 1}", "limits.session: there is no such setting; did you mean 'sessions'?"),
@@ -186,7 +186,7 @@ def test_binary_rubbish_is_no_configuration(tmp_path):
             BASE.replace("80,", "[fd00::1]:80,"),
             "line 5, column 23: expected ',' or '}', but got ':': '- {source: [fd00::1]:80, target:",
         ),
-        (BASE.replace("80,", "[fd00::1]:80,"), "; an IPv6 address in brackets must stand in quotes"),
+        (BASE.replace("80,", "[fd00::1]:80,"), "; quote an IPv6 address in brackets"),
         ("mirror: \x07", "is not YAML: "),
     ],
 )

@@ -116,8 +116,8 @@ class TestCommand:
         ("words", "sentence"),
         [
             (["-d"], "-d: a daemon has no terminal for its log"),
-            (["--fast", "-a", "2"], "--fast has no pace"),
-            (["--fast", "-I", "2"], "--fast has no pace"),
+            (["--fast", "-a", "2"], "--fast ignores the recorded pace"),
+            (["--fast", "-I", "2"], "--fast ignores the recorded pace"),
             (["--config", "x"], "give either --config"),
         ],
     )
