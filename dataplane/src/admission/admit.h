@@ -59,7 +59,7 @@ struct loop {
     bool idle;      /* it found nothing to do */
 };
 
-/* Once a loop. True if an interval is over: admission_adapt is next. */
+/* Once a loop. True: an interval is over, and admission_adapt is next. */
 bool admission_note(struct admission *admission, struct loop loop, uint64_t now);
 
 /* Once an interval. `backlog`: frames and sessions that wait; `done`: all frames received so far. */

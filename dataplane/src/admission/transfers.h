@@ -19,6 +19,7 @@ void transfers_open(struct transfers *transfers, const struct dp_config *config)
  * before one that names only the port. */
 const struct dp_transfer *transfers_match_source(const struct transfers *transfers, uint32_t transport,
                                                  const struct endpoint *endpoint);
+
 /* The first one with this endpoint as its target, or NULL. */
 const struct dp_transfer *transfers_match_target(const struct transfers *transfers, uint32_t transport,
                                                  const struct endpoint *endpoint);
