@@ -19,9 +19,9 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "admission/shed.h"
 #include "headers.bpf.h"
 #include "store/hash.h"
-#include "admission/shed.h"
 
 #define MAX_SOCKETS 64
 #define MAX_ENDPOINTS 1024

@@ -21,14 +21,14 @@ static struct scene scene_begin(void)
     return scene;
 }
 
-/* An interval of ten turns, after which so much waits. Returns the share afterwards. */
-static double passes(struct scene *scene, struct turn turn, uint32_t backlog)
+/* An interval of ten loops, after which so much waits. Returns the share afterwards. */
+static double passes(struct scene *scene, struct loop loop, uint32_t backlog)
 {
     bool over = false;
     for (int i = 0; i < 10; i++) {
         CHECK(!over);
         scene->now += INTERVAL / 10;
-        over = admission_note(&scene->admission, turn, scene->now);
+        over = admission_note(&scene->admission, loop, scene->now);
     }
     CHECK(over);
     scene->done += WORK;
@@ -36,10 +36,10 @@ static double passes(struct scene *scene, struct turn turn, uint32_t backlog)
     return scene->admission.share;
 }
 
-static const struct turn BEHIND = {.idle = false};
-static const struct turn AT_WORK = {.caught_up = true};
-static const struct turn IDLE = {.caught_up = true, .idle = true};
-static const struct turn PRESSED = {.pressed = true};
+static const struct loop BEHIND = {.idle = false};
+static const struct loop AT_WORK = {.caught_up = true};
+static const struct loop IDLE = {.caught_up = true, .idle = true};
+static const struct loop PRESSED = {.pressed = true};
 
 static void test_a_backlog_that_grows_is_overload(void)
 {

@@ -33,7 +33,7 @@ static void test_pool_gives_each_object_once(void)
             objects[i] = pool_take(&pool);
             CHECK(objects[i]);
             memset(objects[i], (int)i, 40);
-            CHECK(pool.base + pool.object_size * pool_index(&pool, objects[i]) == objects[i]);
+            CHECK(pool.base + pool.object_size * pool_slot(&pool, objects[i]) == objects[i]);
         }
         CHECK(pool_take(&pool) == NULL);
         CHECK(pool.live == OBJECTS);

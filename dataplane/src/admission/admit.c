@@ -1,8 +1,8 @@
 #include "admit.h"
 
 static const double NANOSECONDS = 1e9;
-static const double SINKING = 1.0 / 8;  /* of itself, each interval */
-static const double GAIN = 1.0 / 4;     /* of what is too much, each interval */
+static const double SINKING = 1.0 / 8;  /* of the share, each interval: the most that it sinks by */
+static const double GAIN = 1.0 / 4;     /* of the growth, each interval */
 static const double RISING = 1.0 / 160; /* of the whole */
 static const double MARGIN = 1.0 / 32;  /* what the share rises by in 25 ms */
 static const double WHOLE = 0x1p32;     /* all hashes */
@@ -10,7 +10,7 @@ static const double WHOLE = 0x1p32;     /* all hashes */
 enum {
     INTERVAL = 5 * 1000 * 1000,
     BURST =
-        3 * INTERVAL - 1, /* what is over sooner was a burst, or a pause of the worker's, and is only late */
+        3 * INTERVAL - 1, /* what is over sooner was a burst, or a pause of the worker, and is only late */
     MOST_ELAPSED = 4 * INTERVAL,
     LATE = 5, /* intervals' work that may wait */
 };
@@ -20,8 +20,7 @@ void admission_open(struct admission *admission, const struct dp_config *config)
     *admission = (struct admission){.config = config, .share = 1};
 }
 
-/* The part of the share that it loses in an interval: as much as the backlog has grown by, in a few of them.
- */
+/* The part of the share to lose in this interval: over a few of them, as much as the backlog has grown by. */
 static double excess_of(const struct admission *admission, uint32_t backlog, uint64_t done)
 {
     if (admission->pressed)
@@ -33,20 +32,20 @@ static double excess_of(const struct admission *admission, uint32_t backlog, uin
     return grown * GAIN < SINKING ? grown * GAIN : SINKING;
 }
 
-/* Towards the limit more and more slowly, so that what is let in shows its effect before more is. */
+/* How fast the share may rise: the less slack the slower, so that what was let in shows its effect first. */
 static double room_of(const struct admission *admission, uint64_t elapsed)
 {
     double slack = 2 * (double)admission->slack / (double)elapsed;
     return slack < 1 ? slack : 1;
 }
 
-bool admission_note(struct admission *admission, struct turn turn, uint64_t now)
+bool admission_note(struct admission *admission, struct loop loop, uint64_t now)
 {
     admission->slack += admission->idle ? now - admission->noted_at : 0;
     admission->noted_at = now;
-    admission->idle = turn.idle;
-    admission->pressed |= turn.pressed;
-    admission->caught_up |= turn.caught_up;
+    admission->idle = loop.idle;
+    admission->pressed |= loop.pressed;
+    admission->caught_up |= loop.caught_up;
     return now - admission->adapted_at >= INTERVAL;
 }
 
@@ -102,7 +101,7 @@ void admission_adopt(struct admission *admission, const struct dp_config *config
     admission->config = config;
 }
 
-/* Clients whose hash is below this are in the sample. */
+/* Clients with a hash below this are in the sample. */
 static double sample_of(const struct dp_transfer *transfer, uint64_t elapsed)
 {
     double threshold = whole_sample(transfer);
@@ -111,8 +110,8 @@ static double sample_of(const struct dp_transfer *transfer, uint64_t elapsed)
     return threshold;
 }
 
-/* Whether so many sessions may start now. A connection that wants more than a second's worth may, when the
- * bucket is full. */
+/* Whether so many sessions may start now. A connection that wants more than a second's worth may start when
+ * the bucket is full. */
 static bool has_tokens(struct bucket *bucket, double rate, uint32_t sessions, uint64_t now)
 {
     if (rate <= 0) {

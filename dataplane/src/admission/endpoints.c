@@ -6,7 +6,7 @@
 enum {
     FIRST_PORT = 1024,
     PORTS = 65536 - FIRST_PORT,
-    MOST_TRIES = 4096, /* so that a pool that is nearly used up does not hold up the line */
+    MOST_TRIES = 4096, /* so that a nearly exhausted pool does not hold up the line */
 };
 
 void endpoints_open(struct endpoints *endpoints, const struct dp_config *config, const struct table *forged,
@@ -15,7 +15,7 @@ void endpoints_open(struct endpoints *endpoints, const struct dp_config *config,
     *endpoints = (struct endpoints){.config = config, .forged = forged, .worker = worker};
 }
 
-/* The address so many after the first. */
+/* The address that far behind the first. */
 static struct address address_after(const uint8_t first[16], uint32_t distance)
 {
     uint8_t bytes[16];
@@ -76,7 +76,7 @@ static bool comes_here(const struct endpoints *endpoints, const struct dp_transf
     return queue % endpoints->config->workers == endpoints->worker;
 }
 
-/* Address by address, then the next port of each; here: only those whose answers come to this worker. */
+/* Every address, then the next port of each. `here`: only those whose answers come to this worker. */
 static bool forge_from_pool(struct endpoints *endpoints, uint32_t index, bool here, struct flow *flow)
 {
     const struct dp_transfer *transfer = &endpoints->config->transfers[index];
@@ -94,7 +94,7 @@ static bool forge_from_pool(struct endpoints *endpoints, uint32_t index, bool he
     return false;
 }
 
-/* Other ports of the client's own address, from a place that its port and the copy choose; here: as above. */
+/* Other ports of the client's own address, starting where its port and the copy hash to. `here`: as above. */
 static bool forge_beside(const struct endpoints *endpoints, const struct dp_transfer *transfer,
                          const struct endpoint *client, uint32_t copy, bool here, struct flow *flow)
 {
@@ -117,8 +117,8 @@ static bool is_loopback(const struct address *address)
     return address_is_ipv4(address) ? bytes[12] == 127 : !memcmp(bytes, LOOPBACK6, sizeof(bytes));
 }
 
-/* Under the address that stands for loopback clients: the client's own port, or, where that is taken or
- * another worker's, any. */
+/* Under the address that stands in for loopback clients: the client's own port, or any other where that one
+ * is taken or another worker's. */
 static bool forge_for_loopback(const struct endpoints *endpoints, const struct dp_transfer *transfer,
                                const struct endpoint *client, uint32_t copy, bool here, struct flow *flow)
 {

@@ -24,7 +24,7 @@ void shed_close(struct shed *shed)
         munmap(shed, sizeof(*shed));
 }
 
-/* A slot that has been full is never sure to be empty again. */
+/* A slot that was full once stays full: nobody knows when it is empty again. */
 static void count(uint8_t *slot, int change)
 {
     uint8_t before = __atomic_load_n(slot, __ATOMIC_RELAXED);

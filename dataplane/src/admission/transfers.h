@@ -1,7 +1,6 @@
-/* transfers.h: which transfer a frame belongs to.
+/* transfers.h: which transfer a frame belongs to, for conversations that are not known yet.
  *
- * Asked by replay.c for frames of conversations that it does not know yet. The transfers themselves are the
- * configuration's; this adds what makes looking fast.
+ * The transfers themselves are in the configuration; this adds what makes the look-up fast.
  */
 #ifndef XDPCOPY_TRANSFERS_H
 #define XDPCOPY_TRANSFERS_H
@@ -11,15 +10,17 @@
 
 struct transfers {
     const struct dp_config *config;
-    uint64_t source_ports[65536 / 64]; /* bitmap: ports that some transfer names as its source */
+    uint64_t source_ports[65536 / 64]; /* bitmap: the source ports of all transfers */
 };
 
 void transfers_open(struct transfers *transfers, const struct dp_config *config);
 
-/* The transfer of this transport whose source is this endpoint, rather one that names its address than one
- * that names the port alone; the first whose target it is; or NULL. */
+/* The transfer of this transport with this endpoint as its source, or NULL. One that names the address comes
+ * before one that names only the port. */
 const struct dp_transfer *transfers_match_source(const struct transfers *transfers, uint32_t transport,
                                                  const struct endpoint *endpoint);
+
+/* The first one with this endpoint as its target, or NULL. */
 const struct dp_transfer *transfers_match_target(const struct transfers *transfers, uint32_t transport,
                                                  const struct endpoint *endpoint);
 

@@ -10,6 +10,7 @@
 
 #include "config.h"
 #include "engine.h"
+#include "line/loop.h"
 
 enum {
     HANDOFF_SLOTS = 2048,
@@ -218,7 +219,7 @@ static int start_thread(struct dp_engine *engine, uint32_t index)
         CPU_SET(cpu, &set);
         pthread_attr_setaffinity_np(&attributes, sizeof(set), &set);
     }
-    int code = pthread_create(&engine->threads[index], &attributes, worker_run, &engine->workers[index]);
+    int code = pthread_create(&engine->threads[index], &attributes, loop_run, &engine->workers[index]);
     pthread_attr_destroy(&attributes);
     if (code)
         return engine_fail(engine, -code, "cannot start worker %u on CPU %u: %s", index, cpu, strerror(code));
@@ -311,7 +312,7 @@ void dp_step(struct dp_engine *engine, uint64_t now)
 
 void dp_step_worker(struct dp_engine *engine, uint32_t worker, uint64_t now)
 {
-    worker_turn(&engine->workers[worker], now);
+    loop_once(&engine->workers[worker], now);
 }
 
 void dp_drain(struct dp_engine *engine)

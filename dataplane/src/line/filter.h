@@ -1,6 +1,6 @@
 /* filter.h: which frames of mirror ports are looked at at all (tcpcopy's -F).
  *
- * Classic BPF, compiled and run by libpcap. Called by engine.c (is it valid) and worker.c (for each frame).
+ * Classic BPF, compiled and run by libpcap. No instructions: every frame passes.
  */
 #ifndef XDPCOPY_FILTER_H
 #define XDPCOPY_FILTER_H

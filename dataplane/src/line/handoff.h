@@ -1,8 +1,7 @@
 /* handoff.h: frames on their way from the worker whose queue got them to the worker that owns them.
  *
- * A ring with one producer and one consumer for each ordered pair of workers; copies, because a frame lives
- * only one turn of the worker that borrowed it. Full means that the frame is dropped and counted. Called by
- * worker.c; opened by engine.c.
+ * A ring with one producer and one consumer for each ordered pair of workers. It holds copies, because a
+ * borrowed frame lives for one loop only. Where the ring is full the frame is dropped and counted.
  */
 #ifndef XDPCOPY_HANDOFF_H
 #define XDPCOPY_HANDOFF_H
@@ -30,11 +29,11 @@ bool handoff_is_full(const struct handoff *handoff);
 bool handoff_has_room(const struct handoff *handoff, uint32_t frames);
 bool handoff_put(struct handoff *handoff, const struct handed *handed);
 
-/* The consumer's side: how many frames wait in a ring for how many. */
+/* The consumer's side: frames that wait, and the slots for them. */
 uint32_t handoff_waiting(const struct handoff *handoff);
 uint32_t handoff_slots(const struct handoff *handoff);
 
-/* Up to most frames, borrowed; the first so many of them are given back. */
+/* Borrows up to `most` frames; handoff_done gives the first so many of them back. */
 uint32_t handoff_take(const struct handoff *handoff, struct handed *handed, uint32_t most);
 void handoff_done(struct handoff *handoff, uint32_t frames);
 

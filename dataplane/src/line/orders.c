@@ -1,7 +1,7 @@
 #include "orders.h"
 
 #include "replay/change.h"
-#include "worker.h"
+#include "replay/send.h"
 
 static void drain(struct worker *worker)
 {
@@ -16,7 +16,7 @@ static void tell_unconfirmed(struct worker *worker, uint64_t now)
         __atomic_store_n(&worker->followed.unconfirmed, unconfirmed, __ATOMIC_RELEASE);
 }
 
-/* One step of a change. Most often there is none. */
+/* One step of a change, of which there is mostly none. */
 static bool follow_change(struct worker *worker, uint64_t now)
 {
     uint32_t epoch = __atomic_load_n(&worker->orders->epoch, __ATOMIC_ACQUIRE);
@@ -28,7 +28,7 @@ static bool follow_change(struct worker *worker, uint64_t now)
         worker->config = worker->orders->config;
         change_adopt(&worker->replay, worker->config);
     }
-    if (change_turn(&worker->replay))
+    if (change_step(&worker->replay))
         return true;
     tell_unconfirmed(worker, now);
     __atomic_store_n(&followed->epoch, epoch, __ATOMIC_RELEASE);
@@ -37,13 +37,13 @@ static bool follow_change(struct worker *worker, uint64_t now)
     return false;
 }
 
-/* One step of an answer about sessions. Most often nobody has asked. */
+/* One step of an answer about sessions, for which mostly nobody has asked. */
 static bool tell_sessions(struct worker *worker)
 {
     uint32_t asked = __atomic_load_n(&worker->orders->asked, __ATOMIC_ACQUIRE);
     if (worker->followed.told == asked)
         return false;
-    if (listing_turn(&worker->replay, &worker->listing))
+    if (listing_step(&worker->replay, &worker->listing))
         return true;
     __atomic_store_n(&worker->followed.told, asked, __ATOMIC_RELEASE);
     return false;

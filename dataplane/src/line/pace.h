@@ -1,6 +1,4 @@
-/* pace.h: the cap on packets to targets: a bucket that holds what may leave in 10 ms, one for each worker.
- *
- * Asked by worker.c before a segment leaves.
+/* pace.h: the cap on packets to targets: each worker's token bucket, which holds 10 ms' worth.
  */
 #ifndef XDPCOPY_PACE_H
 #define XDPCOPY_PACE_H
@@ -15,7 +13,7 @@ struct pace {
     double tokens;
 };
 
-/* Whether another one may leave now. RSTs end something: they are not held back. */
+/* Whether the segment may leave now. RSTs always may: they end something. */
 static inline bool pace_allows(struct pace *pace, const struct segment *segment, uint64_t now)
 {
     if (pace->rate <= 0 || (segment->flags & TCP_RST))

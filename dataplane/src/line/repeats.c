@@ -54,7 +54,7 @@ static void begin_next(struct worker *worker, uint64_t now)
     worker->capture_finished = !port->ops->again(port, now);
 }
 
-void repeats_turn(struct worker *worker, uint64_t now)
+void repeats_step(struct worker *worker, uint64_t now)
 {
     if (worker->draining)
         return;

@@ -2,8 +2,8 @@
 
 enum { CACHE_LINE = 64 };
 
-/* A connection with one session: eight lines, so that a million of them fit into 560 MB with their slots and
- * rings. Two lines would not hold key, pointers and timer alone. */
+/* A connection with one session takes eight lines, so that a million of them fit into 560 MB with their slots
+ * and rings. Two lines would not even hold key, pointers and timer. */
 _Static_assert(sizeof(struct session) <= 5 * CACHE_LINE, "a session has grown beyond five cache lines");
 _Static_assert(sizeof(struct stream) <= 3 * CACHE_LINE, "a stream has grown beyond three cache lines");
 

@@ -1,17 +1,17 @@
-/* ahead.h: what a burst of packets will touch is asked for before any of it is needed.
+/* ahead.h: prefetches what a burst of packets will touch before any of it is needed.
  *
  * With many sessions a packet misses the caches several times, one miss after the other, because each names
- * the place of the next: a slot of the table, the object that it names, the object's other half. Called by
- * worker.c in three passes over a burst, so that the misses of all its packets overlap. Prefetching is a
- * hint: what is looked at may change before the packet's turn comes.
+ * the address of the next: a slot of the table, the object in it, the object's other half. Three passes over
+ * the burst, one for each miss, let those of all its packets overlap. A prefetch is a hint: what it is based
+ * on may have changed by the time the packet is handled.
  */
 #ifndef XDPCOPY_AHEAD_H
 #define XDPCOPY_AHEAD_H
 
-#include "replay.h"
+#include "state.h"
 
 struct glance {
-    const struct table *table; /* NULL: no need to look */
+    const struct table *table; /* NULL: nothing to look up */
     const void *object;        /* stream or session, as far as the hash tells; NULL: none */
     uint32_t hash;
 };

@@ -2,9 +2,9 @@
 
 #include "lifecycle.h"
 
-enum { TURN_BUDGET = 256 }; /* connections and sessions; some ten microseconds */
+enum { STEP_BUDGET = 256 }; /* connections and sessions; tens of microseconds */
 
-/* Whether the sessions of a transfer end by this. */
+/* Whether the change ends sessions of any transfer. */
 static bool stops_any(const struct dp_config *before, const struct dp_config *after)
 {
     for (uint32_t i = 0; i < before->transfer_count; i++)
@@ -23,7 +23,7 @@ void change_adopt(struct replay *replay, const struct dp_config *config)
     replay->config = config;
 }
 
-/* Why the sessions of the transfer end; END_NONE: they go on. */
+/* Why the sessions of the transfer end; END_NONE: they do not. */
 static enum end end_of(const struct dp_transfer *transfer)
 {
     static const enum end ENDS[] = {
@@ -52,11 +52,11 @@ void change_reach(struct replay *replay, const struct session *session)
         end_connection(replay, session->stream);
 }
 
-/* By place in the pool and not in the table, where objects move when others leave. */
-bool change_turn(struct replay *replay)
+/* By slot of the pool and not of the table, where objects move when others leave. */
+bool change_step(struct replay *replay)
 {
     struct change *change = &replay->change;
-    for (uint32_t spent = 0; change->under_way && spent < TURN_BUDGET; spent++) {
+    for (uint32_t spent = 0; change->under_way && spent < STEP_BUDGET; spent++) {
         if (change->next >= replay->streams.touched) {
             change->under_way = false;
             break;
@@ -66,4 +66,18 @@ bool change_turn(struct replay *replay)
             spent += end_connection(replay, stream);
     }
     return change->under_way;
+}
+
+void replay_drain(struct replay *replay)
+{
+    replay->draining = true;
+    for (uint32_t slot = 0; slot <= replay->forged.mask;) {
+        struct session *session = table_at(&replay->forged, slot);
+        if (!session) {
+            slot++;
+            continue;
+        }
+        session_end(session, &replay->context, END_stopped);
+        session_retire(replay, session); /* closes the slot: the next one may have moved here */
+    }
 }

@@ -1,34 +1,6 @@
 #include "lifecycle.h"
 
-/* --- the list of sessions with something to send ---------------------------------------------------- */
-
-void ready_push(struct replay *replay, struct session *session)
-{
-    if (session->ready)
-        return;
-    session->ready = true;
-    replay->ready_count++;
-    session->ready_next = NULL;
-    if (replay->ready_tail)
-        replay->ready_tail->ready_next = session;
-    else {
-        replay->ready_head = session;
-        replay->budget = REPLAY_BUDGET;
-    }
-    replay->ready_tail = session;
-}
-
-struct session *ready_pop(struct replay *replay)
-{
-    struct session *session = replay->ready_head;
-    replay->ready_head = session->ready_next;
-    if (!replay->ready_head)
-        replay->ready_tail = NULL;
-    replay->budget = REPLAY_BUDGET;
-    session->ready = false;
-    replay->ready_count--;
-    return session;
-}
+#include "ready.h"
 
 /* --- ends ----------------------------------------------------------------------------------------------- */
 
@@ -81,7 +53,6 @@ static void unlink_from_stream(struct stream *stream, const struct session *sess
     stream->session_count--;
 }
 
-/* A session that has ended leaves everything but the ready list, where its last RST may still wait. */
 void session_retire(struct replay *replay, struct session *session)
 {
     struct stream *stream = session->stream;
@@ -98,7 +69,6 @@ void session_retire(struct replay *replay, struct session *session)
     }
 }
 
-/* After every event: it has ended, or it may have something to send and something to wait for. */
 void session_follow_up(struct replay *replay, struct session *session)
 {
     if (session->end) {
@@ -147,13 +117,12 @@ static uint32_t multiplier_of(const struct dp_transfer *transfer)
     return transfer->multiplier ? transfer->multiplier : 1;
 }
 
-static bool has_room(const struct replay *replay, uint32_t sessions)
+bool connection_has_room(const struct replay *replay, const struct dp_transfer *transfer)
 {
     return replay->streams.live < replay->streams.capacity &&
-           replay->sessions.capacity - replay->sessions.live >= sessions;
+           replay->sessions.capacity - replay->sessions.live >= multiplier_of(transfer);
 }
 
-/* As many as the transfer wants and free endpoints allow. */
 void connection_open_sessions(struct replay *replay, struct stream *stream)
 {
     const struct dp_transfer *transfer = &replay->config->transfers[stream->transfer];
@@ -183,7 +152,6 @@ static void keep_stream(struct replay *replay, struct stream *stream, const stru
     stats_add(&replay->context.stats->connections_live, 1);
 }
 
-/* What keeps a new connection out. */
 enum drop connection_refuse(struct replay *replay, const struct dp_transfer *transfer,
                             const struct endpoint *client, bool opens)
 {
@@ -191,7 +159,7 @@ enum drop connection_refuse(struct replay *replay, const struct dp_transfer *tra
         return DROP_draining;
     if (transfer->state != DP_RUNNING)
         return DROP_paused;
-    if (!has_room(replay, multiplier_of(transfer)))
+    if (!connection_has_room(replay, transfer))
         return DROP_table_full;
     return admit(&replay->admission, transfer, client, opens, replay->context.now);
 }
@@ -214,7 +182,6 @@ enum drop connection_open(struct replay *replay, const struct dp_transfer *trans
     return DROP_endpoint_taken;
 }
 
-/* A connection that is under way: it is remembered, and replayed from its next turn on. */
 enum drop connection_open_joining(struct replay *replay, const struct dp_transfer *transfer,
                                   const struct flow *flow, const struct packet *packet)
 {

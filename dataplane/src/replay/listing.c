@@ -2,7 +2,7 @@
 
 #include "session/turns.h"
 
-enum { TURN_BUDGET = 256 }; /* sessions */
+enum { STEP_BUDGET = 256 }; /* sessions */
 
 static uint32_t state_of(const struct session *session)
 {
@@ -16,7 +16,7 @@ static uint32_t state_of(const struct session *session)
     return session->flow.transport == DP_UDP ? DP_SESSION_DATAGRAMS : STATES[session->tcp.state];
 }
 
-/* What it has sent, or may not send yet, to the target. */
+/* What the target keeps it waiting for; DP_WAITS_PRODUCTION: nothing. */
 static uint32_t target_keeps(const struct session *session)
 {
     const struct tcp *tcp = &session->tcp;
@@ -37,12 +37,12 @@ static uint32_t waits_of(const struct session *session)
     return waits == DP_WAITS_PRODUCTION && stream_has_gap(session->stream) ? DP_WAITS_GAP : waits;
 }
 
-static bool is_wanted(const struct dp_session_query *query, const struct session *session, uint32_t place)
+static bool is_wanted(const struct dp_session_query *query, const struct session *session, uint32_t slot)
 {
     struct address client = address_from_bytes(query->client_ip);
     return (query->transfer == DP_ANY || query->transfer == session->transfer) &&
            (query->state == DP_ANY || query->state == state_of(session)) &&
-           (query->place == DP_ANY || query->place == place) &&
+           (query->place == DP_ANY || query->place == slot) &&
            (address_is_any(&client) || address_equal(&client, &session->stream->flow.client));
 }
 
@@ -57,7 +57,7 @@ static void tell(const struct replay *replay, const struct session *session, str
     uint64_t now = replay->context.now;
     uint64_t active = stream->heard > session->quiet_since ? stream->heard : session->quiet_since;
     *row = (struct dp_session_row){
-        .place = pool_index(&replay->sessions, session),
+        .place = pool_slot(&replay->sessions, session),
         .transfer = session->transfer,
         .state = state_of(session),
         .waits = waits_of(session),
@@ -81,14 +81,14 @@ static void tell(const struct replay *replay, const struct session *session, str
     copy_address(row->target_ip, &session->flow.server);
 }
 
-bool listing_turn(const struct replay *replay, struct listing *listing)
+bool listing_step(const struct replay *replay, struct listing *listing)
 {
-    for (uint32_t spent = 0; spent < TURN_BUDGET; spent++) {
+    for (uint32_t spent = 0; spent < STEP_BUDGET; spent++) {
         if (listing->next >= replay->sessions.touched || listing->more)
             return false;
-        uint32_t place = listing->next++;
-        const struct session *session = pool_at(&replay->sessions, place);
-        if (!table_holds(&replay->forged, session) || !is_wanted(&listing->query, session, place))
+        uint32_t slot = listing->next++;
+        const struct session *session = pool_at(&replay->sessions, slot);
+        if (!table_holds(&replay->forged, session) || !is_wanted(&listing->query, session, slot))
             continue;
         if (listing->count < listing->query.limit)
             tell(replay, session, &listing->rows[listing->count++]);

@@ -2,32 +2,21 @@
 
 #include "lifecycle.h"
 
-/* How far a fast replay reads ahead of the target, for each worker. Bytes: enough for a bulk upload over a
- * path of a millisecond at 8 Gbit/s. Connections that are over in the capture but not here: so many more than
- * production had at once the target may get. More of either would not make the target faster, and would show
- * it a load that production never had. */
+/* How far a fast replay reads ahead of the target, for each worker. Chunks: enough for a bulk upload at 8
+ * Gbit/s over a path of a millisecond. Connections that are over in the capture but not here: the target may
+ * get that many more at once than production had. More of either would not make the target faster, and would
+ * show it a load that production never had. */
 enum { FAST_CHUNKS = 512, FAST_CLOSING = 64 };
 
-enum { CUT_SILENCE = 1000000000 };
+enum { CUT_SILENCE = 1000000000 }; /* nanoseconds */
 
-static uint32_t sessions_of(const struct dp_transfer *transfer)
-{
-    return transfer->multiplier ? transfer->multiplier : 1;
-}
-
-/* Connections that give back their memory by themselves, in a bounded time. */
+/* Whether some connections will give back their memory by themselves, in a bounded time. */
 static bool some_will_go(const struct replay *replay)
 {
     return replay->phases[PHASE_CLOSING] || replay->phases[PHASE_LINGERING];
 }
 
-static bool has_room(const struct replay *replay, const struct dp_transfer *transfer)
-{
-    return replay->streams.live < replay->streams.capacity &&
-           replay->sessions.capacity - replay->sessions.live >= sessions_of(transfer);
-}
-
-/* A new connection needs an endpoint. To look for one changes nothing but where the next look begins. */
+/* A new connection needs an endpoint. Looking for one changes only where the next look begins. */
 static bool has_endpoint(struct replay *replay, const struct dp_transfer *transfer, const struct packet *syn)
 {
     uint32_t index = (uint32_t)(transfer - replay->config->transfers);
@@ -35,7 +24,7 @@ static bool has_endpoint(struct replay *replay, const struct dp_transfer *transf
     return endpoints_forge(&replay->endpoints, index, &syn->source, 0, &forged);
 }
 
-/* The connection before it on the same key is let finish; one that the capture does not end is superseded
+/* The connection before it on the same key may finish first. One that the capture does not end is superseded
  * when all its bytes have been delivered. */
 static bool predecessor_is_busy(const struct stream *stream)
 {
@@ -59,7 +48,7 @@ static bool syn_should_wait(struct replay *replay, const struct stream *stream, 
         return true;
     if (!some_will_go(replay))
         return false;
-    return !has_room(replay, transfer) || (!stream && !has_endpoint(replay, transfer, syn));
+    return !connection_has_room(replay, transfer) || (!stream && !has_endpoint(replay, transfer, syn));
 }
 
 static bool bytes_should_wait(const struct replay *replay, const struct stream *stream,
@@ -87,17 +76,9 @@ bool offline_should_wait(struct replay *replay, const struct packet *packet, enu
            bytes_should_wait(replay, stream, packet, patience);
 }
 
-static struct stream *stream_at(const struct replay *replay, uint32_t slot)
-{
-    uint32_t object = replay->mirrored.slots[slot].object;
-    if (!object)
-        return NULL;
-    return (struct stream *)(void *)(replay->streams.base + replay->streams.object_size * (object - 1));
-}
-
 static void cut(struct replay *replay, struct stream *stream)
 {
-    if (stream->flow.transport == DP_UDP) { /* has no end but silence, of which a second must do */
+    if (stream->flow.transport == DP_UDP) { /* only silence ends it, and a second must do */
         uint64_t silence = replay->config->timing.datagram_timeout;
         if (silence > CUT_SILENCE)
             stream->heard = replay->context.now - (silence - CUT_SILENCE);
@@ -111,7 +92,7 @@ static void cut(struct replay *replay, struct stream *stream)
 void offline_cut(struct replay *replay)
 {
     for (uint32_t slot = 0; slot <= replay->mirrored.mask; slot++) {
-        struct stream *stream = stream_at(replay, slot);
+        struct stream *stream = table_at(&replay->mirrored, slot);
         if (!stream || stream->phase != PHASE_OPEN)
             continue;
         cut(replay, stream);
@@ -126,7 +107,7 @@ bool offline_is_over(const struct replay *replay)
 void offline_forget(struct replay *replay)
 {
     for (uint32_t slot = 0; slot <= replay->mirrored.mask;) {
-        struct stream *stream = stream_at(replay, slot);
+        struct stream *stream = table_at(&replay->mirrored, slot);
         if (stream)
             connection_forget(replay, stream); /* closes the slot: the next one may have moved here */
         else

@@ -27,7 +27,7 @@ struct session {
     struct flow flow; /* forged endpoint and target; the key */
     struct stream *stream;
     struct session *sibling;    /* the next session of the same stream */
-    struct session *ready_next; /* replay.c's list of sessions with something to send */
+    struct session *ready_next; /* the list of sessions with something to send (replay/ready.h) */
     struct chunk *chunk;        /* the first that the target has not acknowledged wholly */
     struct chunk *gate_chunk;   /* the last that may be sent, if it is still held */
     struct chunk *send_chunk;   /* where the last sent bytes were found, if it is still held */

@@ -1,7 +1,7 @@
 /* flow.h: the key of a conversation, its hash, and the worker that owns it.
  *
  * A mirrored connection is keyed by the production client and server, a session by the forged endpoint and
- * the target. The owner depends on the client side alone, so that a worker owns both.
+ * the target. The owner depends on the client side alone, so one worker owns both.
  */
 #ifndef XDPCOPY_FLOW_H
 #define XDPCOPY_FLOW_H

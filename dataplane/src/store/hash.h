@@ -1,8 +1,8 @@
-/* hash.h: hashes of addresses and ports that the line and the XDP program must agree on.
+/* hash.h: hashes of addresses and ports on which the line and the XDP program must agree.
  *
- * Included by flow.h, admit.c and bpf/steer.bpf.c, so it is written with the kernel's types and without those
- * that BPF does not have. An address is two halves of 16 bytes in network order, each as it lies in memory; a
- * port is in host order.
+ * bpf/steer.bpf.c includes it, so it is written with the kernel's types and without those that BPF does not
+ * have. An address is two halves of 16 bytes in network order, each as it lies in memory; a port is in host
+ * order.
  */
 #ifndef XDPCOPY_HASH_H
 #define XDPCOPY_HASH_H
@@ -12,7 +12,7 @@
 /* Folded multiplication: each half of the product depends on every bit of both factors. */
 static inline __attribute__((always_inline)) __u64 hash_mix(__u64 a, __u64 b)
 {
-#ifdef __bpf__ /* no 128 bits there: the same product of halves */
+#ifdef __bpf__ /* has no 128 bits: the same product, by halves */
     __u64 low = (a & 0xffffffff) * (b & 0xffffffff);
     __u64 one = (a >> 32) * (b & 0xffffffff);
     __u64 other = (a & 0xffffffff) * (b >> 32);
@@ -37,9 +37,9 @@ static inline __attribute__((always_inline)) __u32 hash_owner(__u64 first, __u64
     return (__u32)(((hash >> 32) * workers) >> 32);
 }
 
-/* What the sample goes by. Steps of the golden ratio: whatever run of ports a client uses, every second one
- * or all, they fall evenly over the range (Weyl), so that its share of the sample is exact and not a matter
- * of luck. */
+/* Decides what is in the sample. Ports advance it in steps of the golden ratio: whatever run of ports a
+ * client uses, all or every second one, falls evenly over the range (Weyl), so that its share of the sample
+ * is exact and not a matter of luck. */
 static inline __attribute__((always_inline)) __u32 hash_sample(__u64 first, __u64 second, __u16 port)
 {
     return (__u32)(hash_halves(first, second, 0x8ebc6af09c88c6e3) >> 32) + port * 0x9e3779b9U;

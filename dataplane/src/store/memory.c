@@ -8,7 +8,7 @@ void *memory_reserve(size_t size)
         mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         return NULL;
-    madvise(memory, size, MADV_HUGEPAGE); /* advice: fewer misses of the TLB */
+    madvise(memory, size, MADV_HUGEPAGE); /* only advice: fewer TLB misses */
     return memory;
 }
 

@@ -6,7 +6,7 @@
 
 #include "memory.h"
 
-enum { LEAST_RELEASE = 1 << 20 }; /* bytes; less is not worth the page faults that follow */
+enum { LEAST_RELEASE = 1 << 20 }; /* bytes; less is not worth the page faults to get it back */
 
 int pool_open(struct pool *pool, size_t object_size, uint32_t capacity)
 {

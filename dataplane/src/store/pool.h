@@ -1,8 +1,8 @@
 /* pool.h: objects of one size, taken and given back without the allocator.
  *
- * Memory is reserved at once and touched only as the pool grows, so a generous capacity costs nothing; a
- * worker that runs touches the first part of it beforehand, because a page fault takes longer than a turn.
- * Used by replay.c for streams, sessions and chunks. An object's index is stable: tables refer to it.
+ * Memory is reserved at once and touched only as the pool grows, so a generous capacity costs nothing. A
+ * worker touches the first part of it before it starts, because a page fault takes longer than a loop. An
+ * object stays in its slot: tables refer to objects by that number.
  */
 #ifndef XDPCOPY_POOL_H
 #define XDPCOPY_POOL_H
@@ -16,8 +16,8 @@ struct pool {
     void *free; /* each free object holds the address of the next */
     size_t object_size;
     uint32_t capacity;
-    size_t warm;      /* bytes that have been touched beforehand, and stay */
-    uint32_t touched; /* objects ever taken */
+    size_t warm;      /* bytes from the start that were touched beforehand, and are kept */
+    uint32_t touched; /* slots that have ever been taken */
     uint32_t live;
 };
 
@@ -35,19 +35,20 @@ static inline bool pool_is_short(const struct pool *pool)
     return pool->live > pool->capacity / 4 * 3;
 }
 
-/* Touches no more than so many bytes, from the first object on. */
+/* Touches the memory of the first slots, at most so many bytes. */
 void pool_warm(struct pool *pool, size_t most);
 
-/* Gives the memory that is not warm back to the system, if no object is taken and there is much of it. */
+/* Gives memory that is not warm back to the system if no object is taken and there is enough to be worth it.
+ */
 void pool_release(struct pool *pool);
 
-/* The object of this index, which may be a free one. */
-static inline void *pool_at(const struct pool *pool, uint32_t index)
+/* The object in this slot, which may be a free one. */
+static inline void *pool_at(const struct pool *pool, uint32_t slot)
 {
-    return pool->base + pool->object_size * index;
+    return pool->base + pool->object_size * slot;
 }
 
-static inline uint32_t pool_index(const struct pool *pool, const void *object)
+static inline uint32_t pool_slot(const struct pool *pool, const void *object)
 {
     return (uint32_t)((size_t)((const uint8_t *)object - pool->base) / pool->object_size);
 }

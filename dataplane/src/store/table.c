@@ -31,18 +31,13 @@ void table_warm(const struct table *table)
     memory_warm(table->slots, table_size(table));
 }
 
-static void *object_at(const struct table *table, uint32_t object)
-{
-    return table->pool->base + table->pool->object_size * (object - 1);
-}
-
 void *table_find(const struct table *table, const struct flow *flow)
 {
     uint32_t hash = flow_hash(flow);
     for (uint32_t at = hash & table->mask; table->slots[at].object; at = (at + 1) & table->mask) {
         if (table->slots[at].hash != hash)
             continue;
-        void *object = object_at(table, table->slots[at].object);
+        void *object = table_at(table, at);
         if (flow_equal(object, flow))
             return object;
     }
@@ -58,7 +53,7 @@ const void *table_glance(const struct table *table, uint32_t hash)
 {
     for (uint32_t at = hash & table->mask; table->slots[at].object; at = (at + 1) & table->mask)
         if (table->slots[at].hash == hash)
-            return object_at(table, table->slots[at].object);
+            return table_at(table, at);
     return NULL;
 }
 
@@ -68,7 +63,7 @@ void table_insert(struct table *table, const void *object)
     uint32_t at = hash & table->mask;
     while (table->slots[at].object)
         at = (at + 1) & table->mask;
-    table->slots[at] = (struct table_slot){hash, pool_index(table->pool, object) + 1};
+    table->slots[at] = (struct table_slot){hash, pool_slot(table->pool, object) + 1};
 }
 
 /* Knuth, volume 3, 6.4, algorithm R: pull back every following slot that may not stay behind the hole. */
@@ -86,7 +81,7 @@ static void close_hole(struct table *table, uint32_t hole)
 
 void table_remove(struct table *table, const void *object)
 {
-    uint32_t wanted = pool_index(table->pool, object) + 1;
+    uint32_t wanted = pool_slot(table->pool, object) + 1;
     for (uint32_t at = flow_hash(object) & table->mask; table->slots[at].object;
          at = (at + 1) & table->mask) {
         if (table->slots[at].object == wanted) {

@@ -1,8 +1,8 @@
 /* table.h: from a flow to the object of a pool that has it as its first member.
  *
- * Open addressing with linear probing over 8-byte slots (hash and index), at most half full; removal shifts
- * the following slots back, so that there are no tombstones and a look-up never gets slower with age.
- * Owned by replay.c, which has two: mirrored connections and sessions.
+ * Open addressing with linear probing over slots of 8 bytes (hash and object), at most half full. Removal
+ * shifts the slots behind back, so there are no tombstones and a look-up never gets slower with age. Owns its
+ * slots, not the objects.
  */
 #ifndef XDPCOPY_TABLE_H
 #define XDPCOPY_TABLE_H
@@ -12,7 +12,7 @@
 
 struct table_slot {
     uint32_t hash;
-    uint32_t object; /* index in the pool + 1; 0: empty */
+    uint32_t object; /* its slot in the pool + 1; 0: empty */
 };
 
 struct table {
@@ -36,11 +36,19 @@ static inline bool table_holds(const struct table *table, const void *object)
     return table_find(table, object) == object;
 }
 
-/* Where the look-up of a hash begins, and the object that it probably leads to: its flow is not looked at. */
+/* The slot where the look-up of a hash begins, and the object that it probably leads to (flows are not
+ * compared). */
 const struct table_slot *table_slot(const struct table *table, uint32_t hash);
 const void *table_glance(const struct table *table, uint32_t hash);
 
-/* The object must not be in the table yet, nor another one with its flow. */
+/* The object in this slot of the table, or NULL. */
+static inline void *table_at(const struct table *table, uint32_t slot)
+{
+    uint32_t object = table->slots[slot].object;
+    return object ? pool_at(table->pool, object - 1) : NULL;
+}
+
+/* Neither the object nor another one with its flow may be in the table yet. */
 void table_insert(struct table *table, const void *object);
 void table_remove(struct table *table, const void *object);
 

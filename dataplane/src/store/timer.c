@@ -4,7 +4,7 @@
 
 enum { TICK_SHIFT = 20, SLOT_BITS = 8 };
 
-#define TIMER_TICKS (((uint64_t)1 << 56) - 1) /* as many as a timer can tell */
+#define TIMER_TICKS (((uint64_t)1 << 56) - 1) /* as many as the field in a timer holds */
 
 static void link_timer(struct wheel *wheel, struct timer **head, struct timer *timer)
 {
@@ -16,8 +16,9 @@ static void link_timer(struct wheel *wheel, struct timer **head, struct timer *t
     wheel->armed++;
 }
 
-/* The lowest level whose slots reach the timer's tick; beyond the horizon, the last slot of the top. Counted
- * in whole slots, so that above level 0 it is never the present slot, which has been emptied already. */
+/* In the lowest level whose slots reach the tick; beyond the horizon, the last slot of the top level. The
+ * distance is counted in whole slots, so that above level 0 it is never the present slot, which has already
+ * been emptied. */
 static struct timer **slot_of(struct wheel *wheel, uint64_t tick)
 {
     for (uint32_t level = 0; level < TIMER_LEVELS; level++) {
@@ -56,7 +57,7 @@ void timer_arm(struct wheel *wheel, struct timer *timer, uint64_t due)
     link_timer(wheel, slot_of(wheel, timer->tick), timer);
 }
 
-/* Takes a whole slot out and files each of its timers anew: one level down, or among the expired. */
+/* Empties a slot and files each of its timers anew: one level down, or among the expired. */
 static void cascade(struct wheel *wheel, struct timer **slot)
 {
     struct timer *timer = *slot;
@@ -69,7 +70,7 @@ static void cascade(struct wheel *wheel, struct timer **slot)
     }
 }
 
-static void turn(struct wheel *wheel)
+static void advance(struct wheel *wheel)
 {
     for (uint32_t level = TIMER_LEVELS - 1; level > 0; level--) {
         uint32_t shift = level * SLOT_BITS;
@@ -85,7 +86,7 @@ struct timer *wheel_expire(struct wheel *wheel, uint64_t now)
     if (!wheel->armed && wheel->tick <= target)
         wheel->tick = target + 1;
     while (!wheel->expired && wheel->tick <= target) {
-        turn(wheel);
+        advance(wheel);
         wheel->tick++;
     }
     struct timer *timer = wheel->expired;

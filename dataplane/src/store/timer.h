@@ -1,9 +1,9 @@
 /* timer.h: a hierarchical timing wheel: arm, cancel and expire in constant time.
  *
- * Four levels of 256 slots; one tick is 2^20 ns (about a millisecond), the horizon 52 days. A timer fires
- * in the first advance after its tick has passed, never early. A wheel starts as zeroed memory; owned by
- * replay.c; timers are embedded in streams and sessions. Varghese and Lauck, "Hashed and Hierarchical Timing
- * Wheels", 1987, scheme 7.
+ * Four levels of 256 slots; a tick is 2^20 ns (about a millisecond), the horizon 52 days. A timer fires in
+ * the first advance after its tick has passed, never early. A wheel starts as zeroed memory. Timers are
+ * embedded in what they belong to; the wheel links them and owns none. Varghese and Lauck, "Hashed and
+ * Hierarchical Timing Wheels", 1987, scheme 7.
  */
 #ifndef XDPCOPY_TIMER_H
 #define XDPCOPY_TIMER_H
@@ -31,15 +31,16 @@ struct wheel {
     uint32_t armed;
 };
 
-/* Fires at due or up to a tick later; TIMER_NEVER disarms it. A timer that is armed for an earlier time stays
- * so (its owner looks at what is due when it fires, and arms it again); for a later time it is moved. */
+/* Fires at `due` or up to a tick later; TIMER_NEVER disarms it. A timer that is armed for an earlier time
+ * stays armed for it: its owner looks at what is due when it fires, and arms it again. One that is armed for
+ * a later time is moved. */
 void timer_arm(struct wheel *wheel, struct timer *timer, uint64_t due);
 void timer_cancel(struct wheel *wheel, struct timer *timer);
 
 /* The next timer that is due, disarmed, or NULL. */
 struct timer *wheel_expire(struct wheel *wheel, uint64_t now);
 
-/* A time until which nothing can be due; at most so many ticks ahead. */
+/* Nothing is due before this time, which is at most so many ticks ahead. */
 uint64_t wheel_idle_until(const struct wheel *wheel, uint32_t most_ticks);
 
 #endif
