@@ -146,8 +146,8 @@ static uint8_t text[TEXT_SIZE];
 /* A random piece of the text around what the stream waits for; now and then exactly that. */
 static struct packet random_piece(const struct stream *stream, uint64_t *state, uint32_t step)
 {
-    uint32_t around = stream->next > 3000 ? stream->next - 3000 : 0;
-    uint32_t at = step % 50 == 49 ? stream->next : around + random32(state) % 9000;
+    uint32_t around = stream->client.next > 3000 ? stream->client.next - 3000 : 0;
+    uint32_t at = step % 50 == 49 ? stream->client.next : around + random32(state) % 9000;
     at = at < TEXT_SIZE ? at : TEXT_SIZE - 1;
     uint32_t size = 1 + random32(state) % 3000;
     size = size < TEXT_SIZE - at ? size : TEXT_SIZE - at;
@@ -166,13 +166,13 @@ static uint32_t bytes_in(const struct chunk *chunk)
 static void check_stream(const struct stream *stream, uint32_t seen)
 {
     uint32_t at = seen;
-    for (const struct chunk *chunk = stream->head; chunk; chunk = chunk->next) {
+    for (const struct chunk *chunk = stream->client.head; chunk; chunk = chunk->next) {
         CHECK(chunk->offset == at);
         CHECK(memcmp(chunk->bytes, text + at, chunk->size) == 0);
         at += chunk->size;
     }
-    CHECK(at == stream->next);
-    CHECK(stream->held == bytes_in(stream->head) + bytes_in(stream->waiting));
+    CHECK(at == stream->client.next);
+    CHECK(stream->client.held == bytes_in(stream->client.head) + bytes_in(stream->client.waiting));
 }
 
 /* A stream is fed random pieces of a known text, in random order, twice and overlapping. */
@@ -186,20 +186,20 @@ static void feed_stream(uint64_t *state, struct pool *chunks)
     for (uint32_t i = 0; i < TEXT_SIZE; i++)
         text[i] = (uint8_t)random32(state);
     uint32_t seen = 0;
-    for (uint32_t step = 0; stream.next < TEXT_SIZE; step++) {
+    for (uint32_t step = 0; stream.client.next < TEXT_SIZE; step++) {
         struct packet packet = random_piece(&stream, state, step);
         enum drop drop = stream_append(&stream, chunks, &packet, 0);
         CHECK(drop == DROP_NONE || drop == DROP_duplicate);
         check_stream(&stream, seen);
-        while (stream.head && random32(state) % 3) {
-            seen += stream.head->size;
-            stream_release(&stream, chunks, stream.head);
+        while (stream.client.head && random32(state) % 3) {
+            seen += stream.client.head->size;
+            reassembly_release(&stream.client, chunks, stream.client.head);
         }
         check_stream(&stream, seen);
     }
-    CHECK(!stream.waiting);
-    stream_clear(&stream, chunks);
-    CHECK(chunks->live == 0 && stream.held == 0);
+    CHECK(!stream.client.waiting);
+    reassembly_clear(&stream.client, chunks);
+    CHECK(chunks->live == 0 && stream.client.held == 0);
 }
 
 static void test_stream_puts_any_pieces_in_order(void)

@@ -51,25 +51,26 @@ static void check_stream(const struct model *model)
     uint32_t held = 0;
     uint32_t count = 0;
     const struct chunk *last = NULL;
-    for (const struct chunk *chunk = stream->head; chunk; last = chunk, chunk = chunk->next) {
+    for (const struct chunk *chunk = stream->client.head; chunk; last = chunk, chunk = chunk->next) {
         check_chunk(chunk);
         check(!last || chunk->offset == last->offset + last->size);
         check(!last || !seq_before(chunk->turn, last->turn));
         held += chunk->size;
         count++;
     }
-    check(stream->tail == last);
-    check(!last || last->offset + last->size == stream->next);
-    uint32_t end = stream->next;
-    for (const struct chunk *chunk = stream->waiting; chunk; chunk = chunk->next) {
+    check(stream->client.tail == last);
+    check(!last || last->offset + last->size == stream->client.next);
+    uint32_t end = stream->client.next;
+    for (const struct chunk *chunk = stream->client.waiting; chunk; chunk = chunk->next) {
         check_chunk(chunk);
-        check(chunk == stream->waiting ? seq_after(chunk->offset, end) : !seq_before(chunk->offset, end));
+        check(chunk == stream->client.waiting ? seq_after(chunk->offset, end)
+                                              : !seq_before(chunk->offset, end));
         end = chunk->offset + chunk->size;
         held += chunk->size;
         count++;
     }
-    check(stream->held == held && model->chunks->live == count);
-    check(stream->next == model->next);
+    check(stream->client.held == held && model->chunks->live == count);
+    check(stream->client.next == model->next);
 }
 
 static void note_given(struct model *model, uint32_t offset, uint32_t size)
@@ -126,13 +127,13 @@ static void server_says(struct model *model, struct script *script)
 /* One session delivers its oldest chunk. */
 static void deliver(struct model *model, uint32_t session)
 {
-    struct chunk *chunk = model->stream.head;
+    struct chunk *chunk = model->stream.client.head;
     while (chunk && chunk->offset != model->said[session])
         chunk = chunk->next;
     if (!chunk)
         return;
     model->said[session] += chunk->size;
-    stream_release(&model->stream, model->chunks, chunk);
+    reassembly_release(&model->stream.client, model->chunks, chunk);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -155,7 +156,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             deliver(&model, what % model.stream.session_count);
         check_stream(&model);
     }
-    stream_clear(&model.stream, &pool);
+    reassembly_clear(&model.stream.client, &pool);
     check(pool.live == 0);
     return 0;
 }

@@ -12,7 +12,7 @@
 #include "pace.h"
 #include "port/port.h"
 #include "replay/listing.h"
-#include "replay/state.h"
+#include "replay/replay.h"
 
 #define WORKER_QUEUES 64
 

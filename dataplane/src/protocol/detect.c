@@ -4,26 +4,22 @@
 #include <string.h>
 
 #include "wire/bytes.h"
+#include "wire/view.h"
 
-struct start {
-    const uint8_t *bytes;
-    uint32_t size;
-};
-
-static bool begins_with(const struct start *start, const char *text)
+static bool begins_with(const struct view *start, const char *text)
 {
     size_t size = strlen(text);
-    return start->size >= size && memcmp(start->bytes, text, size) == 0;
+    return start->size >= size && memcmp(start->at, text, size) == 0;
 }
 
 /* A handshake record with a ClientHello, of SSL 3.0 to TLS 1.3. */
-static bool is_tls(const struct start *start)
+static bool is_tls(const struct view *start)
 {
-    return start->size >= 6 && start->bytes[0] == 22 && start->bytes[1] == 3 && start->bytes[2] <= 4 &&
-           start->bytes[5] == 1;
+    return start->size >= 6 && start->at[0] == 22 && start->at[1] == 3 && start->at[2] <= 4 &&
+           start->at[5] == 1;
 }
 
-static bool is_http1(const struct start *start)
+static bool is_http1(const struct view *start)
 {
     static const char *const METHODS[] = {"GET ",     "POST ",  "HEAD ",    "PUT ",  "DELETE ",
                                           "OPTIONS ", "PATCH ", "CONNECT ", "TRACE "};
@@ -34,40 +30,40 @@ static bool is_http1(const struct start *start)
 }
 
 /* Start-up message of version 3, or the requests for TLS, GSSAPI or cancellation that may stand before. */
-static bool is_postgresql(const struct start *start)
+static bool is_postgresql(const struct view *start)
 {
     if (start->size < 8)
         return false;
-    uint32_t size = load32(start->bytes);
-    uint32_t code = load32(start->bytes + 4);
+    uint32_t size = load32(start->at);
+    uint32_t code = load32(start->at + 4);
     bool request = code >= 80877102 && code <= 80877104 && (size == 8 || size == 16);
     return request || (code >> 16 == 3 && (code & 0xffff) <= 2 && size >= 8 && size <= 10000);
 }
 
 /* After the server's greeting: a packet with number 1 that carries capability flags of protocol 4.1. */
-static bool is_mysql(const struct start *start, bool server_spoke)
+static bool is_mysql(const struct view *start, bool server_spoke)
 {
     if (!server_spoke || start->size < 36)
         return false;
-    uint32_t size = start->bytes[0] | (uint32_t)start->bytes[1] << 8 | (uint32_t)start->bytes[2] << 16;
-    return start->bytes[3] == 1 && size >= 32 && size + 4 >= start->size && (start->bytes[5] & 2);
+    uint32_t size = start->at[0] | (uint32_t)start->at[1] << 8 | (uint32_t)start->at[2] << 16;
+    return start->at[3] == 1 && size >= 32 && size + 4 >= start->size && (start->at[5] & 2);
 }
 
 /* An array of bulk strings, as all clients send commands. */
-static bool is_redis(const struct start *start)
+static bool is_redis(const struct view *start)
 {
     uint32_t at = 1;
-    if (start->size < 5 || start->bytes[0] != '*')
+    if (start->size < 5 || start->at[0] != '*')
         return false;
-    while (at < start->size && at < 8 && start->bytes[at] >= '0' && start->bytes[at] <= '9')
+    while (at < start->size && at < 8 && start->at[at] >= '0' && start->at[at] <= '9')
         at++;
-    return at > 1 && at + 2 < start->size && start->bytes[at] == '\r' && start->bytes[at + 1] == '\n' &&
-           start->bytes[at + 2] == '$';
+    return at > 1 && at + 2 < start->size && start->at[at] == '\r' && start->at[at + 1] == '\n' &&
+           start->at[at + 2] == '$';
 }
 
 enum protocol protocol_detect(const uint8_t *bytes, uint32_t size, int server_spoke)
 {
-    struct start start = {bytes, size};
+    struct view start = {bytes, size};
     if (is_tls(&start))
         return PROTOCOL_TLS;
     if (begins_with(&start, "PRI * HTTP/2.0\r\n"))

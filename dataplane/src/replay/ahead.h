@@ -8,7 +8,7 @@
 #ifndef XDPCOPY_AHEAD_H
 #define XDPCOPY_AHEAD_H
 
-#include "state.h"
+#include "replay.h"
 
 struct glance {
     const struct table *table; /* NULL: nothing to look up */

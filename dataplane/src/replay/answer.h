@@ -6,7 +6,7 @@
 #ifndef XDPCOPY_ANSWER_H
 #define XDPCOPY_ANSWER_H
 
-#include "state.h"
+#include "replay.h"
 
 /* DROP_NONE, or why the packet was not used. */
 enum drop replay_on_answer(struct replay *replay, const struct packet *packet, uint64_t now);

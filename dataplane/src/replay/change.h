@@ -7,7 +7,7 @@
 #ifndef XDPCOPY_CHANGE_H
 #define XDPCOPY_CHANGE_H
 
-#include "state.h"
+#include "replay.h"
 
 /* This is the configuration from now on. It differs from the one before only in what dp_change may change. */
 void change_adopt(struct replay *replay, const struct dp_config *config);

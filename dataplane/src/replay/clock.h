@@ -3,7 +3,7 @@
 #ifndef XDPCOPY_CLOCK_H
 #define XDPCOPY_CLOCK_H
 
-#include "state.h"
+#include "replay.h"
 
 void replay_on_time(struct replay *replay, uint64_t now);
 

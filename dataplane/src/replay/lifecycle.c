@@ -64,7 +64,7 @@ void session_retire(struct replay *replay, struct session *session)
     replay->resetting += ends_by_order(session);
     ready_push(replay, session);
     if (!stream->session_count) {
-        stream_clear(stream, &replay->context.chunks);
+        reassembly_clear(&stream->client, &replay->context.chunks);
         connection_watch(replay, stream);
     }
 }
@@ -90,7 +90,7 @@ void connection_end_sessions(struct replay *replay, struct stream *stream, enum 
 
 void connection_forget(struct replay *replay, struct stream *stream)
 {
-    stream_clear(stream, &replay->context.chunks);
+    reassembly_clear(&stream->client, &replay->context.chunks);
     sheds_forget(&replay->sheds, &(struct endpoint){stream->flow.client, stream->flow.client_port});
     replay->phases[stream->phase]--;
     timer_cancel(&replay->wheel, &stream->timer);

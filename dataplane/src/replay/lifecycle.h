@@ -6,7 +6,7 @@
 #ifndef XDPCOPY_LIFECYCLE_H
 #define XDPCOPY_LIFECYCLE_H
 
-#include "state.h"
+#include "replay.h"
 
 /* After every event of a session: retires it if it has ended; else it may have something to send or to wait
  * for. */

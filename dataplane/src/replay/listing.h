@@ -6,7 +6,7 @@
 #ifndef XDPCOPY_LISTING_H
 #define XDPCOPY_LISTING_H
 
-#include "state.h"
+#include "replay.h"
 
 struct listing {
     struct dp_session_query query;

@@ -24,16 +24,16 @@ static enum drop on_syn(struct replay *replay, struct stream *stream, const stru
 /* The first of the chunks that were appended. */
 static struct chunk *first_after(const struct stream *stream, const struct chunk *before)
 {
-    return before ? before->next : stream->head;
+    return before ? before->next : stream->client.head;
 }
 
 /* The first chunk shows what the connection speaks; that is counted once. False: it must not be replayed. */
 static bool detect(struct replay *replay, struct stream *stream)
 {
-    if (stream->detected || !stream->head)
+    if (stream->detected || !stream->client.head)
         return true;
     stream->detected = true;
-    const struct chunk *chunk = stream->head;
+    const struct chunk *chunk = stream->client.head;
     struct stats *stats = replay->context.stats;
     uint64_t *const counters[PROTOCOL_COUNT] = {
         [PROTOCOL_UNKNOWN] = &stats->protocol_unknown,       [PROTOCOL_TLS] = &stats->protocol_tls,
@@ -49,10 +49,10 @@ static bool detect(struct replay *replay, struct stream *stream)
 static enum drop append(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
     struct session_context *context = &replay->context;
-    const struct chunk *before = stream->tail;
-    uint32_t next = stream->next;
+    const struct chunk *before = stream->client.tail;
+    uint32_t next = stream->client.next;
     enum drop drop = stream_append(stream, &context->chunks, packet, context->now);
-    uint64_t taken = (uint64_t)(stream->next - next) * stream->session_count;
+    uint64_t taken = (uint64_t)(stream->client.next - next) * stream->session_count;
     stream->asked_at = taken ? context->now : stream->asked_at;
     stats_add(&context->stats->request_bytes_taken, taken);
     stats_add(&context->stats->request_bytes_pending, taken);
@@ -65,7 +65,7 @@ static enum drop append(struct replay *replay, struct stream *stream, const stru
         connection_tell(replay, stream, first_after(stream, before));
     if (drop == DROP_buffers_full)
         connection_end_sessions(replay, stream, END_buffers_full);
-    else if (stream->held > replay->config->limits.backlog_bytes)
+    else if (stream->client.held > replay->config->limits.backlog_bytes)
         connection_end_sessions(replay, stream, END_backlog_exceeded);
     return drop;
 }
@@ -105,7 +105,7 @@ static enum drop on_datagram(struct replay *replay, struct stream *stream, const
         return DROP_connection_ended;
     if (packet->size > session_most_datagram(stream->sessions, context))
         return DROP_too_large;
-    if (stream->held + packet->size > replay->config->limits.backlog_bytes)
+    if (stream->client.held + packet->size > replay->config->limits.backlog_bytes)
         return DROP_buffers_full;
     struct chunk *chunk = stream_append_datagram(stream, &context->chunks, packet);
     if (!chunk)
@@ -128,8 +128,6 @@ static enum drop on_first_datagram(struct replay *replay, const struct dp_transf
     return drop ? drop : on_datagram(replay, table_find(&replay->mirrored, flow), packet);
 }
 
-enum { FURTHEST = 1 << 30 };
-
 static enum drop on_client(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
     struct stats *stats = replay->context.stats;
@@ -141,8 +139,8 @@ static enum drop on_client(struct replay *replay, struct stream *stream, const s
         return on_syn(replay, stream, packet);
     if (stream->joining)
         return on_joining(replay, stream, packet);
-    uint32_t distance = packet->seq - stream->first - stream->next + FURTHEST;
-    if (distance > 2u * FURTHEST)
+    uint32_t distance = packet->seq - stream->first - stream->client.next + FURTHEST_AHEAD;
+    if (distance > 2 * FURTHEST_AHEAD)
         return DROP_outside_window;
     bool said_before = !packet->size && (((packet->flags & TCP_FIN) && stream->has_fin) ||
                                          ((packet->flags & TCP_RST) && stream->reset));

@@ -6,7 +6,7 @@
 #ifndef XDPCOPY_MIRROR_H
 #define XDPCOPY_MIRROR_H
 
-#include "state.h"
+#include "replay.h"
 
 /* DROP_NONE, or why the packet was not used. */
 enum drop replay_on_mirror(struct replay *replay, const struct packet *packet, uint64_t now);

@@ -28,7 +28,7 @@ static bool has_endpoint(struct replay *replay, const struct dp_transfer *transf
  * when all its bytes have been delivered. */
 static bool predecessor_is_busy(const struct stream *stream)
 {
-    return stream && (stream->phase == PHASE_CLOSING || (stream->session_count && stream->head));
+    return stream && (stream->phase == PHASE_CLOSING || (stream->session_count && stream->client.head));
 }
 
 static bool is_too_early(const struct replay *replay)
@@ -58,7 +58,7 @@ static bool bytes_should_wait(const struct replay *replay, const struct stream *
     uint32_t needed = packet->size / CHUNK_BYTES + 2;
     if (chunks->live && chunks->capacity - chunks->live < needed)
         return true;
-    if (stream->head && stream->held + packet->size > replay->config->limits.backlog_bytes)
+    if (stream->client.head && stream->client.held + packet->size > replay->config->limits.backlog_bytes)
         return true;
     /* What may fill a hole goes ahead: the hole has a deadline. */
     return patience == PATIENCE_FAST && chunks->live >= FAST_CHUNKS && !stream_has_gap(stream);

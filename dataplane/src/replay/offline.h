@@ -8,7 +8,7 @@
 #define XDPCOPY_OFFLINE_H
 
 #include "frame.h"
-#include "state.h"
+#include "replay.h"
 
 /* Whether the frame should wait: now it would be dropped for want of room, or (PATIENCE_FAST) run too far
  * ahead of what is still being replayed. */

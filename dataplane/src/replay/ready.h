@@ -7,7 +7,7 @@
 #ifndef XDPCOPY_READY_H
 #define XDPCOPY_READY_H
 
-#include "state.h"
+#include "replay.h"
 
 enum { READY_BUDGET = 16 };
 

@@ -5,7 +5,7 @@
 #ifndef XDPCOPY_SEND_H
 #define XDPCOPY_SEND_H
 
-#include "state.h"
+#include "replay.h"
 
 /* The next segment that wants to leave, the same one until replay_sent says that it has. False: none. */
 bool replay_next(struct replay *replay, struct segment *segment);

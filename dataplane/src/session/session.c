@@ -78,11 +78,18 @@ void session_open(struct session *session, struct session_context *context, cons
     stats_add(&session_stats(session, context)->sessions_live, 1);
 }
 
+static void open_gate(struct session *session, struct session_context *context)
+{
+    enum end end = turns_open(session, context);
+    if (end)
+        session_end(session, context, end);
+}
+
 void session_on_stream(struct session *session, struct session_context *context, struct chunk *first)
 {
     if (!session->chunk)
         session->chunk = first;
-    turns_open(session, context);
+    open_gate(session, context);
 }
 
 /* Hands back what the target has acknowledged. */
@@ -103,7 +110,7 @@ static void account_delivered(struct session *session, struct session_context *c
             session->gate_chunk = NULL;
         if (session->send_chunk == session->chunk)
             session->send_chunk = NULL;
-        session->chunk = stream_release(session->stream, &context->chunks, session->chunk);
+        session->chunk = reassembly_release(&session->stream->client, &context->chunks, session->chunk);
     }
 }
 
@@ -114,11 +121,11 @@ void session_end(struct session *session, struct session_context *context, enum 
     session->end = (uint8_t)end;
     session->reset_due = !is_udp(session) && end != END_complete && end != END_target_reset &&
                          end != END_target_closed && end != END_target_refused;
-    uint32_t lost = session->stream->next - session->delivered;
+    uint32_t lost = session->stream->client.next - session->delivered;
     stats_add(&context->stats->request_bytes_abandoned, lost);
     stats_sub(&context->stats->request_bytes_pending, lost);
     while (session->chunk)
-        session->chunk = stream_release(session->stream, &context->chunks, session->chunk);
+        session->chunk = reassembly_release(&session->stream->client, &context->chunks, session->chunk);
     session->gate_chunk = session->send_chunk = NULL;
     stats_add(&context->stats->end[end], 1);
     stats_sub(&context->stats->sessions_live, 1);
@@ -189,7 +196,7 @@ enum drop session_on_answer(struct session *session, struct session_context *con
         count_answer(session, context, fresh - (!was_ended && tcp_is_ended(&session->tcp)));
     }
     account_delivered(session, context);
-    turns_open(session, context);
+    open_gate(session, context);
     if (!session->end)
         end_if_done(session, context);
     return drop;
@@ -211,7 +218,7 @@ void session_on_time(struct session *session, struct session_context *context)
     take_event(session, context, tcp_expire(&session->tcp, context->timing, context->now));
     if (session->end)
         return;
-    turns_open(session, context);
+    open_gate(session, context);
     if (!session->end && turns_target_is_silent(session, context))
         session_end(session, context, END_target_silent);
 }
@@ -295,7 +302,7 @@ static void datagram_sent(struct session *session, struct session_context *conte
     stats_add(&session_stats(session, context)->request_bytes_acked, size);
     session->asked_at = context->now;
     stats_sub(&context->stats->request_bytes_pending, size);
-    session->chunk = stream_release(session->stream, &context->chunks, session->chunk);
+    session->chunk = reassembly_release(&session->stream->client, &context->chunks, session->chunk);
 }
 
 bool session_next(struct session *session, struct session_context *context, struct segment *segment)

@@ -1,20 +1,7 @@
 #include "stream.h"
 
-/* A segment that starts further ahead than this is not of this connection. */
-#define FURTHEST_AHEAD (1u << 30)
-
 /* A handshake that nobody saw has the usual options. */
 enum { JOIN_MSS = 1460, JOIN_WINDOW_SCALE = 7 };
-
-/* What is left of a segment's bytes. */
-struct span {
-    const uint8_t *bytes;
-    uint32_t offset;
-    uint32_t size;
-    uint32_t turn;
-    uint32_t end;     /* of the segment */
-    uint16_t segment; /* its size */
-};
 
 void stream_open(struct stream *stream, const struct flow *flow, const struct packet *syn, uint64_t now)
 {
@@ -55,7 +42,7 @@ static void note_full(struct stream *stream, const struct packet *packet)
 /* Whether there may be more of what the client wrote behind the segment that came last. */
 static bool goes_on(const struct stream *stream)
 {
-    return stream->full && stream->last == stream->full;
+    return stream->full && stream->client.last == stream->full;
 }
 
 /* A turn begins where the client's acknowledgement has grown; but only if its first bytes follow those seen
@@ -70,7 +57,7 @@ bool stream_turn_begins(struct stream *stream, const struct packet *packet)
     note_full(stream, packet);
     if (!stream->has_join_ack || seq_after(end, stream->join_next)) {
         stream->join_next = end;
-        stream->last = (uint16_t)packet->size;
+        stream->client.last = (uint16_t)packet->size;
     }
     if (!stream->has_join_ack || seq_after(packet->ack, stream->join_ack))
         stream->join_ack = packet->ack;
@@ -82,10 +69,9 @@ void stream_begin(struct stream *stream, const struct packet *packet)
 {
     stream->joining = false;
     stream->first = packet->seq;
-    stream->next = 0;
+    stream->client.next = stream->client.known = 0;
     stream->origin = packet->ack;
     stream->acked = 0;
-    stream->known = 0;
     stream->has_origin = true;
     stream->timestamps = packet->options.has_timestamp;
 }
@@ -96,14 +82,10 @@ void stream_rejoin(struct stream *stream)
     if (stream->has_fin || stream->reset)
         return;
     stream->join_ack = stream->origin + stream->acked;
-    stream->join_next = seq_max(stream->known, stream->next);
-    stream->last = 0;
-    const struct chunk *end = stream->waiting ? stream->waiting_last : NULL;
-    if (end && !seq_before(end->offset + end->size, stream->join_next)) {
-        stream->join_next = end->offset + end->size;
-        stream->last = end->segment;
-    }
-    stream->join_next += stream->first;
+    stream->join_next = stream->first + stream->client.known;
+    const struct chunk *end = stream->client.waiting ? stream->client.waiting_last : NULL;
+    bool is_last = end && end->offset + end->size == stream->client.known;
+    stream->client.last = is_last ? end->segment : 0;
     stream->has_join_ack = true;
     stream->joining = true;
 }
@@ -111,14 +93,6 @@ void stream_rejoin(struct stream *stream)
 static uint32_t window_shift(const struct stream *stream)
 {
     return stream->window_scale == NO_WINDOW_SCALE ? 0 : stream->window_scale;
-}
-
-/* Its number tells that all before it was said; bytes and a FIN of its own are noted with them. */
-static void note_known(struct stream *stream, uint32_t number)
-{
-    uint32_t offset = number - stream->first;
-    if (offset - stream->next < FURTHEST_AHEAD)
-        stream->known = seq_max(stream->known, offset);
 }
 
 void stream_note(struct stream *stream, const struct packet *packet)
@@ -141,7 +115,7 @@ void stream_note(struct stream *stream, const struct packet *packet)
     }
     if (packet->flags & TCP_RST)
         stream->reset = true;
-    note_known(stream, packet->seq);
+    reassembly_note_known(&stream->client, packet->seq - stream->first);
     if (!had_gap)
         stream->gap_at = stream->heard;
 }
@@ -157,7 +131,7 @@ void stream_on_server(struct stream *stream, const struct packet *packet)
     if (stream->joining || !(packet->flags & TCP_ACK))
         return;
     bool had_gap = stream_has_gap(stream);
-    note_known(stream, packet->ack);
+    reassembly_note_known(&stream->client, packet->ack - stream->first);
     if (packet->flags & TCP_FIN) {
         stream->has_server_fin = true;
         stream->server_fin = packet->seq + packet->size - stream->origin;
@@ -168,232 +142,33 @@ void stream_on_server(struct stream *stream, const struct packet *packet)
 
 bool stream_take_missed_fin(struct stream *stream)
 {
-    if (stream->waiting || stream->has_fin || !stream->has_server_fin || stream->known != stream->next + 1)
+    const struct reassembly *client = &stream->client;
+    if (client->waiting || stream->has_fin || !stream->has_server_fin || client->known != client->next + 1)
         return false;
     stream->has_fin = true;
-    stream->fin = stream->next;
+    stream->fin = client->next;
     /* Before the server's own FIN: nobody knows who closed first, and the target may wait for us. */
     stream->fin_turn = seq_after(stream->acked, stream->server_fin) ? stream->server_fin : stream->acked;
     return true;
 }
 
-static struct chunk *chunk_new(struct pool *chunks, const struct span *span)
-{
-    struct chunk *chunk = pool_take(chunks);
-    if (!chunk)
-        return NULL;
-    chunk->next = NULL;
-    chunk->offset = span->offset;
-    chunk->turn = span->turn;
-    chunk->size = 0;
-    chunk->holders = 0;
-    chunk->segment = 0;
-    chunk->goes_on = false;
-    return chunk;
-}
-
-/* Moves as many bytes as fit from the span to the end of the chunk. */
-static void chunk_fill(struct chunk *chunk, struct span *span)
-{
-    uint32_t size = min32(span->size, CHUNK_BYTES - (uint32_t)chunk->size);
-    memcpy(chunk->bytes + chunk->size, span->bytes, size);
-    chunk->size = (uint16_t)(chunk->size + size);
-    span->bytes += size;
-    span->offset += size;
-    span->size -= size;
-    chunk->segment = span->offset == span->end ? span->segment : 0;
-}
-
-static void link_tail(struct stream *stream, struct chunk *chunk)
-{
-    chunk->next = NULL;
-    chunk->goes_on = goes_on(stream);
-    stream->last = chunk->segment;
-    chunk->holders = stream->session_count;
-    if (stream->tail)
-        stream->tail->next = chunk;
-    else
-        stream->head = chunk;
-    stream->tail = chunk;
-    stream->next += chunk->size;
-}
-
-/* The tail may grow as long as no session is past it. */
-static bool tail_can_grow(const struct stream *stream, const struct span *span)
-{
-    const struct chunk *tail = stream->tail;
-    return tail && tail->turn == span->turn && tail->size < CHUNK_BYTES &&
-           tail->holders == stream->session_count;
-}
-
-static enum drop append_in_order(struct stream *stream, struct pool *chunks, struct span *span)
-{
-    /* An acknowledgement never goes back: a segment that was sent earlier belongs to the later turn. */
-    if (stream->tail)
-        span->turn = seq_max(span->turn, stream->tail->turn);
-    stream->held += span->size;
-    if (tail_can_grow(stream, span)) {
-        uint32_t before = span->size;
-        chunk_fill(stream->tail, span);
-        stream->last = stream->tail->segment;
-        stream->next += before - span->size;
-    }
-    while (span->size) {
-        struct chunk *chunk = chunk_new(chunks, span);
-        if (!chunk) {
-            stream->held -= span->size;
-            return DROP_buffers_full;
-        }
-        chunk_fill(chunk, span);
-        link_tail(stream, chunk);
-    }
-    return DROP_NONE;
-}
-
-/* Takes away the bytes at the start that are already in order. */
-static void trim(struct chunk *chunk, uint32_t known)
-{
-    memmove(chunk->bytes, chunk->bytes + known, chunk->size - known);
-    chunk->size = (uint16_t)(chunk->size - known);
-    chunk->offset += known;
-}
-
-/* Moves what has become in order from waiting to the tail. */
-static void absorb(struct stream *stream, struct pool *chunks)
-{
-    while (stream->waiting && !seq_after(stream->waiting->offset, stream->next)) {
-        struct chunk *chunk = stream->waiting;
-        stream->waiting = chunk->next;
-        uint32_t known = stream->next - chunk->offset;
-        stream->held -= min32(known, chunk->size);
-        if (known >= chunk->size) {
-            pool_give(chunks, chunk);
-            continue;
-        }
-        if (known)
-            trim(chunk, known);
-        if (stream->tail)
-            chunk->turn = seq_max(chunk->turn, stream->tail->turn);
-        link_tail(stream, chunk);
-    }
-}
-
-/* Keeps bytes that came too early, each byte once: what neighbours have is left out. */
-static enum drop keep_waiting(struct stream *stream, struct pool *chunks, struct span *span)
-{
-    struct chunk **link = &stream->waiting;
-    struct chunk *last = stream->waiting_last;
-    bool kept = false;
-    if (stream->waiting && !seq_after(last->offset + last->size, span->offset))
-        link = &last->next; /* behind all of them, as nearly always: a long list is not walked */
-    while (span->size) {
-        while (*link && !seq_after((*link)->offset + (*link)->size, span->offset))
-            link = &(*link)->next;
-        struct chunk *after = *link;
-        if (after && !seq_after(after->offset, span->offset)) {
-            uint32_t known = min32(after->offset + after->size - span->offset, span->size);
-            span->bytes += known;
-            span->offset += known;
-            span->size -= known;
-            continue;
-        }
-        struct span part = *span;
-        if (after)
-            part.size = min32(part.size, after->offset - span->offset);
-        struct chunk *chunk = chunk_new(chunks, &part);
-        if (!chunk)
-            return DROP_buffers_full;
-        chunk_fill(chunk, &part);
-        chunk->next = after;
-        *link = chunk;
-        if (!after)
-            stream->waiting_last = chunk;
-        stream->held += chunk->size;
-        span->bytes += chunk->size;
-        span->offset += chunk->size;
-        span->size -= chunk->size;
-        kept = true;
-    }
-    return kept ? DROP_NONE : DROP_duplicate;
-}
-
 enum drop stream_append(struct stream *stream, struct pool *chunks, const struct packet *packet, uint64_t now)
 {
-    struct span span = {
-        .bytes = packet->payload,
-        .offset = packet->seq + ((packet->flags & TCP_SYN) ? 1 : 0) - stream->first,
-        .size = packet->size,
-        .turn = (packet->flags & TCP_ACK) ? packet->ack - stream->origin : stream->acked,
-        .segment = (uint16_t)packet->size,
-    };
-    span.end = span.offset + span.size;
-    if (!span.size)
-        return DROP_NONE;
+    uint32_t offset = packet->seq + ((packet->flags & TCP_SYN) ? 1 : 0) - stream->first;
+    uint32_t turn = (packet->flags & TCP_ACK) ? packet->ack - stream->origin : stream->acked;
+    struct span span = span_of(packet->payload, offset, packet->size, turn);
+    uint32_t before = stream->client.next;
+    const struct chunk *waited = stream->client.waiting;
     note_full(stream, packet);
-    if (seq_before(span.offset, stream->next)) {
-        uint32_t known = stream->next - span.offset;
-        if (known >= span.size)
-            return DROP_duplicate;
-        span.bytes += known;
-        span.offset += known;
-        span.size -= known;
-    }
-    if (span.offset - stream->next > FURTHEST_AHEAD)
-        return DROP_outside_window;
-    if (span.offset != stream->next) {
-        if (!stream->waiting)
-            stream->gap_at = now;
-        return keep_waiting(stream, chunks, &span);
-    }
-    enum drop drop = append_in_order(stream, chunks, &span);
-    uint32_t before = stream->next;
-    if (!drop)
-        absorb(stream, chunks);
-    if (stream->next != before)
-        stream->gap_at = now; /* another hole, if there is one: its time starts now */
+    enum drop drop = reassembly_store(&stream->client, chunks, &span, stream->session_count);
+    bool moved = stream->client.next != before;
+    if (stream->client.waiting != waited && (moved || !waited))
+        stream->gap_at = now; /* a hole has come, or one is filled: the time of the next starts now */
     return drop;
 }
 
 struct chunk *stream_append_datagram(struct stream *stream, struct pool *chunks, const struct packet *packet)
 {
-    struct span span = {.bytes = packet->payload, .offset = stream->next, .size = packet->size};
-    struct chunk *chunk = chunk_new(chunks, &span);
-    if (!chunk)
-        return NULL;
-    chunk_fill(chunk, &span);
-    stream->held += chunk->size;
-    link_tail(stream, chunk);
-    return chunk;
-}
-
-struct chunk *stream_release(struct stream *stream, struct pool *chunks, struct chunk *chunk)
-{
-    struct chunk *next = chunk->next;
-    chunk->holders--;
-    while (stream->head && !stream->head->holders) {
-        struct chunk *done = stream->head;
-        stream->head = done->next;
-        stream->held -= done->size;
-        if (!stream->head)
-            stream->tail = NULL;
-        pool_give(chunks, done);
-    }
-    return next;
-}
-
-static void give_all(struct pool *chunks, struct chunk *chunk)
-{
-    while (chunk) {
-        struct chunk *next = chunk->next;
-        pool_give(chunks, chunk);
-        chunk = next;
-    }
-}
-
-void stream_clear(struct stream *stream, struct pool *chunks)
-{
-    give_all(chunks, stream->head);
-    give_all(chunks, stream->waiting);
-    stream->head = stream->tail = stream->waiting = NULL;
-    stream->held = 0;
+    struct span span = span_of(packet->payload, stream->client.next, packet->size, 0);
+    return reassembly_store_apart(&stream->client, chunks, &span, stream->session_count);
 }

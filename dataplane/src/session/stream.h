@@ -1,35 +1,18 @@
-/* stream.h: what production said: the client's bytes of one mirrored connection, put in order.
+/* stream.h: what production said in one mirrored connection.
  *
- * Called by replay.c with every mirrored segment of the connection; read by session.c and by rewrite (the
- * bytes are copied in here once, and out once). Knows nothing of the target. Owns the chunks.
+ * The client's bytes in order (reassembly.h), and what the segments of both sides say besides:
+ * acknowledgements, windows, FIN, RST, what was said but not seen. Also finds the place where a connection
+ * seen in its midst can be taken up. Knows nothing of the target. Several sessions can read one stream.
  *
- * Positions are offsets from the client's first byte, 32 bits, wrapping: the sequence number less `first`.
- * Each chunk also keeps how far the client had acknowledged the server when it sent these bytes (`turn`):
- * bytes of different turns never share a chunk. That is all that turn-taking needs (session.h).
+ * Offsets count from the client's first byte (`first`); turns are the client's acknowledgements, counted from
+ * `origin`.
  */
 #ifndef XDPCOPY_STREAM_H
 #define XDPCOPY_STREAM_H
 
-#include "reason.h"
+#include "reassembly.h"
 #include "store/flow.h"
-#include "store/pool.h"
 #include "store/timer.h"
-#include "wire/bytes.h"
-
-#define CHUNK_BYTES 2016
-
-struct chunk {
-    struct chunk *next;
-    uint32_t offset;
-    uint32_t turn;
-    uint16_t size;
-    uint16_t holders; /* sessions that have not delivered it */
-    uint16_t segment; /* while it waits: size of the mirrored segment that ends with it; 0: another chunk has
-                         its end */
-    bool goes_on; /* begins behind a full segment: its turn may begin in the midst of what the client wrote */
-    uint8_t pad[9];
-    uint8_t bytes[CHUNK_BYTES];
-};
 
 struct session;
 
@@ -40,31 +23,25 @@ enum phase { PHASE_OPEN, PHASE_CLOSING, PHASE_LINGERING, PHASE_COUNT };
 struct stream {
     struct flow flow; /* production's client and server; the key */
     struct session *sessions;
-    struct chunk *head; /* in order: the oldest that a session still holds */
-    struct chunk *tail;
-    struct chunk *waiting; /* out of order, sorted by offset */
-    struct chunk *waiting_last;
+    struct reassembly client; /* its bytes, for the sessions. Joining: empty, and client.last is the size of
+                                 the segment before join_next */
     struct timer timer;
     uint64_t heard; /* when the last frame came */
     uint64_t
         asked_at; /* when the client last said something that the server has said nothing since; 0: it has */
     uint64_t gap_at; /* since when bytes are missing */
     uint32_t first;  /* sequence number of the client's first byte */
-    uint32_t next;   /* offset of the next byte in order */
     uint32_t origin; /* the acknowledgement number that stands for "nothing received" */
     uint32_t acked;  /* how far the client has acknowledged the server, from origin */
     uint32_t window; /* that the client offers the server, in bytes */
     uint32_t fin;    /* offset of the client's FIN */
     uint32_t fin_turn;
-    uint32_t held;       /* bytes in chunks, in order or not */
-    uint32_t known;      /* offset up to which the client has said something, by the numbers of either side */
     uint32_t server_fin; /* offset of the production server's FIN, from origin */
     uint32_t join_ack;   /* joining: what the payload seen last acknowledged */
     uint32_t join_next;  /* joining: the sequence number behind it */
     uint16_t session_count;
     uint16_t transfer;
     uint16_t full; /* size of the largest segment that did not end what the client wrote (no PSH) */
-    uint16_t last; /* size of the segment that has brought the byte before `next` */
     uint16_t mss;  /* the next four: what the client's SYN offers */
     uint8_t window_scale;
     bool timestamps : 1;
@@ -115,22 +92,23 @@ void stream_on_server(struct stream *stream, const struct packet *packet);
  * closed. It is then taken as said. */
 bool stream_take_missed_fin(struct stream *stream);
 
-/* A session has delivered this chunk: on to the next, and chunks that nobody holds are given back. */
-struct chunk *stream_release(struct stream *stream, struct pool *chunks, struct chunk *chunk);
-
-/* Gives back all chunks. */
-void stream_clear(struct stream *stream, struct pool *chunks);
+/* Whether the chunk begins behind a full segment: its turn may begin in the midst of what the client wrote.
+ */
+static inline bool stream_goes_on(const struct stream *stream, const struct chunk *chunk)
+{
+    return stream->full && chunk->behind == stream->full;
+}
 
 /* The client has said its last byte, and all of them are here. */
 static inline bool stream_is_finished(const struct stream *stream)
 {
-    return stream->has_fin && stream->next == stream->fin;
+    return stream->has_fin && stream->client.next == stream->fin;
 }
 
 /* Something was said, bytes or the FIN, that is not here. */
 static inline bool stream_has_gap(const struct stream *stream)
 {
-    return seq_after(stream->known, stream->next + stream_is_finished(stream));
+    return seq_after(stream->client.known, stream->client.next + stream_is_finished(stream));
 }
 
 #endif

@@ -95,8 +95,8 @@ static bool may_begin(const struct session *session, const struct session_contex
 static bool may_go_on(const struct session *session, const struct session_context *context,
                       const struct chunk *chunk)
 {
-    return chunk->goes_on && has_delivered(session) && !has_spoken(session, chunk->turn) &&
-           context->now >= settled_at(session, context, chunk->turn);
+    return stream_goes_on(session->stream, chunk) && has_delivered(session) &&
+           !has_spoken(session, chunk->turn) && context->now >= settled_at(session, context, chunk->turn);
 }
 
 /* An answer that was a little shorter than production's, when silence ended it, may have been held up: its
@@ -143,7 +143,7 @@ static bool reset_waits(const struct session *session)
     const struct stream *stream = session->stream;
     if (stream_is_finished(stream) && stream->has_server_fin)
         return false; /* both had closed: a kernel that wants to be sure, not an abort */
-    return stream->reset && !stream_has_gap(stream) && session->gate == stream->next;
+    return stream->reset && !stream_has_gap(stream) && session->gate == stream->client.next;
 }
 
 static bool fin_waits(const struct session *session)
@@ -163,42 +163,51 @@ static bool cut_is_due(const struct session *session, const struct session_conte
     return context->now - session->quiet_since >= CUT_QUIET;
 }
 
-static void end_with_stream(struct session *session, struct session_context *context)
+static enum end end_with_stream(const struct session *session, const struct session_context *context)
 {
-    if (!session->stream->cut && has_delivered(session) &&
-        may_begin(session, context, session->stream->acked))
-        session_end(session, context, END_client_reset);
-    else if (session->stream->cut && cut_is_due(session, context))
-        session_end(session, context, END_capture_ended);
+    if (session->stream->cut)
+        return cut_is_due(session, context) ? END_capture_ended : END_NONE;
+    bool due = has_delivered(session) && may_begin(session, context, session->stream->acked);
+    return due ? END_client_reset : END_NONE;
 }
 
-/* Opens the gate as far as the dialogue has got. */
-void turns_open(struct session *session, struct session_context *context)
+static void count_turn(struct session *session, struct session_context *context)
 {
-    for (struct chunk *chunk; (chunk = chunk_at_gate(session));) {
-        bool next_turn = !session->begun || seq_after(chunk->turn, session->turn_end);
-        if (may_begin(session, context, chunk->turn)) {
-            if (next_turn) {
-                begin(session, context, chunk->turn);
-                session->turns++;
-                stats_add(&session_stats(session, context)->turns_sent, 1);
-                stats_add(&context->stats->turns_sent, 1);
-            }
-        } else if (may_go_on(session, context, chunk)) {
-            session->turn_end = chunk->turn;
-            stats_add(&context->stats->gate_by_silence, 1);
-        } else {
-            return;
+    session->turns++;
+    stats_add(&session_stats(session, context)->turns_sent, 1);
+    stats_add(&context->stats->turns_sent, 1);
+}
+
+/* Opens the gate for one chunk, if it may leave. */
+static bool open_for(struct session *session, struct session_context *context, struct chunk *chunk)
+{
+    bool next_turn = !session->begun || seq_after(chunk->turn, session->turn_end);
+    if (may_begin(session, context, chunk->turn)) {
+        if (next_turn) {
+            begin(session, context, chunk->turn);
+            count_turn(session, context);
         }
-        session->gate = chunk->offset + chunk->size;
-        session->gate_chunk = chunk;
+    } else if (may_go_on(session, context, chunk)) {
+        session->turn_end = chunk->turn;
+        stats_add(&context->stats->gate_by_silence, 1);
+    } else {
+        return false;
     }
+    session->gate = chunk->offset + chunk->size;
+    session->gate_chunk = chunk;
+    return true;
+}
+
+enum end turns_open(struct session *session, struct session_context *context)
+{
+    for (struct chunk *chunk; (chunk = chunk_at_gate(session));)
+        if (!open_for(session, context, chunk))
+            return END_NONE;
     if (fin_waits(session) && may_begin(session, context, session->stream->fin_turn)) {
         begin(session, context, session->stream->fin_turn);
         session->fin_open = true;
     }
-    if (reset_waits(session))
-        end_with_stream(session, context);
+    return reset_waits(session) ? end_with_stream(session, context) : END_NONE;
 }
 
 /* The turn that waits for the target: of bytes, of the FIN or of a RST. False: none does. */
@@ -243,7 +252,8 @@ uint64_t turns_deadline(const struct session *session, const struct session_cont
         deadline = sooner(deadline, cut);
     uint32_t turn;
     const struct chunk *chunk = chunk_at_gate(session);
-    if (!next_turn(session, &turn) || !(has_spoken(session, turn) || (chunk && chunk->goes_on)))
+    if (!next_turn(session, &turn) ||
+        !(has_spoken(session, turn) || (chunk && stream_goes_on(session->stream, chunk))))
         return deadline;
     uint64_t settled = settled_at(session, context, turn);
     return settled > context->now ? sooner(deadline, settled) : deadline;

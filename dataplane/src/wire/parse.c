@@ -2,6 +2,7 @@
 
 #include "bytes.h"
 #include "checksum.h"
+#include "view.h"
 
 enum {
     ETHERTYPE_IPV4 = 0x0800,
@@ -18,45 +19,33 @@ enum {
     UDP_HEADER = 8,
 };
 
-/* What is left to read. */
-struct view {
-    const uint8_t *at;
-    uint32_t size;
-};
-
-static inline void skip(struct view *view, uint32_t size)
-{
-    view->at += size;
-    view->size -= size;
-}
-
 static enum drop parse_link(struct view *view, uint16_t *ethertype)
 {
-    if (view->size < ETHERNET_HEADER)
+    const uint8_t *header = view_take(view, ETHERNET_HEADER);
+    if (!header)
         return DROP_truncated;
-    *ethertype = load16(view->at + 12);
-    skip(view, ETHERNET_HEADER);
+    *ethertype = load16(header + 12);
     for (int tag = 0; tag < MAX_VLAN_TAGS; tag++) {
         if (*ethertype != ETHERTYPE_VLAN && *ethertype != ETHERTYPE_QINQ)
             break;
-        if (view->size < VLAN_TAG)
+        header = view_take(view, VLAN_TAG);
+        if (!header)
             return DROP_truncated;
-        *ethertype = load16(view->at + 2);
-        skip(view, VLAN_TAG);
+        *ethertype = load16(header + 2);
     }
     return DROP_NONE;
 }
 
 static enum drop parse_ipv4(struct view *view, bool verify, struct packet *packet, uint8_t *protocol)
 {
-    if (view->size < IPV4_HEADER)
+    if (!view_has(view, IPV4_HEADER))
         return DROP_truncated;
     const uint8_t *header = view->at;
     uint32_t header_size = (header[0] & 0x0fu) * 4;
     uint32_t total = load16(header + 2);
     if (header[0] >> 4 != 4 || header_size < IPV4_HEADER || total < header_size)
         return DROP_bad_ip_header;
-    if (view->size < total)
+    if (!view_has(view, total))
         return DROP_truncated;
     if (verify && checksum_fold(checksum_add(0, header, header_size)) != 0)
         return DROP_bad_ip_header;
@@ -65,8 +54,8 @@ static enum drop parse_ipv4(struct view *view, bool verify, struct packet *packe
     *protocol = header[9];
     packet->source.address = address_from_ipv4(header + 12);
     packet->destination.address = address_from_ipv4(header + 16);
-    view->size = total;
-    skip(view, header_size);
+    view_cut(view, total);
+    view_skip(view, header_size);
     return DROP_NONE;
 }
 
@@ -79,32 +68,31 @@ static enum drop skip_extensions(struct view *view, uint8_t *protocol)
             return DROP_fragment;
         if (*protocol != 0 && *protocol != 43 && *protocol != 51 && *protocol != 60)
             return DROP_NONE;
-        if (view->size < 8)
+        if (!view_has(view, 8))
             return DROP_bad_ip_header;
         uint32_t size = *protocol == 51 ? (view->at[1] + 2u) * 4 : (view->at[1] + 1u) * 8;
-        if (view->size < size)
+        const uint8_t *header = view_take(view, size);
+        if (!header)
             return DROP_bad_ip_header;
-        *protocol = view->at[0];
-        skip(view, size);
+        *protocol = header[0];
     }
     return DROP_bad_ip_header;
 }
 
 static enum drop parse_ipv6(struct view *view, struct packet *packet, uint8_t *protocol)
 {
-    if (view->size < IPV6_HEADER)
+    const uint8_t *header = view_take(view, IPV6_HEADER);
+    if (!header)
         return DROP_truncated;
-    const uint8_t *header = view->at;
     uint32_t payload = load16(header + 4);
     if (header[0] >> 4 != 6)
         return DROP_bad_ip_header;
-    if (view->size < IPV6_HEADER + payload)
+    if (!view_has(view, payload))
         return DROP_truncated;
     *protocol = header[6];
     packet->source.address = address_from_bytes(header + 8);
     packet->destination.address = address_from_bytes(header + 24);
-    view->size = IPV6_HEADER + payload;
-    skip(view, IPV6_HEADER);
+    view_cut(view, payload);
     return skip_extensions(view, protocol);
 }
 
@@ -125,21 +113,19 @@ static void parse_option(const uint8_t *option, uint32_t size, struct tcp_option
     }
 }
 
-static enum drop parse_options(const uint8_t *at, uint32_t size, struct tcp_options *options)
+static enum drop parse_options(struct view view, struct tcp_options *options)
 {
     *options = (struct tcp_options){.window_scale = NO_WINDOW_SCALE};
-    while (size && *at != 0) {
-        if (*at == 1) {
-            at++;
-            size--;
+    while (view.size && *view.at != 0) {
+        if (*view.at == 1) {
+            view_skip(&view, 1);
             continue;
         }
-        if (size < 2 || at[1] < 2 || at[1] > size)
+        uint32_t size = view_has(&view, 2) ? view.at[1] : 0;
+        if (size < 2 || !view_has(&view, size))
             return DROP_bad_tcp_header;
-        uint32_t length = at[1];
-        parse_option(at, length, options);
-        at += length;
-        size -= length;
+        parse_option(view.at, size, options);
+        view_skip(&view, size);
     }
     return DROP_NONE;
 }
@@ -161,11 +147,11 @@ static bool flags_are_possible(uint8_t flags)
 
 static enum drop parse_tcp(struct view *view, bool verify, struct packet *packet)
 {
-    if (view->size < TCP_HEADER)
+    if (!view_has(view, TCP_HEADER))
         return DROP_bad_tcp_header;
     const uint8_t *header = view->at;
     uint32_t header_size = (header[12] >> 4) * 4u;
-    if (header_size < TCP_HEADER || header_size > view->size)
+    if (header_size < TCP_HEADER || !view_has(view, header_size))
         return DROP_bad_tcp_header;
     if (verify && !checksum_is_right(view, packet))
         return DROP_bad_checksum;
@@ -177,8 +163,9 @@ static enum drop parse_tcp(struct view *view, bool verify, struct packet *packet
     packet->window = load16(header + 14);
     if (!flags_are_possible(packet->flags))
         return DROP_bad_tcp_header;
-    enum drop drop = parse_options(header + TCP_HEADER, header_size - TCP_HEADER, &packet->options);
-    skip(view, header_size);
+    struct view options = {header + TCP_HEADER, header_size - TCP_HEADER};
+    enum drop drop = parse_options(options, &packet->options);
+    view_skip(view, header_size);
     packet->payload = view->at;
     packet->size = view->size;
     return drop;
@@ -187,13 +174,13 @@ static enum drop parse_tcp(struct view *view, bool verify, struct packet *packet
 /* RFC 768: no checksum is a zero, in IPv4 only (RFC 8200 8.1). */
 static enum drop parse_udp(struct view *view, bool verify, struct packet *packet)
 {
-    if (view->size < UDP_HEADER)
+    if (!view_has(view, UDP_HEADER))
         return DROP_bad_udp_header;
     const uint8_t *header = view->at;
     uint32_t size = load16(header + 4);
-    if (size < UDP_HEADER || size > view->size)
+    if (size < UDP_HEADER || !view_has(view, size))
         return DROP_bad_udp_header;
-    view->size = size;
+    view_cut(view, size);
     bool unchecked = load16(header + 6) == 0 && address_is_ipv4(&packet->source.address);
     if (verify && !unchecked && !checksum_is_right(view, packet))
         return DROP_bad_checksum;
@@ -202,7 +189,7 @@ static enum drop parse_udp(struct view *view, bool verify, struct packet *packet
     packet->seq = packet->ack = packet->window = 0;
     packet->flags = 0;
     packet->options = (struct tcp_options){.window_scale = NO_WINDOW_SCALE};
-    skip(view, UDP_HEADER);
+    view_skip(view, UDP_HEADER);
     packet->payload = view->at;
     packet->size = view->size;
     return DROP_NONE;

@@ -1,4 +1,4 @@
-#include "state.h"
+#include "replay.h"
 
 #include <errno.h>
 

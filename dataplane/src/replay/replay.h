@@ -1,12 +1,12 @@
-/* state.h: what a worker holds of its conversations, and its memory.
+/* replay.h: what a worker holds of its conversations, and its memory.
  *
  * struct replay owns the pools (streams, sessions, chunks), the two tables (mirrored connections; sessions),
  * the timing wheel and the list of sessions that may have something to send. Everything else in this folder
  * works on it: what the mirror shows (mirror.h), what the target says (answer.h), what is due (clock.h), what
  * leaves (send.h).
  */
-#ifndef XDPCOPY_STATE_H
-#define XDPCOPY_STATE_H
+#ifndef XDPCOPY_REPLAY_H
+#define XDPCOPY_REPLAY_H
 
 #include "admission/admit.h"
 #include "admission/endpoints.h"

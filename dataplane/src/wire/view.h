@@ -1,0 +1,46 @@
+/* view.h: a stretch of borrowed bytes that is read from its start and cannot be read beyond its end.
+ *
+ * Whoever takes headers off a frame moves the view forward; nothing is copied. A tunnel's header is taken off
+ * in the same way, and what is left is read like a frame that came without.
+ */
+#ifndef XDPCOPY_VIEW_H
+#define XDPCOPY_VIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct view {
+    const uint8_t *at;
+    uint32_t size;
+};
+
+static inline bool view_has(const struct view *view, uint32_t size)
+{
+    return view->size >= size;
+}
+
+/* Moves on by so many bytes, which it has. */
+static inline void view_skip(struct view *view, uint32_t size)
+{
+    view->at += size;
+    view->size -= size;
+}
+
+/* Ends it after so many bytes, which it has. */
+static inline void view_cut(struct view *view, uint32_t size)
+{
+    view->size = size;
+}
+
+/* Moves on by so many bytes and returns them; NULL, and stays, if it has less. */
+static inline const uint8_t *view_take(struct view *view, uint32_t size)
+{
+    if (view->size < size)
+        return NULL;
+    const uint8_t *taken = view->at;
+    view_skip(view, size);
+    return taken;
+}
+
+#endif
