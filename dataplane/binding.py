@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 NO_CPU: int = lib.DP_NO_CPU
 MAX_FRAME = 65536
 MAX_ROWS: int = lib.DP_MAX_ROWS
+MAX_WORKERS: int = lib.DP_MAX_WORKERS
+MAX_PORTS: int = lib.DP_MAX_PORTS
+MAX_TRANSFERS: int = lib.DP_MAX_TRANSFERS
+MAX_RANGES: int = lib.DP_MAX_RANGES
+MAX_CAPTURES: int = lib.DP_MAX_FILES
+MAX_CAPTURE_PATH: int = lib.DP_FILE_SIZE - 1
+MAX_STATS_PATH: int = lib.DP_PATH_SIZE - 1
+MIN_MTU: int = lib.DP_MIN_MTU
+MAX_MTU: int = lib.DP_MAX_MTU
+RING_SIZE: int = lib.DP_RING_SIZE
 ANY: int = lib.DP_ANY
 SECOND = 1_000_000_000
 
@@ -90,7 +100,7 @@ class Port:
     device: str = ""
     queues: int = 1
     mode: PortMode = PortMode.AUTO
-    ring_size: int = 2048
+    ring_size: int = RING_SIZE
     sockets_map: int = -1
     shed_map: int = 0
     verify_checksums: bool = True

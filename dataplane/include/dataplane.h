@@ -31,6 +31,9 @@
 #define DP_MAX_INSTRUCTIONS 4096
 #define DP_MAX_RSS_KEY 64
 #define DP_MAX_RSS_TABLE 4096
+#define DP_MIN_MTU 576
+#define DP_MAX_MTU 9216
+#define DP_RING_SIZE 4096 /* ring_size where nobody chose another */
 #define DP_ERROR_SIZE 256
 
 /* Numbers of IP; 0 in a transfer means TCP. */

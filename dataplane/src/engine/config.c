@@ -31,8 +31,9 @@ static int check_port(const struct dp_config *config, const struct dp_port *port
         return invalid(error, "port %s: ring_size is %u; give a power of two", port->device, port->ring_size);
     if (port->kind == DP_PORT_CAPTURE && port->role != DP_ROLE_MIRROR)
         return invalid(error, "a capture cannot be a test port");
-    if (port->mtu < 576 || port->mtu > 9216)
-        return invalid(error, "port %s: mtu is %u; 576 to 9216 can be carried", port->device, port->mtu);
+    if (port->mtu < DP_MIN_MTU || port->mtu > DP_MAX_MTU)
+        return invalid(error, "port %s: mtu is %u; give %d to %d", port->device, port->mtu, DP_MIN_MTU,
+                       DP_MAX_MTU);
     if (port->role == DP_ROLE_TEST && port->queues < config->workers)
         return invalid(error,
                        "test port %s: %u queues for %u workers; each worker sends on a queue of its own",
