@@ -320,7 +320,7 @@ static void housekeeping(struct worker *worker, uint64_t now)
     replay_housekeeping(&worker->replay);
     if (worker->capture) {
         struct dp_capture_progress progress;
-        port_capture_progress(worker->capture, &progress);
+        worker->capture->ops->progress(worker->capture, &progress);
         stats_set(&worker->stats->capture_broken, progress.broken);
     }
 }

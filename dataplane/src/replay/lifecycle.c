@@ -141,11 +141,6 @@ void connection_tell(struct replay *replay, struct stream *stream, struct chunk 
 
 /* --- beginnings ---------------------------------------------------------------------------------------- */
 
-static uint32_t multiplier_of(const struct dp_transfer *transfer)
-{
-    return transfer->multiplier ? transfer->multiplier : 1;
-}
-
 static bool has_room(const struct replay *replay, uint32_t sessions)
 {
     return replay->streams.live < replay->streams.capacity &&
@@ -157,7 +152,7 @@ void connection_open_sessions(struct replay *replay, struct stream *stream)
 {
     const struct dp_transfer *transfer = &replay->config->transfers[stream->transfer];
     struct endpoint client = {stream->flow.client, stream->flow.client_port};
-    for (uint32_t copy = 0; copy < multiplier_of(transfer); copy++) {
+    for (uint32_t copy = 0; copy < transfer->multiplier; copy++) {
         struct flow forged;
         if (!endpoints_forge(&replay->endpoints, stream->transfer, &client, copy, &forged)) {
             stats_add(&replay->context.stats->sessions_refused, 1);
@@ -190,7 +185,7 @@ enum drop connection_refuse(struct replay *replay, const struct dp_transfer *tra
         return DROP_draining;
     if (transfer->state != DP_RUNNING)
         return DROP_paused;
-    if (!has_room(replay, multiplier_of(transfer)))
+    if (!has_room(replay, transfer->multiplier))
         return DROP_table_full;
     return admit(&replay->admission, transfer, client, opens, replay->context.now);
 }
