@@ -172,8 +172,7 @@ static void keep_stream(struct replay *replay, struct stream *stream, const stru
     sheds_know(&replay->sheds, &(struct endpoint){stream->flow.client, stream->flow.client_port});
     replay->phases[stream->phase]++;
     connection_watch(replay, stream);
-    stats_add(&replay->context.transfers[stream->transfer].connections_opened, 1);
-    stats_add(&replay->context.stats->connections_opened, 1);
+    STATS_COUNT(replay->context.stats, &replay->context.transfers[stream->transfer], connections_opened, 1);
     stats_add(&replay->context.stats->connections_live, 1);
 }
 
