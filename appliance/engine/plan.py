@@ -187,15 +187,17 @@ def _binding_port(port: PortPlan, maps: Maps) -> binding.Port:
         role=port.role,
         device=port.settings.device,
         queues=port.queues,
-        mode=BIND[port.settings.mode],
         ring_size=port.settings.ring_size,
-        sockets_map=maps.sockets,
         shed_map=maps.shed,
-        busy_poll=port.settings.busy_poll,
-        fragments=port.facts.split,
         verify_checksums=port.settings.verify_checksums,
         mtu=_mtu(port),
         mac=port.facts.mac,
+        xsk=binding.Xsk(
+            sockets_map=maps.sockets,
+            mode=BIND[port.settings.mode],
+            busy_poll=port.settings.busy_poll,
+            fragments=port.facts.split,
+        ),
     )
 
 

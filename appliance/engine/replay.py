@@ -75,8 +75,8 @@ class Player:
 
     def __call__(self, config: binding.Config) -> Dataplane:
         """Captures are often made where the NIC computes checksums: they are not looked at."""
-        port = Port(PortKind.CAPTURE, PortRole.MIRROR, verify_checksums=False)
-        self.dataplane = self._open(replace(config, ports=(*config.ports, port), capture=self._capture))
+        port = Port(PortKind.CAPTURE, PortRole.MIRROR, verify_checksums=False, capture=self._capture)
+        self.dataplane = self._open(replace(config, ports=(*config.ports, port)))
         return self.dataplane
 
 

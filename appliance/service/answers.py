@@ -160,9 +160,9 @@ class Answers:
 
     def session(self, request: GetSession) -> SessionStatus:
         """One, by its id."""
-        place = request.session.split(".")[1:2]
-        if place and place[0].isdecimal() and int(place[0]) < binding.ANY:
-            found, _ = self._ask(binding.MAX_ROWS, place=int(place[0]))
+        slot = request.session.split(".")[1:2]
+        if slot and slot[0].isdecimal() and int(slot[0]) < binding.ANY:
+            found, _ = self._ask(binding.MAX_ROWS, slot=int(slot[0]))
             for one in found:
                 if one.id == request.session:
                     return one
@@ -208,7 +208,7 @@ class Answers:
 
 def _session(one: binding.Session, transfer: str) -> SessionStatus:
     return SessionStatus(
-        id=f"{one.worker}.{one.place}.{one.opened_at:x}",
+        id=f"{one.worker}.{one.slot}.{one.opened_at:x}",
         transfer=transfer,
         worker=one.worker,
         state=SessionState[one.state.name],

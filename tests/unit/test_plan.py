@@ -142,7 +142,7 @@ def test_a_mode_says_how_to_attach_and_how_to_bind(mode, attach, bind):
     hops = {target: Hop(target, "02:00:00:00:00:02") for target in made.targets}
     told = plan.dataplane(made, [Maps(10), Maps(11)], hops, 0)
     assert made.ports[0].attach is attach
-    assert told.ports[0].mode is bind
+    assert told.ports[0].xsk.mode is bind
 
 
 def test_only_mirror_ports_pass_unwanted_frames_on_request():
@@ -170,4 +170,4 @@ def test_frames_in_several_buffers_are_asked_for_where_the_mtu_needs_them(mtu, s
     assert [port.facts.split for port in made.ports] == [fragments, False]
     hops = {target: Hop(target, "02:00:00:00:00:02") for target in made.targets}
     told = plan.dataplane(made, [Maps(10), Maps(11)], hops, 0)
-    assert [port.fragments for port in told.ports] == [fragments, False]
+    assert [port.xsk.fragments for port in told.ports] == [fragments, False]

@@ -25,7 +25,7 @@ static void housekeeping(struct worker *worker, uint64_t now)
     replay_housekeeping(&worker->replay);
     if (worker->capture) {
         struct dp_capture_progress progress;
-        port_capture_progress(worker->capture, &progress);
+        worker->capture->ops->progress(worker->capture, &progress);
         stats_set(&worker->stats->capture_broken, progress.broken);
     }
 }
@@ -42,7 +42,7 @@ bool loop_once(struct worker *worker, uint64_t now)
         repeats_step(worker, now);
     if (worker->draining && replay_is_quiet(&worker->replay))
         __atomic_store_n(&worker->drained, 1, __ATOMIC_RELEASE);
-    stats_add(&worker->stats->turns_of_worker, 1);
+    stats_add(&worker->stats->loops, 1);
     if (now >= worker->housekeeping_at)
         housekeeping(worker, now);
     return busy;

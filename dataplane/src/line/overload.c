@@ -24,7 +24,7 @@ void overload_adapt(struct worker *worker, bool busy, uint64_t now)
     worker->pressed = worker->crowded = false;
     if (worker->repeats_read)
         return;
-    stats_add(&worker->stats->turns_pressed, loop.pressed);
+    stats_add(&worker->stats->loops_pressed, loop.pressed);
     if (!admission_note(&replay->admission, loop, now))
         return;
     uint64_t done =

@@ -28,7 +28,7 @@ static void send_segment(struct worker *worker, const struct segment *segment, s
     memcpy(link.source, worker->mac, 6);
     rewrite_segment(segment, &link, frame);
     worker->outlet->ops->tx_push(worker->outlet, frame);
-    stats_add(&worker->stats->sent_frames, 1);
+    STATS_COUNT(worker->stats, &worker->replay.context.transfers[segment->transfer], sent_frames, 1);
     stats_add(&worker->stats->sent_bytes, frame->size);
 }
 

@@ -42,7 +42,7 @@ static bool is_wanted(const struct dp_session_query *query, const struct session
     struct address client = address_from_bytes(query->client_ip);
     return (query->transfer == DP_ANY || query->transfer == session->transfer) &&
            (query->state == DP_ANY || query->state == state_of(session)) &&
-           (query->place == DP_ANY || query->place == slot) &&
+           (query->slot == DP_ANY || query->slot == slot) &&
            (address_is_any(&client) || address_equal(&client, &session->stream->flow.client));
 }
 
@@ -57,7 +57,7 @@ static void tell(const struct replay *replay, const struct session *session, str
     uint64_t now = replay->context.now;
     uint64_t active = stream->heard > session->quiet_since ? stream->heard : session->quiet_since;
     *row = (struct dp_session_row){
-        .place = pool_slot(&replay->sessions, session),
+        .slot = pool_slot(&replay->sessions, session),
         .transfer = session->transfer,
         .state = state_of(session),
         .waits = waits_of(session),

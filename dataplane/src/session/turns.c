@@ -174,8 +174,7 @@ static enum end end_with_stream(const struct session *session, const struct sess
 static void count_turn(struct session *session, struct session_context *context)
 {
     session->turns++;
-    stats_add(&session_stats(session, context)->turns_sent, 1);
-    stats_add(&context->stats->turns_sent, 1);
+    STATS_COUNT(context->stats, session_stats(session, context), turns_sent, 1);
 }
 
 /* Opens the gate for one chunk, if it may leave. */
