@@ -19,7 +19,7 @@ from rich.console import Console
 from api.serve import make_certificate
 from api.tokens import Role
 from appliance import cli
-from appliance.contract.appliance import GetStatus, GetWorkers
+from appliance.contract.appliance import Emergency, GetStatus, GetWorkers
 from appliance.contract.observed import GetCounters, GetLatency
 from appliance.contract.transfers import ListTransfers
 from appliance.errors import MachineError
@@ -161,6 +161,12 @@ def test_no_column_is_lost_in_a_narrow_terminal(remote, said, width):
     assert all(
         part in shown for part in ("shop", "running", "100 %", "req./s", "production ms", "mirrored/s")
     )
+
+
+@pytest.mark.parametrize(("unconfirmed", "doubt"), [(0, ""), (1200, " (1,200 not confirmed)")])
+def test_a_stop_says_how_many_sessions_the_target_may_hold_yet(unconfirmed, doubt):
+    done = Emergency(armed=False, sessions_reset=5000, unconfirmed=unconfirmed, took_ms=54.06)
+    assert str(tables.emergency(done)).endswith(f"; 5,000 sessions reset{doubt} in 54.1 ms")
 
 
 def test_the_emergency_stop_asks_first(remote, said, monkeypatch, capsys):
