@@ -94,7 +94,7 @@ def test_an_old_etag_is_refused(scene, method):
     verb, end, more = ways.get(method, ("POST", f"/{method}", {}))
     said = scene.operator.request(verb, f"{URL}/shop{end}", headers={"If-Match": '"7"'}, **more)
     assert said.status_code == 412
-    assert 'has ETag "1" now' in said.json()["detail"]
+    assert 'now has ETag "1"' in said.json()["detail"]
     assert known(scene)["items"][0]["version"] == 1
 
 
