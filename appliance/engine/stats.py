@@ -28,7 +28,7 @@ GAUGES = frozenset(each.name for each in COUNTERS if each.kind is CounterKind.GA
 
 @dataclass(frozen=True)
 class Reading:
-    """All counters at one moment; ``age_s`` is the time since the slowest worker last gave a sign of life."""
+    """All counters at one moment; ``age_s``: time since the oldest heartbeat of a worker."""
 
     counters: dict[str, int]
     age_s: float

@@ -1,4 +1,4 @@
-"""Answers that change nothing: the engine's own view of itself."""
+"""Answers to the calls that only read."""
 
 from __future__ import annotations
 
@@ -39,23 +39,22 @@ UTIME, STIME = 13, 14  # proc_pid_stat(5), counted from the command's closing br
 
 
 class Answers:
-    """Reads from a running engine."""
+    """Reads from an engine that has been started."""
 
     def __init__(self, engine: Engine, live: Live) -> None:
-        """The engine has been started."""
         self._live = live
         self._began = time.monotonic()
         self._asking = threading.Lock()
         self.take(engine)
 
     def take(self, engine: Engine) -> None:
-        """Another one has been started in its place."""
+        """Continues with another engine, started in place of the last."""
         self._engine = engine
         self._stats = StatsFile(engine.config.stats)
         self._last = self.status()
 
     def status_aside(self, why: str) -> Status:
-        """What it was when the engine was last open, and what has the ports now."""
+        """The status while the engine is closed: as it was last, and what is using the ports now."""
         saved = self._live.saved
         return self._last.model_copy(
             update={
@@ -68,7 +67,7 @@ class Answers:
 
     @staticmethod
     def counters_of(path: Path) -> Counters:
-        """Those of another process. Raises MachineError while it has none."""
+        """The counters of another process. Raises MachineError until it has any."""
         stats = StatsFile(path)
         return Counters(
             schema_version=SCHEMA,
@@ -79,7 +78,7 @@ class Answers:
         )
 
     def status(self) -> Status:
-        """What the appliance is."""
+        """The appliance."""
         up = time.monotonic() - self._began
         return Status(
             version=version("xdpcopy"),
@@ -96,7 +95,7 @@ class Answers:
         )
 
     def workers(self) -> Workers:
-        """One for each thread."""
+        """The workers."""
         ages, times, cpus = self._stats.ages(), _cpu_seconds(), self._engine.plan.cpus
         return Workers(
             items=tuple(
@@ -111,7 +110,7 @@ class Answers:
         )
 
     def counters(self) -> Counters:
-        """All of them."""
+        """Every counter."""
         return Counters(
             schema_version=SCHEMA,
             at=time.time(),
@@ -121,12 +120,12 @@ class Answers:
         )
 
     def ledger(self) -> Ledger:
-        """The account so far."""
+        """The ledger so far."""
         made = self._engine.account()
         return Ledger(closes=made["closes"], ledger=made)
 
     def protocols(self) -> Protocols:
-        """What was told from the first bytes."""
+        """Connections by protocol."""
         prefix, counters = "protocol_", self._engine.counters()
         return Protocols(
             connections={
@@ -135,7 +134,7 @@ class Answers:
         )
 
     def latency(self) -> Latency:
-        """Answer times of each transfer; production only where it has been measured."""
+        """Answer times per transfer; production's only if there are any."""
         places, stats = self._live.places(), self._stats
         production = {name: stats.answer_times(at, Side.PRODUCTION) for name, at in places.items()}
         return Latency(
@@ -144,11 +143,11 @@ class Answers:
         )
 
     def sessions(self, request: ListSessions) -> Sessions:
-        """Those that fit."""
+        """The sessions that match."""
         try:
             client = ip_address(request.client) if request.client else None
         except ValueError:
-            problem = f"'{request.client}' is no address; write one like 198.18.0.10"
+            problem = f"'{request.client}' is not an address; write one like 198.18.0.10"
             raise refused(ErrorKind.INVALID, problem, Problem(field="client", message=problem)) from None
         state = None if request.state is None else binding.SessionState[request.state.name]
         places = self._live.places()
@@ -159,7 +158,7 @@ class Answers:
         return Sessions(items=tuple(found), truncated=more)
 
     def session(self, request: GetSession) -> SessionStatus:
-        """One, by its id."""
+        """One session, by id."""
         slot = request.session.split(".")[1:2]
         if slot and slot[0].isdecimal() and int(slot[0]) < binding.ANY:
             found, _ = self._ask(binding.MAX_ROWS, slot=int(slot[0]))
@@ -167,7 +166,7 @@ class Answers:
                 if one.id == request.session:
                     return one
         raise refused(
-            ErrorKind.NOT_FOUND, f"there is no session '{request.session}'; it has ended, or never was"
+            ErrorKind.NOT_FOUND, f"there is no session '{request.session}'; it has ended, or never existed"
         )
 
     def _ask(self, limit: int, **wanted: Any) -> tuple[list[SessionStatus], bool]:  # noqa: ANN401 - as in engine
@@ -229,12 +228,12 @@ def _session(one: binding.Session, transfer: str) -> SessionStatus:
 
 
 def _cpu_seconds() -> dict[str, float]:
-    """CPU time of each thread of this process, by its name."""
+    """CPU time of this process's threads, by name."""
     found = {}
     for task in TASKS.iterdir():
         try:
             text = (task / "stat").read_text()
-        except (FileNotFoundError, ProcessLookupError):  # one that answered somebody has ended meanwhile
+        except (FileNotFoundError, ProcessLookupError):  # the thread of a connection, which has ended
             continue
         name, fields = text[text.index("(") + 1 : text.rindex(")")], text[text.rindex(")") + 2 :].split()
         found[name] = (int(fields[UTIME - 2]) + int(fields[STIME - 2])) / TICKS_PER_S

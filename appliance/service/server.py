@@ -1,6 +1,7 @@
-"""The engine's end of the control socket: lines in, answers out.
+"""The engine's end of the control socket.
 
-A thread for each connection reads, asks a handler, and writes; ``Live`` lets changes come one at a time.
+Each connection has a thread, which reads a line, calls the handler and writes the answer. ``Live`` serialises
+changes.
 """
 
 from __future__ import annotations
@@ -34,13 +35,15 @@ IDLE_TIMEOUT_S = 30.0
 
 
 class Listener(socketserver.ThreadingUnixStreamServer):
-    """Bound at once, so that its file's owner can be set before privileges are dropped; serves later."""
+    """Binds at once, so that its file gets its owner before privileges are dropped; serves later.
+
+    Replaces a socket on which nothing listens any more. Raises OSError.
+    """
 
     daemon_threads = True
     request_queue_size = CONNECTIONS
 
     def __init__(self, path: Path, group: int) -> None:
-        """Takes the place of a socket that nobody listens at any more. Raises OSError."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         before = os.umask(0o177)
@@ -61,7 +64,7 @@ class Listener(socketserver.ThreadingUnixStreamServer):
 
     @contextmanager
     def serving(self, handlers: Handlers) -> Iterator[None]:
-        """Answers until the block is left."""
+        """Serves until the block is left."""
         self.answer = lambda line: answer(line, handlers)
         self.server_activate()
         thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="control", daemon=True)
@@ -79,7 +82,7 @@ class _Connection(socketserver.StreamRequestHandler):
     server: Listener
 
     def handle(self) -> None:
-        """Until the other side has had enough, says nothing for long, or too much at once."""
+        """Serves until the client hangs up, is idle for too long, or sends too long a line."""
         try:
             while line := self.rfile.readline(MAX_LINE + 1):
                 if len(line) > MAX_LINE:
@@ -101,7 +104,7 @@ class _Connection(socketserver.StreamRequestHandler):
 
 
 def answer(line: bytes, handlers: Handlers) -> dict[str, Any]:
-    """What is said to one line."""
+    """The answer to one line."""
     number: Any = None
     try:
         asked = _parsed(line)
@@ -125,7 +128,8 @@ def _parsed(line: bytes) -> dict[str, Any]:
         asked = None
     if not isinstance(asked, dict):
         raise refused(
-            ErrorKind.INVALID, f"no JSON object on one line of at most {MAX_LINE} bytes; see protocol.py"
+            ErrorKind.INVALID,
+            f"no JSON object on one line of at most {MAX_LINE} bytes; see appliance/contract/calls.py",
         )
     return asked
 
@@ -134,7 +138,7 @@ def _request(asked: dict[str, Any]) -> Request[Any]:
     kind = REQUESTS.get(str(asked.get("call")))
     if kind is None:
         raise refused(
-            ErrorKind.INVALID, f"there is no call '{asked.get('call')}'; there are {', '.join(REQUESTS)}"
+            ErrorKind.INVALID, f"there is no call '{asked.get('call')}'; known are {', '.join(REQUESTS)}"
         )
     try:
         return kind.model_validate(asked.get("with", {}))

@@ -199,7 +199,7 @@ class TestCounters:
     def test_a_dead_engine_is_mentioned(self, segment, capsys, monkeypatch):
         monkeypatch.setattr("appliance.engine.stats.STALE_S", 0.0)
         assert status_of("counters", "--json", "--stats", str(segment)) == 0
-        assert "no sign of life" in capsys.readouterr().err
+        assert "no heartbeat" in capsys.readouterr().err
 
     def test_without_an_engine_the_file_is_named(self, capsys, tmp_path):
         assert status_of("counters", "--stats", str(tmp_path / "stats")) == 1

@@ -264,7 +264,7 @@ def test_a_process_that_runs_keeps_its_file(tmp_path):
     path.write_text(f"{os.getppid()}\n")
     with pytest.raises(ConfigError) as caught, process_files(None, path):
         pass
-    assert f"names process {os.getppid()}, which runs" in str(caught.value)
+    assert f"names process {os.getppid()}, which is running" in str(caught.value)
     path.write_text("rubbish")
     with process_files(None, path):
         assert path.read_text() == f"{os.getpid()}\n"
