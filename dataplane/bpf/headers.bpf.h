@@ -1,7 +1,6 @@
-/* headers.bpf.h: what steer.bpf.c must know of a frame: its endpoints.
+/* headers.bpf.h: a frame's endpoints, read by an XDP program.
  *
- * It reads Ethernet, up to two VLAN tags, IPv4, IPv6 with up to four extension headers, and the ports of TCP
- * or UDP.
+ * Ethernet, up to two VLAN tags, IPv4, IPv6 with up to four extension headers, and the ports of TCP or UDP.
  */
 #ifndef XDPCOPY_HEADERS_BPF_H
 #define XDPCOPY_HEADERS_BPF_H
@@ -53,9 +52,9 @@ enum kind {
 struct packet {
     struct endpoint source;
     struct endpoint destination;
-    __u32 later_fragment; /* not the first: the transport header is elsewhere */
+    __u32 later_fragment; /* not the first one: the transport header is in another */
     __u32 fragment;
-    __u32 protocol;
+    __u32 transport;
 };
 
 /* The next bytes, or NULL if the frame ends before; the cursor moves behind them. */
@@ -108,16 +107,16 @@ static __always_inline int read_ipv4(struct cursor *cursor, struct packet *packe
     __u32 fragment = read16(header + 6) & 0x3fff; /* more fragments, offset */
     packet->fragment = fragment != 0;
     packet->later_fragment = (fragment & 0x1fff) != 0;
-    packet->protocol = header[9];
+    packet->transport = header[9];
     set_ipv4(&packet->source.address, header + 12);
     set_ipv4(&packet->destination.address, header + 16);
     return 0;
 }
 
-static __always_inline int is_extension(__u32 protocol)
+static __always_inline int is_extension(__u32 transport)
 {
-    return protocol == IPV6_HOP_BY_HOP || protocol == IPV6_ROUTING || protocol == IPV6_FRAGMENT ||
-           protocol == IPV6_AUTHENTICATION || protocol == IPV6_DESTINATION;
+    return transport == IPV6_HOP_BY_HOP || transport == IPV6_ROUTING || transport == IPV6_FRAGMENT ||
+           transport == IPV6_AUTHENTICATION || transport == IPV6_DESTINATION;
 }
 
 /* One extension header: the two bytes that all begin with, then the rest (RFC 8200 4, RFC 4302 2.2). */
@@ -126,15 +125,15 @@ static __always_inline int read_extension(struct cursor *cursor, struct packet *
     const __u8 *header = take(cursor, 8);
     if (!header)
         return -1;
-    __u32 protocol = packet->protocol;
-    packet->protocol = header[0];
-    if (protocol == IPV6_FRAGMENT) {
+    __u32 transport = packet->transport;
+    packet->transport = header[0];
+    if (transport == IPV6_FRAGMENT) {
         __u32 fragment = read16(header + 2) & 0xfff9;
         packet->fragment = fragment != 0;
         packet->later_fragment = (fragment & 0xfff8) != 0;
         return 0;
     }
-    __u32 rest = protocol == IPV6_AUTHENTICATION ? (__u32)header[1] * 4 : (__u32)header[1] * 8;
+    __u32 rest = transport == IPV6_AUTHENTICATION ? (__u32)header[1] * 4 : (__u32)header[1] * 8;
     return take(cursor, rest) ? 0 : -1;
 }
 
@@ -143,20 +142,20 @@ static __always_inline int read_ipv6(struct cursor *cursor, struct packet *packe
     const __u8 *header = take(cursor, 40);
     if (!header || header[0] >> 4 != 6)
         return -1;
-    packet->protocol = header[6];
+    packet->transport = header[6];
     __builtin_memcpy(&packet->source.address, header + 8, 16);
     __builtin_memcpy(&packet->destination.address, header + 24, 16);
     for (int n = 0; n < MAX_EXTENSIONS; n++) {
-        if (packet->later_fragment || !is_extension(packet->protocol))
+        if (packet->later_fragment || !is_extension(packet->transport))
             break;
         if (read_extension(cursor, packet))
             return -1;
     }
-    if (!is_extension(packet->protocol))
+    if (!is_extension(packet->transport))
         return 0;
     if (!packet->later_fragment)
         return -1;
-    packet->protocol = IPPROTO_TCP; /* may be: what hides behind the first fragment cannot be seen */
+    packet->transport = IPPROTO_TCP; /* may be: what hides behind the first fragment cannot be seen */
     return 0;
 }
 
@@ -167,15 +166,15 @@ static __always_inline enum kind read_ports(struct cursor *cursor, struct packet
         return packet->fragment ? KIND_PIECE : KIND_MALFORMED;
     __builtin_memcpy(&packet->source.port, ports, 2);
     __builtin_memcpy(&packet->destination.port, ports + 2, 2);
-    packet->source.transport = packet->destination.transport = (__u8)packet->protocol;
+    packet->source.transport = packet->destination.transport = (__u8)packet->transport;
     return KIND_PORTS;
 }
 
 /* RFC 792: unreachable, source quench, redirect, time exceeded, parameter problem. RFC 4443: all below 128.
  */
-static __always_inline int is_icmp_error(__u32 protocol, __u32 type)
+static __always_inline int is_icmp_error(__u32 transport, __u32 type)
 {
-    if (protocol == IPPROTO_ICMPV6)
+    if (transport == IPPROTO_ICMPV6)
         return type < 128;
     return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
 }
@@ -183,7 +182,7 @@ static __always_inline int is_icmp_error(__u32 protocol, __u32 type)
 static __always_inline enum kind read_icmp(struct cursor *cursor, const struct packet *packet)
 {
     const __u8 *icmp = packet->later_fragment ? NULL : take(cursor, 8);
-    return icmp && is_icmp_error(packet->protocol, icmp[0]) ? KIND_ICMP_ERROR : KIND_OTHER;
+    return icmp && is_icmp_error(packet->transport, icmp[0]) ? KIND_ICMP_ERROR : KIND_OTHER;
 }
 
 static __always_inline enum kind read_packet(struct cursor *cursor, __u32 type, struct packet *packet)
@@ -192,10 +191,10 @@ static __always_inline enum kind read_packet(struct cursor *cursor, __u32 type, 
         return type ? KIND_OTHER : KIND_MALFORMED;
     if (type == ETH_P_IP ? read_ipv4(cursor, packet) : read_ipv6(cursor, packet))
         return KIND_MALFORMED;
-    if (packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP)
+    if (packet->transport == IPPROTO_TCP || packet->transport == IPPROTO_UDP)
         return read_ports(cursor, packet);
     __u32 icmp = type == ETH_P_IP ? IPPROTO_ICMP : IPPROTO_ICMPV6;
-    return packet->protocol == icmp ? read_icmp(cursor, packet) : KIND_OTHER;
+    return packet->transport == icmp ? read_icmp(cursor, packet) : KIND_OTHER;
 }
 
 #endif

@@ -1,16 +1,16 @@
-/* steer.bpf.c: which frames of a device go to our sockets, and what becomes of the others.
+/* steer.bpf.c: which frames of a device go to our sockets, and what happens to the others.
  *
- * Two XDP programs; Steering (dataplane/steering.py) loads one for each device, with maps of its own.
+ * Two XDP programs; each device gets one of them, with maps of its own.
  *
  * steer_mirror: frames from or to an endpoint (a mirrored server) go to the socket of their queue, but for
- * those of connections that would be refused because a worker is overloaded (session/shed.h); all other
+ * those of connections that would be refused because a worker is overloaded (admission/shed.h); all other
  * frames are dropped or passed to the kernel, as settings say.
  *
  * steer_test: frames from an endpoint (a target) go to the socket of their queue and are dropped if there is
- * none; so are ICMP errors about what we sent there. The answers to forged clients end here: they reach
+ * none; so are ICMP errors about what we sent there. Answers to forged clients end here: they reach
  * neither the kernel nor anybody else. ARP, neighbour discovery and all else pass.
  *
- * What lies behind the ports of TCP or UDP (headers.bpf.h) is for the dataplane to judge. Each frame is
+ * What follows the ports is for the dataplane to judge. Each frame is
  * counted under exactly one name of struct steer_counts; Python learns the names from the type information of
  * this object.
  */
@@ -104,7 +104,7 @@ static __always_inline int is_endpoint(const struct endpoint *endpoint, const st
 static __always_inline int is_our_piece(enum kind kind, const struct packet *packet,
                                         const struct steer_settings *how)
 {
-    return kind == KIND_PIECE && (packet->protocol == IPPROTO_TCP || how->any_udp);
+    return kind == KIND_PIECE && (packet->transport == IPPROTO_TCP || how->any_udp);
 }
 
 static __always_inline int is_address(const struct address *address, const struct steer_settings *how)
@@ -152,7 +152,7 @@ static __always_inline int is_error_about_us(struct cursor *cursor, __u32 type, 
     return kind == KIND_PORTS && is_endpoint(&quoted.destination, how);
 }
 
-/* Whether the client's worker would refuse its connection and none knows one that may be it. */
+/* Whether the client's worker refuses new connections with this hash, and no worker knows one. */
 static __always_inline int is_refused(const struct shed *shed, const struct endpoint *client)
 {
     __u64 half[2];
@@ -163,7 +163,7 @@ static __always_inline int is_refused(const struct shed *shed, const struct endp
     return owner < SHED_WORKERS && shed_is_closed(shed->closed[owner], hash) && !shed->known[shed_slot(hash)];
 }
 
-/* Where both ends are mirrored servers it cannot be told which is the client. */
+/* Passes what has mirrored servers at both ends: either may be the client. */
 static __always_inline int is_shed(enum kind kind, const struct packet *packet,
                                    const struct steer_settings *how)
 {

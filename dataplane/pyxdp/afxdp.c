@@ -122,7 +122,8 @@ static uint32_t tx_waiting(struct afxdp *s)
     return s->tx.size - xsk_prod_nb_free(&s->tx, s->tx.size);
 }
 
-/* Copy mode sends inside sendto, and stops with EAGAIN after a number of frames: go on while it gets on. */
+/* Copy mode sends inside sendto, and stops with EAGAIN after a number of frames: repeat while it makes
+ * progress. */
 static int kick(struct afxdp *s)
 {
     for (uint32_t before = tx_waiting(s);;) {

@@ -1,7 +1,7 @@
 /* afxdp.h: one AF_XDP socket with its own memory, for one queue of one device.
  *
- * The only place that talks to libxdp's xsk API. Called by port/xsk.c of the dataplane and, through cffi
- * (this header is also the cdef of dataplane.pyxdp), by Python. One thread at a time may use a socket.
+ * All that talks to libxdp's xsk API is behind it. This header is also a cdef of dataplane.pyxdp, so C and
+ * Python use the same sockets. One thread at a time may use a socket.
  *
  * It owns the umem (an area of frames that kernel and process share) and four rings, all of them
  * single-producer, single-consumer:
@@ -21,8 +21,9 @@
  * kernel itself refuses to send on it.
  *
  * A received frame may come in several umem frames if the socket is opened with fragments (XDP_USE_SG). It is
- * put together in memory of the socket, so that whoever receives it sees one piece. What is sent is never
+ * put together in memory of the socket, so its receiver sees one piece. What is sent is never
  * split: see afxdp_mtu.
+ *
  * Functions that can fail return 0 or a negative errno; afxdp_open also leaves a sentence.
  */
 #ifndef AFXDP_H
@@ -91,7 +92,7 @@ void afxdp_refill(struct afxdp *socket, const struct afxdp_frame *frames, uint32
 /* Takes a frame to fill; false if all are on their way: flush and try again later. */
 bool afxdp_reserve(struct afxdp *socket, struct afxdp_frame *frame);
 
-/* Queues a reserved frame; size is now its length. With size 0 it is given back unsent. */
+/* Queues a reserved frame; size is its length now. A frame of size 0 is given back unsent. */
 void afxdp_submit(struct afxdp *socket, const struct afxdp_frame *frame);
 
 /* Hands what was queued to the kernel and collects frames that have been sent. Returns 0 also when the kernel
@@ -103,8 +104,8 @@ int afxdp_flush(struct afxdp *socket);
 uint32_t afxdp_transmit_room(struct afxdp *socket);
 uint32_t afxdp_transmit_frames(const struct afxdp *socket);
 
-/* The mode obtained (never AUTO), the descriptor to poll, the largest MTU for what
- * is sent: the device's when it was opened, but no more than one frame of the umem carries. */
+/* The mode obtained (never AUTO), the descriptor to poll, and the largest MTU for what is sent: the device's
+ * when it was opened, but no more than one frame of the umem carries. */
 enum afxdp_mode afxdp_mode_of(const struct afxdp *socket);
 bool afxdp_on_huge_pages(const struct afxdp *socket); /* the umem; else it is on normal pages */
 int afxdp_fd(const struct afxdp *socket);

@@ -1,4 +1,4 @@
-/* afxdp_private.h: what afxdp_open.c makes and afxdp.c moves frames through; nobody else includes it. */
+/* afxdp_private.h: the socket itself, for afxdp_open.c and afxdp.c alone. */
 #ifndef AFXDP_PRIVATE_H
 #define AFXDP_PRIVATE_H
 

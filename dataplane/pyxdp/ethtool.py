@@ -1,4 +1,4 @@
-"""What ioctl tells about a network device of the caller's network namespace: address, MTU, driver, queues."""
+"""What ioctl says about a network device of the caller's network namespace: address, MTU, driver, queues."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CHANNELS = struct.Struct("9I")
 
 @dataclass(frozen=True)
 class Queues:
-    """Queues of a device as ``ethtool -l`` says: those in use, and at most. A combined one is RX and TX."""
+    """Queues of a device as ``ethtool -l`` says: in use, and at most. A combined one is RX and TX."""
 
     combined: int
     rx: int
@@ -86,7 +86,7 @@ def _ioctl(device: str, request: int) -> bytes:
 
 
 def ask(device: str, question: bytes) -> bytes | None:
-    """What SIOCETHTOOL puts in a question's place; None if the driver has no answer, or does not do it."""
+    """The question as SIOCETHTOOL fills it in; None if the driver does not support it, or has no answer."""
     data = array("B", question)
     request = struct.pack("16sP16x", device.encode(), data.buffer_info()[0])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:

@@ -19,7 +19,7 @@ Bytes: TypeAlias = bytes | int
 
 @dataclass(frozen=True)
 class Member:
-    """An integer in the struct that a map holds: its place and size in bytes."""
+    """An integer in the struct that a map holds: its offset and size in bytes."""
 
     offset: int
     size: int
@@ -52,12 +52,12 @@ class Map:
         """Sets the value of a key; in a per-CPU map on every CPU."""
         data = _pack(value, self.value_size)
         if self.per_cpu:
-            data = data.ljust(_slot(self.value_size), b"\0") * _cpus()
+            data = data.ljust(_padded(self.value_size), b"\0") * _cpus()
         self._check(lib.map_update(self.fd, _pack(key, self.key_size), data), "write to")
 
     def lookup(self, key: Bytes) -> bytes:
         """The value of a key. Of a per-CPU map: of all CPUs, one behind the other, as the kernel has them."""
-        size = _slot(self.value_size) * _cpus() if self.per_cpu else self.value_size
+        size = _padded(self.value_size) * _cpus() if self.per_cpu else self.value_size
         out = ffi.new("uint8_t[]", size)
         code = lib.map_lookup(self.fd, _pack(key, self.key_size), out)
         if code == -errno.ENOENT:
@@ -68,7 +68,7 @@ class Map:
     def lookup_each(self, key: Bytes) -> list[bytes]:
         """The value of a key for each possible CPU; of a map that is not per-CPU: one value."""
         data = self.lookup(key)
-        step = _slot(self.value_size) if self.per_cpu else self.value_size
+        step = _padded(self.value_size) if self.per_cpu else self.value_size
         return [data[at : at + self.value_size] for at in range(0, len(data), step)]
 
     def read(self, key: Bytes) -> dict[str, int]:
@@ -84,7 +84,7 @@ class Map:
         self._check(code, "delete from")
 
     def keys(self) -> Iterator[bytes]:
-        """All keys. Keys that come or go meanwhile may be missed, or make it begin anew."""
+        """All keys. Keys added or deleted meanwhile may be missed, or restart the walk."""
         key, out = ffi.NULL, ffi.new("uint8_t[]", self.key_size)
         while (code := lib.map_next_key(self.fd, key, out)) == 0:
             key = bytes(ffi.buffer(out, self.key_size))
@@ -129,7 +129,7 @@ def _pack(value: Bytes, size: int) -> bytes:
     return data
 
 
-def _slot(size: int) -> int:
+def _padded(size: int) -> int:
     """Bytes of one CPU's value: padded to eight."""
     return (size + 7) & ~7
 

@@ -8,14 +8,14 @@ NET = Path("/sys/class/net")
 
 
 def near(device: str, devices: Path = NET) -> tuple[int, ...]:
-    """The CPUs of the NUMA node that a device hangs on; empty where the device has none, or does not say.
+    """The CPUs of the NUMA node of a device; empty if it has none, or does not say.
 
-    A device of a virtual machine (virtio) has its place one step up, at the PCI device that carries it.
+    For virtio the node is known one step up, at the PCI device that carries it.
     """
     home = (devices / device / "device").resolve()
-    for place in (home, home.parent):
+    for folder in (home, home.parent):
         try:
-            return cpu_list((place / "local_cpulist").read_text())
+            return cpu_list((folder / "local_cpulist").read_text())
         except OSError:
             continue
     return ()

@@ -22,7 +22,7 @@ struct program {
 /* --- what libbpf says ---
  *
  * libbpf prints through one function for the whole process. Ours keeps the text for the thread that is
- * loading a program, and is silent for all others: each failure comes with a code that its caller reports. */
+ * loading a program, and is silent for all others: every failure has a code, and its caller reports that. */
 
 static _Thread_local char *said;
 

@@ -1,8 +1,7 @@
 /* program.h: one XDP program with its maps, through libbpf; the other half of the cdef of dataplane.pyxdp.
  *
- * Called by program.py. A struct program owns the maps and the program that it loaded; what is attached is
- * held by a descriptor of its own (a bpf link), which the kernel closes, and so detaches, when the process
- * ends.
+ * A struct program owns the program and the maps that it loaded. An attachment has a descriptor of its own (a
+ * bpf link), which the kernel closes, and so detaches, when the process ends.
  *
  * Functions that can fail return 0 (or a descriptor) or a negative errno. Those that take error leave there
  * what libbpf and the verifier said, its last PROGRAM_ERROR_SIZE bytes; it may be empty.
@@ -35,7 +34,7 @@ struct program_member {
     uint32_t size;   /* bytes; 0: not an integer */
 };
 
-/* What one run of a program on a frame without any device gave. */
+/* The outcome of running a program on a frame without a device. */
 struct program_run {
     uint32_t verdict;  /* enum xdp_action */
     uint32_t size;     /* bytes of the frame afterwards */

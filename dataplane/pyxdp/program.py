@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MAX_FRAME = 65536
 
 
-# With these the generic mode would fail too, or would hide that somebody else is at work on the device.
+# With these generic mode would fail too, or would hide that another program uses the device.
 _FATAL = (errno.EBUSY, errno.EEXIST, errno.EPERM, errno.ENODEV)
 
 
@@ -74,23 +74,20 @@ class Program:
         return cls(program[0], name)
 
     def __init__(self, program: object, name: str) -> None:
-        """Called by ``load``."""
         self._program: object | None = ffi.gc(program, lib.program_close)
         self.name = name
         self.maps: dict[str, Map] = open_maps(program)
 
     def __enter__(self) -> Self:
-        """Nothing more to do: it is loaded."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Unloads."""
         self.close()
 
     def close(self) -> None:
-        """Lets go of the program and its maps; harmless when called again. A Link outlives it."""
+        """Releases the program and its maps; may be called again. A Link outlives it."""
         if self._program is not None:
             ffi.release(self._program)
             self._program = None
@@ -151,7 +148,6 @@ class Link:
     """
 
     def __init__(self, device: str, ifindex: int, link: int, asked: AttachMode, refusal: str) -> None:
-        """Called by ``Program.attach``."""
         self.device = device
         self.ifindex = ifindex
         self.refusal = refusal
@@ -163,13 +159,11 @@ class Link:
             raise
 
     def __enter__(self) -> Self:
-        """Nothing more to do: it is attached."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Detaches."""
         self.detach()
 
     def fileno(self) -> int:
@@ -177,7 +171,7 @@ class Link:
         return self._link
 
     def detach(self) -> None:
-        """Takes the program off the device; harmless when called again, or when the device is gone."""
+        """Takes the program off the device; may be called again, and after the device is gone."""
         if self._link >= 0:
             lib.link_detach(self._link)
             lib.link_close(self._link)

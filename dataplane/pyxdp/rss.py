@@ -21,7 +21,7 @@ _ADDRESSES, _PORTS = 0x30, 0xC0  # bits of both addresses, and of both ports
 
 
 class Symmetry(IntEnum):
-    """What is done with source and destination before they are hashed (``RXH_XFRM_…``)."""
+    """How source and destination are combined before they are hashed (``RXH_XFRM_…``)."""
 
     PLAIN = 0
     XOR = 1
@@ -29,7 +29,7 @@ class Symmetry(IntEnum):
 
 
 class Fields(IntFlag):
-    """What of a packet is hashed."""
+    """Which parts of a packet are hashed."""
 
     ADDRESSES = 1
     PORTS = 2
@@ -49,22 +49,22 @@ class Rss:
 
 
 def rss(device: str) -> Rss | None:
-    """How the device spreads; None where its driver does not tell all of it, or hashes in another way."""
+    """How the device spreads; None if its driver does not say all of it, or hashes in another way."""
     sizes = ask(device, _HEADER.pack(_GRSSH, 0, 0, 0, 0, 0))
     if sizes is None:
         return None
-    _, _, slots, key_size, _, _ = _HEADER.unpack_from(sizes)
-    if not slots or not key_size:
+    _, _, entries, key_size, _, _ = _HEADER.unpack_from(sizes)
+    if not entries or not key_size:
         return None
-    answer = ask(device, _HEADER.pack(_GRSSH, 0, slots, key_size, 0, 0) + bytes(4 * slots + key_size))
+    answer = ask(device, _HEADER.pack(_GRSSH, 0, entries, key_size, 0, 0) + bytes(4 * entries + key_size))
     fields = tuple(tuple(_fields(device, flow) for flow in flows) for flows in _FLOWS)
     if answer is None or any(one is None for both in fields for one in both):
         return None
     *_, function, symmetry = _HEADER.unpack_from(answer)
     if function != _TOEPLITZ or symmetry not in set(Symmetry):
         return None
-    at = _HEADER.size + 4 * slots
-    table = struct.unpack_from(f"{slots}I", answer, _HEADER.size)
+    at = _HEADER.size + 4 * entries
+    table = struct.unpack_from(f"{entries}I", answer, _HEADER.size)
     return Rss(table, answer[at : at + key_size], Symmetry(symmetry), fields)  # type: ignore[arg-type]
 
 
@@ -75,7 +75,7 @@ def set_rss(device: str, key: bytes = b"", symmetry: Symmetry | None = None) -> 
 
 
 def _fields(device: str, flow: int) -> Fields | None:
-    """What is hashed of a kind of flow; None for a choice that is neither both of two ends nor none."""
+    """What is hashed of a kind of flow; None if only one of two ends is."""
     answer = ask(device, _FIELDS.pack(_GRXFH, flow, 0))
     if answer is None:
         return None

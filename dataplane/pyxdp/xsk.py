@@ -45,7 +45,7 @@ class Socket:
     """A socket bound to a queue, with an umem of its own; a context manager that closes it.
 
     The umem is not a class of its own because only one socket ever uses one here: shared umems need rules
-    about who gives back which frame, and bring nothing where frames are copied into ``bytes`` anyway.
+    about who gives back which frame, and gain nothing where frames are copied into ``bytes`` anyway.
 
     ``mode`` is the mode obtained. Frames arrive once ``register`` has put the socket into the XSKMAP of the
     program that is attached to the device. A socket must not be used by two threads at once.
@@ -93,17 +93,15 @@ class Socket:
         self._poll.register(self.fileno(), select.POLLIN)
 
     def __enter__(self) -> Self:
-        """Nothing more to do: it is open."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Closes."""
         self.close()
 
     def close(self) -> None:
-        """Unbinds and frees the umem; harmless when called again. The kernel takes it out of its XSKMAP."""
+        """Unbinds and frees the umem; may be called again. The kernel takes the socket out of its XSKMAP."""
         if self._socket is not None:
             ffi.release(self._socket)
             self._socket = None
@@ -131,7 +129,7 @@ class Socket:
         return self._receive(most)
 
     def send(self, frames: Iterable[bytes]) -> int:
-        """Queues frames and hands them to the kernel; how many of them, from the first, there was room for.
+        """Queues frames and hands them to the kernel; returns how many, from the first, had room.
 
         Raises ValueError for a frame that is no Ethernet frame or too long for the umem (those before it are
         sent), XdpError if the kernel does not send, as while the device is down.
@@ -186,17 +184,17 @@ class Socket:
         return frames
 
     def _submit(self, socket: object, frame: bytes) -> bool:
-        slot = self._burst + 0
-        if not lib.afxdp_reserve(socket, slot):
+        reserved = self._burst + 0
+        if not lib.afxdp_reserve(socket, reserved):
             lib.afxdp_flush(socket)
-            if not lib.afxdp_reserve(socket, slot):
+            if not lib.afxdp_reserve(socket, reserved):
                 return False
-        room = slot.size
+        room = reserved.size
         fits = LEAST_FRAME <= len(frame) <= room
         if fits:
-            ffi.memmove(slot.data, frame, len(frame))
-        slot.size = len(frame) if fits else 0  # size 0 gives the place back
-        lib.afxdp_submit(socket, slot)
+            ffi.memmove(reserved.data, frame, len(frame))
+        reserved.size = len(frame) if fits else 0  # size 0 gives the frame back
+        lib.afxdp_submit(socket, reserved)
         if not fits:
             raise ValueError(f"a frame of {len(frame)} bytes; {LEAST_FRAME} to {room} can be sent")
         return True

@@ -29,7 +29,7 @@ static bool is_http1(const struct view *start)
     return false;
 }
 
-/* Start-up message of version 3, or the requests for TLS, GSSAPI or cancellation that may stand before. */
+/* A start-up message of version 3, or a request for TLS, GSSAPI or cancellation in its stead. */
 static bool is_postgresql(const struct view *start)
 {
     if (start->size < 8)
@@ -40,7 +40,7 @@ static bool is_postgresql(const struct view *start)
     return request || (code >> 16 == 3 && (code & 0xffff) <= 2 && size >= 8 && size <= 10000);
 }
 
-/* After the server's greeting: a packet with number 1 that carries capability flags of protocol 4.1. */
+/* After the server's greeting: packet number 1, with the capability flags of protocol 4.1. */
 static bool is_mysql(const struct view *start, bool server_spoke)
 {
     if (!server_spoke || start->size < 36)
@@ -49,7 +49,7 @@ static bool is_mysql(const struct view *start, bool server_spoke)
     return start->at[3] == 1 && size >= 32 && size + 4 >= start->size && (start->at[5] & 2);
 }
 
-/* An array of bulk strings, as all clients send commands. */
+/* An array of bulk strings: what every client sends a command as. */
 static bool is_redis(const struct view *start)
 {
     uint32_t at = 1;

@@ -1,8 +1,7 @@
-/* detect.h: what a connection speaks, told from the first bytes that its client said.
+/* detect.h: the application protocol of a connection, told from its client's first bytes.
  *
- * Called by replay.c once for each connection, with what the first segments brought. Nothing is replayed
- * differently because of it but TLS, whose bytes are bound to production's keys and mean nothing to another
- * server (transfer option tls). Sources: RFC 8446 5.1 (record), RFC 9113 3.4 (preface), RFC 9110 9.3
+ * Only TLS changes what is replayed: its bytes are bound to production's keys and mean nothing to another
+ * server (the transfer's option tls). Sources: RFC 8446 5.1 (record), RFC 9113 3.4 (preface), RFC 9110 9.3
  * (methods), MySQL client/server protocol (handshake response), PostgreSQL frontend/backend protocol
  * (start-up message), Redis serialization protocol.
  */
@@ -22,7 +21,7 @@ enum protocol {
     PROTOCOL_COUNT,
 };
 
-/* server_spoke: the server had said something before these bytes. */
+/* server_spoke: the server spoke before these bytes. */
 enum protocol protocol_detect(const uint8_t *bytes, uint32_t size, int server_spoke);
 
 #endif

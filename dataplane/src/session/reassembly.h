@@ -47,7 +47,8 @@ struct chunk {
     uint16_t holders; /* readers that have not let go of it */
     uint16_t segment; /* size of the segment that ends with it; 0: none does */
     uint16_t behind;  /* size of the segment that ends where it begins; 0: none does */
-    uint8_t pad[8];
+    bool goes_on; /* for the caller, false at first: its turn may begin in the midst of what was written */
+    uint8_t pad[7];
     uint8_t bytes[CHUNK_BYTES];
 };
 

@@ -12,9 +12,9 @@ enum {
     MOST_ACK_DELAY = 190 * NANOSECONDS_PER_MILLI, /* just below the least RTO of Linux */
 };
 
-/* RFC 9293 3.4.1: a clock of about 4 microseconds, and a hash of the connection. The clock goes on over
- * restarts and the hash has no secret, so that an endpoint used again within the target's TIME-WAIT gets a
- * higher number than before. */
+/* RFC 9293 3.4.1: a clock of about 4 microseconds, and a hash of the connection. The clock keeps
+ * running across restarts and the hash has no secret, so an endpoint used again within the target's TIME-WAIT
+ * gets a higher number than before. */
 static uint32_t initial_sequence_number(const struct flow *flow, uint64_t clock)
 {
     return (uint32_t)(clock >> 12) + flow_hash(flow);
@@ -90,7 +90,7 @@ void session_on_stream(struct session *session, struct session_context *context,
     open_gate(session, context);
 }
 
-/* Hands back what the target has acknowledged. */
+/* Lets go of what the target has acknowledged. */
 static void account_delivered(struct session *session, struct session_context *context)
 {
     uint32_t acked = tcp_acked(&session->tcp);
@@ -216,7 +216,7 @@ void session_on_time(struct session *session, struct session_context *context)
         session_end(session, context, END_target_silent);
 }
 
-/* Names the bytes of the segment. Where they lie in more pieces than a segment can name, it is shortened. */
+/* Names the bytes of the segment; shortens it if they lie in more pieces than it can name. */
 static void find_pieces(struct session *session, struct segment *segment)
 {
     uint32_t offset = segment->seq - session->tcp.iss - 1;
@@ -275,7 +275,7 @@ static void allow_receiving(const struct session *session, const struct session_
     allowed->edge = reference + session->stream->window;
 }
 
-/* A datagram leaves as it came, whenever it can. */
+/* A datagram leaves as it came, as soon as there is room. */
 static bool next_datagram(const struct session *session, struct segment *segment)
 {
     const struct chunk *chunk = session->chunk;

@@ -8,8 +8,9 @@
 #define XDPCOPY_SESSION_H
 
 #include "state.h"
+#include "stream.h"
 
-/* Begins a session on a stream that has just been opened; the memory is undefined before. */
+/* Begins a session on a stream that has just been opened. Its memory may hold anything before. */
 void session_open(struct session *session, struct session_context *context, const struct flow *flow,
                   struct stream *stream, const struct dp_transfer *transfer);
 
@@ -22,7 +23,7 @@ enum drop session_on_answer(struct session *session, struct session_context *con
 
 void session_on_time(struct session *session, struct session_context *context);
 
-/* The next segment to send, if any; session_sent when it has really left. */
+/* The next segment to send, if any; call session_sent once it has really left. */
 bool session_next(struct session *session, struct session_context *context, struct segment *segment);
 void session_sent(struct session *session, struct session_context *context, const struct segment *segment);
 
@@ -32,8 +33,8 @@ uint32_t session_most_datagram(const struct session *session, const struct sessi
 /* When session_on_time must be called at the latest. */
 uint64_t session_deadline(const struct session *session, const struct session_context *context);
 
-/* Ends it for this reason, if it has not ended: gives up its chunks, leaves a RST to be pulled where the
- * target still holds the connection. The caller removes it from its stream. */
+/* Ends a session that lives: lets go of its chunks, and leaves a RST to be pulled if the target still holds
+ * the connection. The caller removes it from its stream. */
 void session_end(struct session *session, struct session_context *context, enum end end);
 
 #endif

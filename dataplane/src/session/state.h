@@ -6,8 +6,13 @@
 #define XDPCOPY_STATE_H
 
 #include "observe/stats.h"
-#include "stream.h"
+#include "store/flow.h"
+#include "store/pool.h"
+#include "store/timer.h"
 #include "tcp.h"
+
+struct chunk;
+struct stream;
 
 /* In the order of use: an exchange (request in, segment out, answer in, acknowledgement out) touches
  * everything before tcp.recover, and nothing behind. */
@@ -15,20 +20,20 @@ struct session {
     struct flow flow; /* forged endpoint and target; the key */
     struct stream *stream;
     struct session *sibling;    /* the next session of the same stream */
-    struct session *ready_next; /* the list of sessions with something to send (replay/ready.h) */
+    struct session *ready_next; /* the worker's list of sessions with something to send */
     struct chunk *chunk;        /* the first that the target has not acknowledged wholly */
     struct chunk *gate_chunk;   /* the last that may be sent, if it is still held */
     struct chunk *send_chunk;   /* where the last sent bytes were found, if it is still held */
     struct timer timer;
     uint64_t delivered_at; /* when the target last acknowledged something new */
     uint64_t quiet_since;  /* when the target last said something new, or the present turn began */
-    uint64_t asked_at;     /* when bytes last left that the target has said nothing since; 0: it has */
+    uint64_t asked_at;     /* when bytes last left, while the target has not answered them; else 0 */
     uint32_t gate;         /* bytes up to this offset may be sent */
     uint32_t turn;         /* the present turn: production's answers up to it had been seen by the client */
     uint32_t turn_end;     /* turns up to this one have left with it */
     uint32_t answer_mark;  /* how much the target had answered when the present turn began */
     uint32_t credit;       /* what the target had said by then beyond production's answers */
-    uint32_t owed;         /* what its last answer was shorter than production's, and may still come */
+    uint32_t owed;         /* by how much its last answer was shorter than production's; may still come */
     uint32_t delivered;    /* bytes up to this offset have been accounted as acknowledged */
     uint32_t turns;        /* begun */
     uint16_t transfer;
@@ -53,7 +58,7 @@ struct session_context {
     struct transfer_stats *transfers; /* by index */
     struct pool chunks;
     uint64_t now;
-    uint64_t clock_offset; /* added to now: a clock that goes on over restarts */
+    uint64_t clock_offset; /* added to now: a clock that keeps running across restarts */
     uint32_t mtu;
 };
 

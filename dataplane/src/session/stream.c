@@ -1,6 +1,6 @@
 #include "stream.h"
 
-/* A handshake that nobody saw has the usual options. */
+/* For a handshake that nobody saw: the usual options. */
 enum { JOIN_MSS = 1460, JOIN_WINDOW_SCALE = 7 };
 
 void stream_open(struct stream *stream, const struct flow *flow, const struct packet *syn, uint64_t now)
@@ -31,27 +31,28 @@ void stream_open_joining(struct stream *stream, const struct flow *flow, uint64_
     };
 }
 
-/* What a client writes at once is cut into full segments, and PSH stands in the last; but also in the last of
- * each burst (TSO). So a segment without PSH shows how large a full one is. */
+/* What a client writes at once is cut into full segments. PSH is set in the last one, but also at the end of
+ * each burst (TSO); so only a segment without PSH shows how large a full one is. */
 static void note_full(struct stream *stream, const struct packet *packet)
 {
     if (!(packet->flags & TCP_PSH) && packet->size > stream->full)
         stream->full = (uint16_t)packet->size;
 }
 
-/* Whether there may be more of what the client wrote behind the segment that came last. */
-static bool goes_on(const struct stream *stream)
+/* Whether what the client wrote may go on behind a segment of this size. */
+static bool goes_on(const struct stream *stream, uint16_t last)
 {
-    return stream->full && stream->client.last == stream->full;
+    return stream->full && last == stream->full;
 }
 
 /* A turn begins where the client's acknowledgement has grown; but only if its first bytes follow those seen
- * last: else the turn's own beginning may be what the mirror has missed. */
+ * last: else the mirror may have missed the turn's beginning. */
 bool stream_turn_begins(struct stream *stream, const struct packet *packet)
 {
     if (!packet->size || !(packet->flags & TCP_ACK))
         return false;
-    bool follows = stream->has_join_ack && packet->seq == stream->join_next && !goes_on(stream);
+    bool follows =
+        stream->has_join_ack && packet->seq == stream->join_next && !goes_on(stream, stream->client.last);
     bool begins = follows && seq_after(packet->ack, stream->join_ack);
     uint32_t end = packet->seq + packet->size;
     note_full(stream, packet);
@@ -76,7 +77,7 @@ void stream_begin(struct stream *stream, const struct packet *packet)
     stream->timestamps = packet->options.has_timestamp;
 }
 
-/* What waits may be the rest of a turn whose beginning is missing: only a later turn will do. */
+/* What waits may be the rest of a turn whose beginning is missing, so only a later turn will do. */
 void stream_rejoin(struct stream *stream)
 {
     if (stream->has_fin || stream->reset)
@@ -158,12 +159,15 @@ enum drop stream_append(struct stream *stream, struct pool *chunks, const struct
     uint32_t turn = (packet->flags & TCP_ACK) ? packet->ack - stream->origin : stream->acked;
     struct span span = span_of(packet->payload, offset, packet->size, turn);
     uint32_t before = stream->client.next;
+    struct chunk *tail = stream->client.tail;
     const struct chunk *waited = stream->client.waiting;
     note_full(stream, packet);
     enum drop drop = reassembly_store(&stream->client, chunks, &span, stream->session_count);
+    for (struct chunk *chunk = tail ? tail->next : stream->client.head; chunk; chunk = chunk->next)
+        chunk->goes_on = goes_on(stream, chunk->behind);
     bool moved = stream->client.next != before;
     if (stream->client.waiting != waited && (moved || !waited))
-        stream->gap_at = now; /* a hole has come, or one is filled: the time of the next starts now */
+        stream->gap_at = now; /* a hole has opened, or one is filled: the next one's time starts now */
     return drop;
 }
 

@@ -26,15 +26,14 @@ struct stream {
     struct reassembly client; /* its bytes, for the sessions. Joining: empty, and client.last is the size of
                                  the segment before join_next */
     struct timer timer;
-    uint64_t heard; /* when the last frame came */
-    uint64_t
-        asked_at; /* when the client last said something that the server has said nothing since; 0: it has */
-    uint64_t gap_at; /* since when bytes are missing */
-    uint32_t first;  /* sequence number of the client's first byte */
-    uint32_t origin; /* the acknowledgement number that stands for "nothing received" */
-    uint32_t acked;  /* how far the client has acknowledged the server, from origin */
-    uint32_t window; /* that the client offers the server, in bytes */
-    uint32_t fin;    /* offset of the client's FIN */
+    uint64_t heard;    /* when the last frame came */
+    uint64_t asked_at; /* when the client last spoke, while the server has not answered; else 0 */
+    uint64_t gap_at;   /* since when bytes are missing */
+    uint32_t first;    /* sequence number of the client's first byte */
+    uint32_t origin;   /* the acknowledgement number that stands for "nothing received" */
+    uint32_t acked;    /* how far the client has acknowledged the server, from origin */
+    uint32_t window;   /* that the client offers the server, in bytes */
+    uint32_t fin;      /* offset of the client's FIN */
     uint32_t fin_turn;
     uint32_t server_fin; /* offset of the production server's FIN, from origin */
     uint32_t join_ack;   /* joining: what the payload seen last acknowledged */
@@ -57,10 +56,10 @@ struct stream {
     bool cut : 1;   /* … by the end of the capture */
 };
 
-/* Takes over the SYN. The stream's memory is undefined before. */
+/* Begins with the client's SYN. The stream's memory may hold anything before. */
 void stream_open(struct stream *stream, const struct flow *flow, const struct packet *syn, uint64_t now);
 
-/* Takes over a connection that is under way. Nothing is kept until stream_begin. */
+/* Begins with a connection that is under way: joining. No bytes are kept until stream_begin. */
 void stream_open_joining(struct stream *stream, const struct flow *flow, uint64_t now);
 
 /* Joining: whether a turn begins with this segment, because its payload follows the payload seen before,
@@ -69,15 +68,15 @@ void stream_open_joining(struct stream *stream, const struct flow *flow, uint64_
 bool stream_turn_begins(struct stream *stream, const struct packet *packet);
 void stream_begin(struct stream *stream, const struct packet *packet);
 
-/* A hole stays: from now on the stream is joining, behind the hole. What it holds is still to be cleared. */
+/* Gives up a hole: from now on the stream is joining, behind it. The caller clears what it holds. */
 void stream_rejoin(struct stream *stream);
 
 /* Notes what the segment says besides its bytes: acknowledgement, FIN, RST, and that all before it was said.
  */
 void stream_note(struct stream *stream, const struct packet *packet);
 
-/* Puts the segment's bytes where they belong. DROP_NONE also when it carries none. On DROP_buffers_full
- * nothing more can be stored and the stream has a hole for good. */
+/* Stores the segment's bytes. DROP_NONE also if it carries none. After DROP_buffers_full the stream has a
+ * hole for good. */
 enum drop stream_append(struct stream *stream, struct pool *chunks, const struct packet *packet,
                         uint64_t now);
 
@@ -88,24 +87,17 @@ struct chunk *stream_append_datagram(struct stream *stream, struct pool *chunks,
  * acknowledges was said. */
 void stream_on_server(struct stream *stream, const struct packet *packet);
 
-/* A gap has lasted too long: whether all that is missing is the client's FIN: one number, and the server has
- * closed. It is then taken as said. */
+/* For a gap that has lasted too long: if one number is missing and the server has closed, it is the client's
+ * FIN and is taken as said. */
 bool stream_take_missed_fin(struct stream *stream);
 
-/* Whether the chunk begins behind a full segment: its turn may begin in the midst of what the client wrote.
- */
-static inline bool stream_goes_on(const struct stream *stream, const struct chunk *chunk)
-{
-    return stream->full && chunk->behind == stream->full;
-}
-
-/* The client has said its last byte, and all of them are here. */
+/* The client has closed, and all its bytes are here. */
 static inline bool stream_is_finished(const struct stream *stream)
 {
     return stream->has_fin && stream->client.next == stream->fin;
 }
 
-/* Something was said, bytes or the FIN, that is not here. */
+/* Bytes, or the FIN, were said and are not here. */
 static inline bool stream_has_gap(const struct stream *stream)
 {
     return seq_after(stream->client.known, stream->client.next + stream_is_finished(stream));

@@ -1,13 +1,13 @@
 /* tcp.h: our connection to the target: a client of RFC 9293, and no more.
  *
- * Called by session.c, which decides what may be sent and when; this decides how: sequence space, windows,
- * retransmission (RFC 6298), fast retransmit and congestion window (RFC 5681, 6582), timestamps (RFC 7323),
- * SACK blocks for what arrived out of order (RFC 2018). The target's bytes are not kept, only counted: we
- * are a black hole. No I/O and no clock: segments and times are arguments.
+ * The session decides what may be sent and when; this decides how: sequence space, windows, retransmission
+ * (RFC 6298), fast retransmit and congestion window (RFC 5681, 6582), timestamps (RFC 7323), SACK blocks for
+ * what arrived out of order (RFC 2018). The target's bytes are counted, not kept. No I/O and no clock:
+ * segments and times are arguments.
  *
- * tcp_receive.c is what the target's segments do, tcp_send.c what leaves and what the retransmission timer
- * does. Sending is in two steps: tcp_plan chooses a segment, the caller finds its bytes (and may shorten it),
- * tcp_sent takes note of what really left.
+ * tcp_receive.c is what the target's segments do; tcp_send.c what leaves, and the retransmission timer.
+ * Sending takes two steps: tcp_plan chooses a segment, the caller finds its bytes (and may shorten it), and
+ * tcp_sent notes what really left.
  */
 #ifndef XDPCOPY_TCP_H
 #define XDPCOPY_TCP_H
@@ -99,7 +99,7 @@ struct tcp_allowance {
 /* Ready to send a SYN. */
 void tcp_open(struct tcp *tcp, uint32_t iss);
 
-/* A segment of the target's. link_mss: what a segment on the test port carries behind IP and TCP headers. */
+/* Takes the target's segment. link_mss: what a segment on the test port carries behind IP and TCP headers. */
 enum tcp_event tcp_receive(struct tcp *tcp, const struct packet *packet, const struct tcp_options *ours,
                            uint32_t link_mss, uint64_t now);
 

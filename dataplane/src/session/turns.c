@@ -1,5 +1,7 @@
 #include "turns.h"
 
+#include "stream.h"
+
 enum {
     NANOSECONDS_PER_MILLI = 1000000,
     SLIGHTLY_SHORTER = 1460,
@@ -39,7 +41,7 @@ static uint64_t later(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* Whether the target has said anything that may be the answer that a turn waits for. */
+/* Whether the target has said anything that may be the awaited answer. */
 static bool has_spoken(const struct session *session, uint32_t turn)
 {
     return said(session) || is_answered(session, turn) || is_level(session, turn);
@@ -90,13 +92,13 @@ static bool may_begin(const struct session *session, const struct session_contex
     return true;
 }
 
-/* Whether the chunk's turn is likely the rest of a request whose beginning the target has: not a word of it.
- */
+/* Whether the chunk's turn is likely the rest of a request whose beginning the target has: it has not said a
+ * word. */
 static bool may_go_on(const struct session *session, const struct session_context *context,
                       const struct chunk *chunk)
 {
-    return stream_goes_on(session->stream, chunk) && has_delivered(session) &&
-           !has_spoken(session, chunk->turn) && context->now >= settled_at(session, context, chunk->turn);
+    return chunk->goes_on && has_delivered(session) && !has_spoken(session, chunk->turn) &&
+           context->now >= settled_at(session, context, chunk->turn);
 }
 
 /* An answer that was a little shorter than production's, when silence ended it, may have been held up: its
@@ -251,8 +253,7 @@ uint64_t turns_deadline(const struct session *session, const struct session_cont
         deadline = sooner(deadline, cut);
     uint32_t turn;
     const struct chunk *chunk = chunk_at_gate(session);
-    if (!next_turn(session, &turn) ||
-        !(has_spoken(session, turn) || (chunk && stream_goes_on(session->stream, chunk))))
+    if (!next_turn(session, &turn) || !(has_spoken(session, turn) || (chunk && chunk->goes_on)))
         return deadline;
     uint64_t settled = settled_at(session, context, turn);
     return settled > context->now ? sooner(deadline, settled) : deadline;

@@ -21,14 +21,14 @@
  * everything before production's reset or the capture's end has been said; END_NONE to go on. */
 enum end turns_open(struct session *session, struct session_context *context);
 
-/* When turns_open may do more without any event, or the target will have been silent for too long;
- * TIMER_NEVER if nothing waits for it. */
+/* When to call turns_open again if nothing happens before, or when the target will have been silent for too
+ * long; TIMER_NEVER if nothing waits for it. */
 uint64_t turns_deadline(const struct session *session, const struct session_context *context);
 
 /* Something waits for the target, and response_timeout has passed. */
 bool turns_target_is_silent(const struct session *session, const struct session_context *context);
 
-/* Something of the client's waits for the target to speak, or to close. */
+/* Bytes, FIN or RST of the client wait for the target to speak, or to close. */
 bool turns_wait_for_target(const struct session *session);
 
 #endif

@@ -1,7 +1,7 @@
 /* bytes.h: numbers in network order, and sequence numbers.
  *
- * Sequence numbers and stream offsets are 32 bits and wrap; they are compared only by seq_before and its
- * kin (RFC 9293 3.4: arithmetic modulo 2^32).
+ * Sequence numbers and stream offsets have 32 bits and wrap. Compare them only with seq_before and its kin
+ * (RFC 9293 3.4: arithmetic modulo 2^32).
  */
 #ifndef XDPCOPY_BYTES_H
 #define XDPCOPY_BYTES_H

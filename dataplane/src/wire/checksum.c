@@ -10,8 +10,7 @@ static inline uint64_t add(uint64_t sum, uint64_t value)
     return total + (total < value);
 }
 
-/* Words of 32 bits in a sum of 64 never carry: nothing here depends on anything but its own word, so that the
- * compiler makes of it what the instruction set has to offer. */
+/* 32-bit words in a 64-bit sum never carry, so no word depends on another and the compiler can vectorise. */
 static inline __attribute__((always_inline)) uint64_t add_words(const uint8_t *bytes, size_t size)
 {
     uint64_t sum = 0;

@@ -1,4 +1,4 @@
-/* packet.h: what a TCP segment says, as parse.c read it.
+/* packet.h: what a TCP segment or a UDP datagram says.
  *
  * Addresses are 16 bytes in network order, IPv4 as ::ffff:a.b.c.d; numbers are in host order. The payload
  * points into the borrowed frame.

@@ -36,7 +36,7 @@ static enum drop parse_link(struct view *view, uint16_t *ethertype)
     return DROP_NONE;
 }
 
-static enum drop parse_ipv4(struct view *view, bool verify, struct packet *packet, uint8_t *protocol)
+static enum drop parse_ipv4(struct view *view, bool verify, struct packet *packet, uint8_t *transport)
 {
     if (!view_has(view, IPV4_HEADER))
         return DROP_truncated;
@@ -51,7 +51,7 @@ static enum drop parse_ipv4(struct view *view, bool verify, struct packet *packe
         return DROP_bad_ip_header;
     if (load16(header + 6) & 0x3fff) /* more fragments, or not the first */
         return DROP_fragment;
-    *protocol = header[9];
+    *transport = header[9];
     packet->source.address = address_from_ipv4(header + 12);
     packet->destination.address = address_from_ipv4(header + 16);
     view_cut(view, total);
@@ -60,26 +60,26 @@ static enum drop parse_ipv4(struct view *view, bool verify, struct packet *packe
 }
 
 /* RFC 8200 4: hop-by-hop options (0), routing (43), fragment (44), authentication (51), destination
- * options (60). Anything else is the upper layer. */
-static enum drop skip_extensions(struct view *view, uint8_t *protocol)
+ * options (60). Anything else is the transport. */
+static enum drop skip_extensions(struct view *view, uint8_t *transport)
 {
     for (int i = 0; i < MAX_EXTENSIONS; i++) {
-        if (*protocol == 44)
+        if (*transport == 44)
             return DROP_fragment;
-        if (*protocol != 0 && *protocol != 43 && *protocol != 51 && *protocol != 60)
+        if (*transport != 0 && *transport != 43 && *transport != 51 && *transport != 60)
             return DROP_NONE;
         if (!view_has(view, 8))
             return DROP_bad_ip_header;
-        uint32_t size = *protocol == 51 ? (view->at[1] + 2u) * 4 : (view->at[1] + 1u) * 8;
+        uint32_t size = *transport == 51 ? (view->at[1] + 2u) * 4 : (view->at[1] + 1u) * 8;
         const uint8_t *header = view_take(view, size);
         if (!header)
             return DROP_bad_ip_header;
-        *protocol = header[0];
+        *transport = header[0];
     }
     return DROP_bad_ip_header;
 }
 
-static enum drop parse_ipv6(struct view *view, struct packet *packet, uint8_t *protocol)
+static enum drop parse_ipv6(struct view *view, struct packet *packet, uint8_t *transport)
 {
     const uint8_t *header = view_take(view, IPV6_HEADER);
     if (!header)
@@ -89,11 +89,11 @@ static enum drop parse_ipv6(struct view *view, struct packet *packet, uint8_t *p
         return DROP_bad_ip_header;
     if (!view_has(view, payload))
         return DROP_truncated;
-    *protocol = header[6];
+    *transport = header[6];
     packet->source.address = address_from_bytes(header + 8);
     packet->destination.address = address_from_bytes(header + 24);
     view_cut(view, payload);
-    return skip_extensions(view, protocol);
+    return skip_extensions(view, transport);
 }
 
 /* One option of the given size (at least 2, and it fits). Options of a wrong size are ignored, as
@@ -199,20 +199,20 @@ enum drop parse_frame(const struct frame *frame, bool verify_checksums, struct p
 {
     struct view view = {frame->data, frame->size};
     uint16_t ethertype;
-    uint8_t protocol = 0;
+    uint8_t transport = 0;
     enum drop drop = parse_link(&view, &ethertype);
     if (drop)
         return drop;
     if (ethertype == ETHERTYPE_IPV4)
-        drop = parse_ipv4(&view, verify_checksums, packet, &protocol);
+        drop = parse_ipv4(&view, verify_checksums, packet, &transport);
     else if (ethertype == ETHERTYPE_IPV6)
-        drop = parse_ipv6(&view, packet, &protocol);
+        drop = parse_ipv6(&view, packet, &transport);
     else
         return DROP_not_ip;
     if (drop)
         return drop;
-    packet->transport = protocol;
-    if (protocol == DP_TCP)
+    packet->transport = transport;
+    if (transport == DP_TCP)
         return parse_tcp(&view, verify_checksums, packet);
-    return protocol == DP_UDP ? parse_udp(&view, verify_checksums, packet) : DROP_other_transport;
+    return transport == DP_UDP ? parse_udp(&view, verify_checksums, packet) : DROP_other_transport;
 }

@@ -1,8 +1,8 @@
 /* parse.h: a frame's bytes to a packet, or the reason why not.
  *
- * Called by worker.c for every received frame. Ethernet, up to two VLAN tags (802.1Q, 802.1ad), IPv4 (with
- * options), IPv6 (with extension headers), TCP, UDP. Never trusts a length: what the headers say must fit
- * into the frame, what the frame has beyond them (padding) is ignored.
+ * Reads Ethernet, up to two VLAN tags (802.1Q, 802.1ad), IPv4 with options, IPv6 with extension headers, TCP
+ * and UDP. Never trusts a length: what a header announces must fit into the frame; padding behind it is
+ * ignored.
  */
 #ifndef XDPCOPY_PARSE_H
 #define XDPCOPY_PARSE_H

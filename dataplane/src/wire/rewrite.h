@@ -1,6 +1,6 @@
-/* rewrite.h: a segment that a session wants to send, to a frame for the target.
+/* rewrite.h: a segment of a session to a frame for the target.
  *
- * Called by worker.c for every frame that leaves. The payload is named by pieces and copied here, once.
+ * The payload stays where it is, named by pieces, until it is copied here, once.
  */
 #ifndef XDPCOPY_REWRITE_H
 #define XDPCOPY_REWRITE_H
@@ -10,7 +10,7 @@
 
 #define SEGMENT_PIECES 8
 #define SEGMENT_SACK_BLOCKS 3
-#define REWRITE_HEADERS (14 + 40 + 60) /* the most that stands before the payload */
+#define REWRITE_HEADERS (14 + 40 + 60) /* at most, before the payload */
 
 struct piece {
     const uint8_t *bytes;
@@ -25,7 +25,7 @@ struct sack_block {
 struct segment {
     struct endpoint source;
     struct endpoint destination;
-    uint32_t transfer; /* whose target this goes to: gives the next hop */
+    uint32_t transfer; /* its target gives the next hop */
     uint8_t transport; /* enum dp_transport; for UDP only size and pieces follow */
     uint32_t seq;
     uint32_t ack;

@@ -14,12 +14,12 @@ static uint32_t key_window(const struct dp_rss *rss, uint32_t bit)
 void toeplitz_open(struct toeplitz *toeplitz, const struct dp_rss *rss)
 {
     toeplitz->rss = rss;
-    for (uint32_t place = 0; place < TOEPLITZ_INPUT; place++) {
+    for (uint32_t index = 0; index < TOEPLITZ_INPUT; index++) {
         for (uint32_t byte = 0; byte < 256; byte++) {
             uint32_t hash = 0;
             for (uint32_t bit = 0; bit < 8; bit++)
-                hash ^= byte & (0x80u >> bit) ? key_window(rss, place * 8 + bit) : 0;
-            toeplitz->hash[place][byte] = hash;
+                hash ^= byte & (0x80u >> bit) ? key_window(rss, index * 8 + bit) : 0;
+            toeplitz->hash[index][byte] = hash;
         }
     }
 }
@@ -27,12 +27,12 @@ void toeplitz_open(struct toeplitz *toeplitz, const struct dp_rss *rss)
 static uint32_t hash_of(const struct toeplitz *toeplitz, const uint8_t *input, uint32_t size)
 {
     uint32_t hash = 0;
-    for (uint32_t place = 0; place < size; place++)
-        hash ^= toeplitz->hash[place][input[place]];
+    for (uint32_t index = 0; index < size; index++)
+        hash ^= toeplitz->hash[index][input[index]];
     return hash;
 }
 
-/* Both halves of the symmetric input are the same in both directions: the hash is, too. */
+/* Makes the input, and so the hash, the same in both directions. */
 static void make_symmetric(uint8_t *source, uint8_t *destination, uint32_t size, uint32_t symmetry)
 {
     for (uint32_t i = 0; i < size; i++) {

@@ -1,8 +1,7 @@
 /* toeplitz.h: the queue on which a NIC delivers a packet, computed as the NIC does it (receive-side scaling).
  *
- * Opened by engine.c from what the driver tells about the test port; session/endpoints.c and worker.c ask.
- * Constant once opened, shared by all workers. The hash is linear in its input: it is the sum (xor) of one
- * table entry for each byte.
+ * Constant once opened, and shared by all workers. The hash is linear in its input: the xor of one table
+ * entry for each byte.
  *
  * Source: Microsoft, "RSS Hashing Functions" and "Verifying the RSS Hash Calculation" (the vectors in
  * tests/c/test_toeplitz.c); the symmetric forms: linux/ethtool.h, RXH_XFRM_SYM_XOR and RXH_XFRM_SYM_OR_XOR.
@@ -17,7 +16,7 @@
 
 struct toeplitz {
     const struct dp_rss *rss;
-    uint32_t hash[TOEPLITZ_INPUT][256]; /* of a byte at a place of the input */
+    uint32_t hash[TOEPLITZ_INPUT][256]; /* of each byte at each index of the input */
 };
 
 void toeplitz_open(struct toeplitz *toeplitz, const struct dp_rss *rss);
@@ -26,7 +25,7 @@ void toeplitz_open(struct toeplitz *toeplitz, const struct dp_rss *rss);
 uint32_t toeplitz_hash(const struct toeplitz *toeplitz, uint32_t transport, const struct endpoint *source,
                        const struct endpoint *destination);
 
-/* The queue that it comes to. */
+/* The queue on which that packet arrives. */
 uint32_t toeplitz_queue(const struct toeplitz *toeplitz, uint32_t transport, const struct endpoint *source,
                         const struct endpoint *destination);
 

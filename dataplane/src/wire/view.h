@@ -1,7 +1,7 @@
-/* view.h: a stretch of borrowed bytes that is read from its start and cannot be read beyond its end.
+/* view.h: borrowed bytes, read from the start and never beyond the end.
  *
- * Whoever takes headers off a frame moves the view forward; nothing is copied. A tunnel's header is taken off
- * in the same way, and what is left is read like a frame that came without.
+ * Taking a header off moves the view forward; nothing is copied. The next header is read in the same way
+ * whether or not a tunnel's came before it.
  */
 #ifndef XDPCOPY_VIEW_H
 #define XDPCOPY_VIEW_H
