@@ -18,8 +18,8 @@ from cryptography.x509.oid import NameOID
 from api.app import create_app
 from api.tokens import Tokens
 from appliance.captures import Library
-from appliance.engine.run import STOP_SIGNALS
 from appliance.errors import ConfigError
+from appliance.signals import STOP_SIGNALS
 
 if TYPE_CHECKING:
     from appliance.settings.api import Api

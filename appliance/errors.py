@@ -5,7 +5,8 @@
     │   └── TransferError     a transfer or endpoint cannot be read
     └── MachineError          what the machine has or does not allow        exit status 1
         ├── DeviceError       a network device is missing or unsuitable
-        └── NeighbourError    the way to a target does not resolve
+        ├── NeighbourError    the way to a target does not resolve
+        └── SlotError         the dataplane has no room for another transfer
 
 The dataplane's own errors (``DataplaneError``, those of pyxdp) are OSErrors and count as the machine's.
 """
@@ -45,3 +46,7 @@ class DeviceError(MachineError):
 
 class NeighbourError(MachineError):
     """The next hop towards a target does not resolve."""
+
+
+class SlotError(MachineError):
+    """The dataplane has no room for another transfer."""

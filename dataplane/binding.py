@@ -577,10 +577,6 @@ class Dataplane:
             return None
         return [_session(rows[index]) for index in range(self._check(count))], bool(more[0])
 
-    def set_neighbour(self, transfer: int, mac: str) -> None:
-        """The next hop of the transfer's target has a new link-layer address."""
-        self._check(lib.dp_set_neighbour(self._engine, transfer, mac_bytes(mac)))
-
     def counters(self, worker: int | None = None) -> dict[str, int]:
         """Every counter by name: of one worker, or summed over all."""
         workers = range(self.config.workers) if worker is None else (worker,)

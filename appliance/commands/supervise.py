@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from appliance.engine.run import STOP_SIGNALS, held_signals
 from appliance.errors import ConfigError
+from appliance.signals import STOP_SIGNALS, held_signals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

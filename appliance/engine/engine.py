@@ -8,101 +8,61 @@ with Engine(config) as engine:     # frames can flow
 
 from __future__ import annotations
 
-import errno
-import os
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 
-from appliance.engine import ledger, nic, placement, plan, stats
-from appliance.engine.ledger import PortAccount
-from appliance.errors import MachineError, NeighbourError
-from dataplane import binding, pyxdp, steering
-from dataplane.binding import PortRole, TransferState
+from appliance.engine import ledger, plan, ports, stats, transfers
+from appliance.engine.hops import NextHops
+from appliance.engine.machine import Machine
+from appliance.engine.ports import AfXdpPort
+from appliance.engine.transfers import Transfers
+from appliance.errors import MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Sequence
     from types import TracebackType
 
-    from appliance.engine.nic import Hop
+    from appliance.engine.ledger import PortAccount
     from appliance.engine.plan import Plan
+    from appliance.engine.ports import Port, PortReport
     from appliance.settings.config import Config
-    from appliance.settings.endpoint import Address
-    from dataplane.binding import Dataplane, PortMode, Session
-    from dataplane.pyxdp import AttachMode, Capabilities
-    from dataplane.steering import Steering
+    from dataplane.binding import Capture, Dataplane, Session
 
 log = structlog.get_logger()
 
 STOP_TIMEOUT_S = 1.0
 SETTLE_TIMEOUT_S = 0.2
 SETTLE_STEP_S = 0.005
-CHANGE_TIMEOUT_S = 1.0
-CHANGE_STEP_S = 0.0005
-
-
-class Resolver(Protocol):
-    """What the engine needs of ``nic.Neighbours``."""
-
-    def resolve(self, targets: Iterable[Address], timeout_s: float = ...) -> dict[Address, Hop]:
-        """The next hop of each target, or NeighbourError."""
-
-    def lookup(self, targets: Iterable[Address]) -> dict[Address, Hop]:
-        """Those known now."""
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Everything outside of this module that the engine touches; tests put others in their place."""
-
-    capabilities: Callable[[str], Capabilities] = pyxdp.capabilities
-    cpus: Callable[[], Iterable[int]] = field(default=lambda: os.sched_getaffinity(0))
-    kept_to: Callable[[Collection[int]], AbstractContextManager[None]] = placement.kept_to
-    forwards: Callable[[str], list[str]] = nic.forwards
-    silent: Callable[[str], AbstractContextManager[None]] = nic.silent
-    symmetric: Callable[[str], AbstractContextManager[bool]] = nic.symmetric
-    busy_polling: Callable[[str], AbstractContextManager[None]] = nic.busy_polling
-    neighbours: Callable[[str], Resolver] = nic.Neighbours
-    steering: Callable[..., Steering] = steering.Steering
-    dataplane: Callable[[binding.Config], Dataplane] = binding.Dataplane
-
-
-@dataclass(frozen=True)
-class PortReport:
-    """What a port obtained."""
-
-    role: PortRole
-    device: str
-    driver: str
-    xdp: AttachMode
-    refusal: str
-    queues: tuple[PortMode, ...]
-    huge_pages: int
-    busy_poll: bool
+ANSWER_TIMEOUT_S = 1.0
+ANSWER_STEP_S = 0.0005
 
 
 class Engine:
     """A running replay; a context manager that starts and stops it.
 
+    It replays what the mirror devices receive or, in their place, ``captures``. It starts with the transfers
+    of its configuration; whoever wants others applies them to ``transfers``.
+
     Raises ApplianceError, or one of the dataplane's OSErrors, where it cannot start; then all that was done
-    is undone. ``stop`` is called by leaving the block if nobody did before.
+    is undone. Leaving the block stops it unless ``stop`` has been called.
     """
 
-    def __init__(self, config: Config, machine: Machine | None = None) -> None:
-        """Nothing is touched yet."""
+    def __init__(
+        self, config: Config, machine: Machine | None = None, captures: Capture | None = None
+    ) -> None:
         self.config = config
-        self.hops: dict[Address, Hop] = {}
+        self.plan: Plan
+        self.transfers: Transfers
+        self.mirrors: tuple[Port, ...] = ()
         self.ledger: dict[str, Any] = {}
+        self._captures = captures
         self._machine = machine or Machine()
         self._undo = ExitStack()
-        self._steerings: list[Steering] = []
 
     def __enter__(self) -> Self:
-        """Starts."""
         with ExitStack() as undo:
             self._start(undo)
             self._undo = undo.pop_all()
@@ -111,62 +71,36 @@ class Engine:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stops if that did not happen, and undoes everything."""
         with self._undo:
             self.stop()
 
     def stop(self) -> dict[str, Any]:
         """Resets every session and closes the account, within STOP_TIMEOUT_S and a moment. The ledger."""
         if not self.ledger:
-            self._close_mirrors()
+            for mirror in self.mirrors:  # the test port stays a black hole to the end
+                mirror.want(())
             self._dataplane.stop(STOP_TIMEOUT_S)
             self.ledger = self._settled_ledger()
         return self.ledger
 
     def tick(self) -> None:
-        """Housekeeping: follows next hops that move, and says so if a worker hangs."""
-        self._follow_neighbours()
+        """Housekeeping: follows next hops that move, and logs a worker that hangs."""
+        self.transfers.follow()
         age = self._stats.read().age_s
         if age > stats.STALE_S:
             log.error("a worker gives no sign of life", seconds=round(age, 1))
 
-    def change(self, transfers: Sequence[binding.Transfer], sessions_per_second: int) -> None:
-        """All workers have these transfers, by index (see ``dp_change``), when this returns.
-
-        Raises MachineError if a worker does not follow within CHANGE_TIMEOUT_S.
-        """
-        deadline = time.monotonic() + CHANGE_TIMEOUT_S
-        mirror, test = self._endpoints_of(transfers)
-        self._steerings[-1].replace_endpoints(test)
-        while not self._told(transfers, sessions_per_second, deadline):
-            time.sleep(CHANGE_STEP_S)
-        for attached in self._mirror_steerings():
-            attached.replace_endpoints(mirror)
-        while not self._dataplane.is_changed():
-            if time.monotonic() > deadline:
-                raise MachineError("a worker does not take up the change; xdpcopy status shows which hangs")
-            time.sleep(CHANGE_STEP_S)
-
-    @property
-    def neighbours(self) -> Resolver:
-        """Next hops on the test port."""
-        return self._neighbours
-
-    def set_neighbour(self, transfer: int, mac: str) -> None:
-        """The next hop of this transfer's target, by index, has moved."""
-        self._dataplane.set_neighbour(transfer, mac)
-
     def sessions(self, limit: int, **wanted: Any) -> tuple[list[Session], bool]:  # noqa: ANN401 - ask_sessions has them
         """Those that fit what ``Dataplane.ask_sessions`` takes, and whether there are more than ``limit``.
 
-        Raises MachineError if a worker does not answer within CHANGE_TIMEOUT_S. One thread at a time.
+        Raises MachineError if a worker does not answer in ANSWER_TIMEOUT_S. One thread at a time.
         """
-        deadline = time.monotonic() + CHANGE_TIMEOUT_S
+        deadline = time.monotonic() + ANSWER_TIMEOUT_S
         self._dataplane.ask_sessions(limit=limit, **wanted)
         while (found := self._dataplane.take_sessions(limit)) is None:
             if time.monotonic() > deadline:
                 raise MachineError("a worker does not answer; xdpcopy status shows which hangs")
-            time.sleep(CHANGE_STEP_S)
+            time.sleep(ANSWER_STEP_S)
         return found
 
     def counters(self) -> dict[str, int]:
@@ -178,64 +112,16 @@ class Engine:
         return ledger.make(self.counters(), self.accounts(), time.monotonic() - self._started)
 
     def reports(self) -> list[PortReport]:
-        """What each port obtained: driver, XDP mode, and the mode of each queue's socket."""
-        return [
-            PortReport(
-                role=port.role,
-                device=port.settings.device,
-                driver=port.facts.driver,
-                xdp=attached.mode,
-                refusal=attached.refusal or "",
-                queues=tuple(modes),
-                huge_pages=huge,
-                busy_poll=port.settings.busy_poll,
-            )
-            for port, attached, modes, huge in zip(  # a port that reads capture files has no device to report
-                self.plan.ports,
-                self._steerings,
-                self._dataplane.modes(),
-                self._dataplane.huge_pages(),
-                strict=False,
-            )
-        ]
+        """What each port obtained, the test port last."""
+        return [port.report() for port in self._ports]
 
     def accounts(self) -> list[PortAccount]:
-        """What each port's program and sockets counted."""
-        return [
-            PortAccount(
-                device=port.settings.device,
-                role=port.role,
-                xdp=attached.counts(),
-                sockets=[self._dataplane.port_statistics(index, queue) for queue in range(port.queues)],
-            )
-            for index, (port, attached) in enumerate(zip(self.plan.ports, self._steerings, strict=True))
-        ]
+        """What each port counted, in the same order."""
+        return [port.account() for port in self._ports]
 
-    def _told(self, transfers: Sequence[binding.Transfer], cap: int, deadline: float) -> bool:
-        """False: the dataplane is busy with the change before."""
-        try:
-            self._dataplane.change(transfers, cap)
-        except binding.DataplaneError as error:
-            if error.errno != errno.EBUSY:
-                raise
-            if time.monotonic() > deadline:
-                raise MachineError(f"no change is possible: {error.strerror}") from error
-            return False
-        return True
-
-    @staticmethod
-    def _endpoints_of(transfers: Sequence[binding.Transfer]) -> tuple[list[Any], list[Any]]:
-        """Of mirror ports and of the test port, where late answers of removed targets must still end here."""
-        live = [one for one in transfers if one.state is not TransferState.REMOVED]
-        mirror = [(one.source_ip, one.source_port, one.transport) for one in live]
-        return mirror, [(one.target_ip, one.target_port, one.transport) for one in transfers]
-
-    def _mirror_steerings(self) -> list[Steering]:
-        return [
-            attached
-            for port, attached in zip(self.plan.ports, self._steerings, strict=True)
-            if port.role is PortRole.MIRROR
-        ]
+    @property
+    def _ports(self) -> Sequence[Port]:
+        return (*self.mirrors, self._test)
 
     def _start(self, undo: ExitStack) -> None:
         """In this order: what can be refused without a trace, what changes devices, what moves frames."""
@@ -244,45 +130,31 @@ class Engine:
         self.plan = self._make_plan()
         if self.plan.cpus:
             undo.enter_context(machine.kept_to(self.plan.control_cpus))
-        self._neighbours = machine.neighbours(self.config.test.device)
-        self.hops = self._neighbours.resolve(self.plan.targets)
-        for mirror in self.config.mirror:
-            undo.enter_context(machine.silent(mirror.device))
-        for port in self.plan.ports:
-            if port.role is PortRole.MIRROR and port.queues > 1:
-                one = undo.enter_context(machine.symmetric(port.settings.device))
-                log.info("RSS of a mirror port", device=port.settings.device, symmetric=one)
-            if port.settings.busy_poll:
-                undo.enter_context(machine.busy_polling(port.settings.device))
-        self._attach(undo)
-        offset = time.time_ns() - time.monotonic_ns()
-        maps = [each.maps for each in self._steerings]
-        self._dataplane = undo.enter_context(
-            machine.dataplane(plan.dataplane(self.plan, maps, self.hops, offset))
-        )
+        self._test = AfXdpPort(self.plan.test, machine)
+        self.mirrors = ports.mirrors(self.plan, machine)
+        wanted = transfers.named(self.config)
+        hops = NextHops(self._test.resolver())
+        hops.resolve([one.target for one in wanted])
+        self._open(undo)
         self._started = time.monotonic()
-        self._dataplane.start()
+        self._dataplane.start()  # returns when every worker is ready for frames
         self._stats = stats.StatsFile(self.config.stats)
+        self.transfers = Transfers(self._dataplane, self.mirrors, self._test, hops)
+        self.transfers.apply(self.config, wanted)
 
-    def _attach(self, undo: ExitStack) -> None:
-        """Attaches the programs, before the sockets: some drivers bind only with a program attached."""
-        for port in self.plan.ports:
-            attached = self._machine.steering(
-                port.role,
-                port.settings.device,
-                port.endpoints,
-                port.attach,
-                port.unwanted,
-                fragments=port.facts.split,
-            )
-            self._steerings.append(undo.enter_context(attached))
+    def _open(self, undo: ExitStack) -> None:
+        told = [port.open(undo) for port in self._ports]
+        offset = time.time_ns() - time.monotonic_ns()
+        config = plan.dataplane(self.plan, told, offset)
+        self._dataplane: Dataplane = undo.enter_context(self._machine.dataplane(config))
+        for index, port in enumerate(self._ports):
+            port.opened(self._dataplane, index)
 
     def _make_plan(self) -> Plan:
         machine = self._machine
-        devices = [*(port.device for port in self.config.mirror), self.config.test.device]
-        facts = {device: machine.capabilities(device) for device in devices}
-        made = plan.make(self.config, facts, sorted(machine.cpus()))
-        for port in made.ports:
+        facts = {device: machine.capabilities(device) for device in plan.devices(self.config, self._captures)}
+        made = plan.make(self.config, facts, sorted(machine.cpus()), self._captures)
+        for port in made.devices:
             for note in port.facts.notes:
                 log.info(note, device=port.settings.device)
         for warning in made.warnings:
@@ -291,28 +163,10 @@ class Engine:
             log.warning("the kernel would forward what the XDP program lets pass", cure=f"sysctl -w {name}=0")
         return made
 
-    def _follow_neighbours(self) -> None:
-        try:
-            found = self._neighbours.lookup(set(self.plan.targets))
-        except NeighbourError as error:
-            log.warning("a target has lost its route", error=str(error))
-            return
-        for index, target in enumerate(self.plan.targets):
-            hop = found.get(target)
-            if hop is not None and hop.mac != self.hops[target].mac:
-                log.info("a next hop has moved", target=str(target), hop=str(hop.address), mac=hop.mac)
-                self._dataplane.set_neighbour(index, hop.mac)
-        self.hops |= found
-
-    def _close_mirrors(self) -> None:
-        """From now on nothing is wanted on mirror ports; the test port stays a black hole to the end."""
-        for attached in self._mirror_steerings():
-            attached.replace_endpoints(())
-
     def _settled_ledger(self) -> dict[str, Any]:
         """The ledger after the frames that XDP gave to sockets before the stop have been read.
 
-        The threads have ended, so the workers are turned from here.
+        The worker threads have ended; their loops run here.
         """
         deadline = time.monotonic() + SETTLE_TIMEOUT_S
         while True:

@@ -1,6 +1,6 @@
-"""What is done to and learnt from network devices: silence on mirror ports, next hops of targets.
+"""Network devices: what is asked of them and changed on them. Next hops, silence, RSS, busy polling.
 
-Everything that is changed is undone by the context manager that changed it.
+The context manager that changes something undoes it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dataplane.pyxdp import XdpError
 from dataplane.pyxdp.rss import Symmetry, rss, set_rss
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from appliance.settings.endpoint import Address
 
@@ -61,11 +61,28 @@ class Hop:
     mac: str
 
 
-class Neighbours:
-    """Next hops that are reached through one device.
+@dataclass(frozen=True)
+class Look:
+    """Next hops as they are now, and why some targets have none."""
 
-    Each look has a netlink socket of its own: pyroute2 keeps the acknowledgement of each question for a route
-    until the socket is closed, and an engine asks every second for months.
+    hops: Mapping[Address, Hop]
+    problems: Mapping[Address, NeighbourError]
+
+    def is_over(self, targets: Collection[Address]) -> bool:
+        """Waiting would not help: each target has either a next hop or no route."""
+        return all(target in self.hops or target in self.problems for target in targets)
+
+    def check(self) -> None:
+        """Raises the first problem."""
+        for problem in self.problems.values():
+            raise problem
+
+
+class Neighbours:
+    """Next hops that are reached through one device. Any thread may ask.
+
+    Each look opens a netlink socket: pyroute2 keeps the acknowledgement of each question for a route until
+    the socket is closed, and an engine asks every second for months.
     """
 
     def __init__(self, device: str) -> None:
@@ -73,32 +90,41 @@ class Neighbours:
         self.device = device
         self._index = _index(device)
 
-    def resolve(self, targets: Iterable[Address], timeout_s: float = RESOLVE_TIMEOUT_S) -> dict[Address, Hop]:
-        """The next hop of each target. Raises NeighbourError if that takes longer than the timeout."""
-        targets = set(targets)
+    def resolve(
+        self, targets: Collection[Address], timeout_s: float = RESOLVE_TIMEOUT_S
+    ) -> Mapping[Address, Hop]:
+        """The next hop of every target. Raises NeighbourError, at once where there is no route."""
+        self.lookup(targets).check()
+        found = self.wait(targets, timeout_s)
+        found.check()
+        return found.hops
+
+    def wait(self, targets: Collection[Address], timeout_s: float = RESOLVE_TIMEOUT_S) -> Look:
+        """Waits for all targets together. Those that have not answered in time are problems."""
         deadline = time.monotonic() + timeout_s
-        while True:
-            found = self.lookup(targets)
-            missing = targets - found.keys()
-            if not missing:
-                return found
+        while not (found := self.lookup(targets)).is_over(targets):
             if time.monotonic() > deadline:
-                raise NeighbourError(self._unresolved(missing.pop(), timeout_s))
+                late = [target for target in targets if not found.is_over([target])]
+                silence = {target: NeighbourError(self._unresolved(target, timeout_s)) for target in late}
+                return Look(found.hops, {**found.problems, **silence})
             time.sleep(RESOLVE_STEP_S)
+        return found
 
-    def lookup(self, targets: Iterable[Address]) -> dict[Address, Hop]:
-        """The next hops that resolve now; the kernel is made to ask for those that do not, or are old.
-
-        Raises NeighbourError where there is no route.
-        """
-        found: dict[Address, Hop] = {}
+    def lookup(self, targets: Iterable[Address]) -> Look:
+        """What resolves now. The kernel is made to ask for what does not, or is old."""
+        hops: dict[Address, Hop] = {}
+        problems: dict[Address, NeighbourError] = {}
         with IPRoute() as netlink:
             for target in targets:
-                hop = self._next_hop(netlink, target)
+                try:
+                    hop = self._next_hop(netlink, target)
+                except NeighbourError as error:
+                    problems[target] = error
+                    continue
                 mac = self._mac(netlink, hop)
                 if mac:
-                    found[target] = Hop(hop, mac)
-        return found
+                    hops[target] = Hop(hop, mac)
+        return Look(hops, problems)
 
     def _next_hop(self, netlink: IPRoute, target: Address) -> Address:
         try:
@@ -126,8 +152,11 @@ class Neighbours:
         return entry.get_attr("NDA_LLADDR") if entry and state & NUD_KNOWN else None
 
     def _unresolved(self, target: Address, timeout_s: float) -> str:
-        with IPRoute() as netlink:
-            hop = self._next_hop(netlink, target)
+        try:
+            with IPRoute() as netlink:
+                hop = self._next_hop(netlink, target)
+        except NeighbourError as error:  # the route has gone meanwhile
+            return str(error)
         way = "" if hop == target else f", by way of {hop},"
         return (
             f"target {target}{way} does not answer on {self.device}: {hop} has no link-layer address"

@@ -11,13 +11,12 @@ from appliance.errors import ConfigError, DeviceError
 from appliance.settings.config import Mode, Unwanted
 from appliance.settings.transfer import Ack, Protocol, Tls
 from dataplane import binding
-from dataplane.binding import PortKind, PortMode, PortRole, Transport
+from dataplane.binding import Capture, PortKind, PortMode, PortRole, Transport
 from dataplane.pyxdp import AttachMode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from appliance.engine.nic import Hop
     from appliance.settings.config import Config, Port, Timing
     from appliance.settings.endpoint import Address, Endpoint
     from appliance.settings.transfer import Transfer
@@ -44,14 +43,13 @@ BIND = {
 
 
 @dataclass(frozen=True)
-class PortPlan:
-    """One device: what was asked of it, and what it is."""
+class DevicePlan:
+    """A port that is a network device: what was asked of it, and what it is."""
 
     role: PortRole
     settings: Port
     facts: Capabilities
     queues: int
-    endpoints: tuple[tuple[Address | None, int, Transport], ...]
 
     @property
     def attach(self) -> AttachMode:
@@ -63,22 +61,53 @@ class PortPlan:
         """What its XDP program does with frames that no transfer names."""
         return str(getattr(self.settings, "unwanted", Unwanted.DROP))
 
+    def dataplane(self, maps: Maps) -> binding.Port:
+        """What the dataplane is told of it; ``maps`` are those of its XDP program."""
+        settings = self.settings
+        return binding.Port(
+            kind=PortKind.XSK,
+            role=self.role,
+            device=settings.device,
+            queues=self.queues,
+            mode=BIND[settings.mode],
+            ring_size=settings.ring_size,
+            sockets_map=maps.sockets,
+            shed_map=maps.shed,
+            busy_poll=settings.busy_poll,
+            fragments=self.facts.split,
+            verify_checksums=settings.verify_checksums,
+            mtu=_mtu(self),
+            mac=self.facts.mac,
+        )
+
+
+@dataclass(frozen=True)
+class CapturePlan:
+    """A mirror port that reads capture files."""
+
+    captures: Capture
+
+    def dataplane(self) -> binding.Port:
+        """Captures are often made where the NIC computes checksums, so wrong ones do not count."""
+        return binding.Port(PortKind.CAPTURE, PortRole.MIRROR, verify_checksums=False)
+
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that is decided before anything is changed. Mirror ports come first, the test port last."""
+    """Everything that is decided before anything is changed."""
 
     config: Config
-    ports: tuple[PortPlan, ...]
+    mirrors: tuple[DevicePlan | CapturePlan, ...]
+    test: DevicePlan
     workers: int
     cpus: tuple[int, ...]
     control_cpus: tuple[int, ...]
     warnings: tuple[str, ...]
 
     @property
-    def test(self) -> PortPlan:
-        """The one port towards the targets."""
-        return self.ports[-1]
+    def devices(self) -> tuple[DevicePlan, ...]:
+        """The ports that are network devices, the test port last."""
+        return (*(port for port in self.mirrors if isinstance(port, DevicePlan)), self.test)
 
     @property
     def rss(self) -> Rss | None:
@@ -87,58 +116,64 @@ class Plan:
         wanted = self.workers > 1 and known is not None and max(known.table) < self.test.queues
         return known if wanted else None
 
-    @property
-    def targets(self) -> tuple[Address, ...]:
-        """The target's address of each transfer."""
-        return tuple(address(transfer.target) for transfer in self.config.transfers)
+
+def devices(config: Config, captures: Capture | None = None) -> tuple[str, ...]:
+    """The devices that are needed. Captures take the place of all mirror devices."""
+    mirrors = () if captures else config.mirror
+    return (*(port.device for port in mirrors), config.test.device)
 
 
-def make(config: Config, facts: Mapping[str, Capabilities], available: Sequence[int]) -> Plan:
-    """Decides. ``available`` are the CPUs of this process. Raises DeviceError or ConfigError."""
-    sources = tuple((t.source.address, t.source.port, _transport(t)) for t in config.transfers)
-    targets = tuple((t.target.address, t.target.port, _transport(t)) for t in config.transfers)
-    ports = (
-        *(_port(PortRole.MIRROR, port, facts[port.device], sources) for port in config.mirror),
-        _port(PortRole.TEST, config.test, facts[config.test.device], targets),
-    )
-    workers = _workers(config, ports[-1], available)
-    near = ports[-1].facts.near_cpus
+def make(
+    config: Config,
+    facts: Mapping[str, Capabilities],
+    available: Sequence[int],
+    captures: Capture | None = None,
+) -> Plan:
+    """Decides. ``facts`` are about ``devices``, ``available`` are the CPUs of this process.
+
+    Raises DeviceError or ConfigError.
+    """
+    test = _device(PortRole.TEST, config.test, facts[config.test.device])
+    live = () if captures else config.mirror
+    mirrors = tuple(_device(PortRole.MIRROR, port, facts[port.device]) for port in live)
+    workers = _workers(config, test, available)
+    near = test.facts.near_cpus
     cpus = placement.workers(config, workers, available, near)
-    distant = [port.settings.device for port in ports if near and port.facts.near_cpus != near]
-    warnings = [warning for port in ports for warning in _warnings(port)]
+    distant = [port.settings.device for port in mirrors if near and port.facts.near_cpus != near]
+    warnings = [warning for port in (*mirrors, test) for warning in _warnings(port)]
     warnings += placement.warnings(config.test.device, cpus, near, distant)
     warnings += [each.warning for each in forecast(config) if each.warning]
-    return Plan(config, ports, workers, cpus, placement.control(cpus, available), tuple(warnings))
+    return Plan(
+        config=config,
+        mirrors=(CapturePlan(captures),) if captures else mirrors,
+        test=test,
+        workers=workers,
+        cpus=cpus,
+        control_cpus=placement.control(cpus, available),
+        warnings=tuple(warnings),
+    )
 
 
-def dataplane(
-    plan: Plan, maps: Sequence[Maps], hops: Mapping[Address, Hop], clock_offset: int
-) -> binding.Config:
-    """What the dataplane is told. ``maps`` has those of each of the plan's ports."""
+def dataplane(plan: Plan, ports: Sequence[binding.Port], clock_offset: int) -> binding.Config:
+    """What the dataplane is told at the start: all but transfers."""
     config = plan.config
+    captures = [port.captures for port in plan.mirrors if isinstance(port, CapturePlan)]
     return binding.Config(
-        ports=tuple(_binding_port(port, its) for port, its in zip(plan.ports, maps, strict=True)),
-        transfers=tuple(
-            binding_transfer(config, transfer, target, hops[target].mac)
-            for transfer, target in zip(config.transfers, plan.targets, strict=True)
-        ),
+        ports=tuple(ports),
+        transfers=(),
         workers=plan.workers,
         cpus=plan.cpus,
         limits=binding.Limits(**config.limits.model_dump()),
         rss=_rss(plan.rss),
         timing=_timing(config.timing),
+        capture=captures[0] if captures else Capture(),
         filter=config.filter,
         clock_offset=clock_offset,
         stats_path=str(config.stats),
     )
 
 
-def _port(
-    role: PortRole,
-    settings: Port,
-    facts: Capabilities,
-    endpoints: tuple[tuple[Address | None, int, Transport], ...],
-) -> PortPlan:
+def _device(role: PortRole, settings: Port, facts: Capabilities) -> DevicePlan:
     device, most = settings.device, facts.queues.bindable
     if not facts.up:
         raise DeviceError(f"{device} is down; bring it up: ip link set {device} up")
@@ -157,10 +192,10 @@ def _port(
         raise ConfigError(
             f"queues: {device} has {most} in use, not {queues}; ethtool -L {device} changes that"
         )
-    return PortPlan(role, settings, facts, queues, endpoints)
+    return DevicePlan(role, settings, facts, queues)
 
 
-def _workers(config: Config, test: PortPlan, available: Sequence[int]) -> int:
+def _workers(config: Config, test: DevicePlan, available: Sequence[int]) -> int:
     if config.workers == "auto":
         named = len(config.cpus) if isinstance(config.cpus, tuple) else len(available)
         return max(1, min(test.queues, named))
@@ -172,29 +207,11 @@ def _workers(config: Config, test: PortPlan, available: Sequence[int]) -> int:
     return config.workers
 
 
-def _warnings(port: PortPlan) -> list[str]:
+def _warnings(port: DevicePlan) -> list[str]:
     device, most = port.settings.device, port.facts.queues.bindable
     if port.queues == most:
         return []
     return [f"{device}: only {port.queues} of its {most} queues are served; frames of the others are dropped"]
-
-
-def _binding_port(port: PortPlan, maps: Maps) -> binding.Port:
-    return binding.Port(
-        kind=PortKind.XSK,
-        role=port.role,
-        device=port.settings.device,
-        queues=port.queues,
-        mode=BIND[port.settings.mode],
-        ring_size=port.settings.ring_size,
-        sockets_map=maps.sockets,
-        shed_map=maps.shed,
-        busy_poll=port.settings.busy_poll,
-        fragments=port.facts.split,
-        verify_checksums=port.settings.verify_checksums,
-        mtu=_mtu(port),
-        mac=port.facts.mac,
-    )
 
 
 def binding_transfer(config: Config, transfer: Transfer, target: Address, mac: str) -> binding.Transfer:
@@ -231,7 +248,7 @@ def _transport(transfer: Transfer) -> Transport:
     return Transport.UDP if transfer.protocol is Protocol.UDP else Transport.TCP
 
 
-def _mtu(port: PortPlan) -> int:
+def _mtu(port: DevicePlan) -> int:
     """Never more than the device carries."""
     wanted = getattr(port.settings, "mtu", "auto")
     return port.facts.mtu if wanted == "auto" else min(port.facts.mtu, int(wanted))

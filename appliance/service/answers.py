@@ -31,6 +31,8 @@ from dataplane.binding import SCHEMA, Side
 if TYPE_CHECKING:
     from appliance.contract.observed import GetSession, ListSessions
     from appliance.engine.engine import Engine
+    from appliance.engine.ledger import PortAccount
+    from appliance.engine.ports import PortReport
     from appliance.service.live import Live
     from appliance.settings.endpoint import Address
 
@@ -178,33 +180,32 @@ class Answers:
         return [_session(one, names[one.transfer]) for one in found if one.transfer in names], more
 
     def _ports(self) -> list[PortStatus]:
+        return [
+            self._port(report, account)
+            for report, account in zip(self._engine.reports(), self._engine.accounts(), strict=True)
+        ]
+
+    def _port(self, report: PortReport, account: PortAccount) -> PortStatus:
         workers = self._engine.plan.workers
-        found = []
-        for report, account, port in zip(
-            self._engine.reports(), self._engine.accounts(), self._engine.plan.ports, strict=True
-        ):
-            queues = tuple(
-                QueueStatus(
-                    queue=index,
-                    worker=index % workers,
-                    mode=mode.name.lower(),
-                    lost=ledger.lost(account.sockets[index]),
-                )
-                for index, mode in enumerate(report.queues)
+        queues = tuple(
+            QueueStatus(
+                queue=index,
+                worker=index % workers,
+                mode=mode.name.lower(),
+                lost=ledger.lost(account.sockets[index]),
             )
-            found.append(
-                PortStatus(
-                    role=report.role.name.lower(),
-                    device=report.device,
-                    driver=report.driver,
-                    xdp=str(report.xdp.value),
-                    refusal=report.refusal,
-                    mtu=port.facts.mtu,
-                    queues=queues,
-                    xdp_counts=dict(account.xdp),
-                )
-            )
-        return found
+            for index, mode in enumerate(report.queues)
+        )
+        return PortStatus(
+            role=report.role.name.lower(),
+            device=report.device,
+            driver=report.driver,
+            xdp=report.xdp,
+            refusal=report.refusal,
+            mtu=report.mtu,
+            queues=queues,
+            xdp_counts=dict(account.xdp),
+        )
 
 
 def _session(one: binding.Session, transfer: str) -> SessionStatus:

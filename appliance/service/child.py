@@ -9,13 +9,14 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import structlog
 import yaml
 
 from appliance.contract.replays import ReplayProgress, ReplayState
-from appliance.engine.replay import PAUSE, RESUME, Outcome, summary
+from appliance.engine.offline import PAUSE, RESUME, Outcome, summary
 from appliance.engine.stats import NANOSECONDS_PER_S, StatsFile
 from appliance.errors import MachineError
 from dataplane.binding import CaptureProgress, DataplaneError
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from appliance.captures import Capture
     from appliance.contract.replays import Replay, ReplayOptions
-    from appliance.service.replays import Offline
     from appliance.settings.config import Config
 
 log = structlog.get_logger()
@@ -38,8 +38,18 @@ STOP_TIMEOUT_S = 3.0
 LAST_WORDS = 500
 
 
+@dataclass(frozen=True)
+class Owner:
+    """What a child needs of whoever starts it."""
+
+    check: Callable[[], None]
+    """Raises ControlError where the ports are needed for live traffic."""
+    note: Callable[..., Any]
+    """Keeps what has become of the replay of this id: fields of Replay."""
+
+
 class Child:
-    """A job of the seat."""
+    """One replay, and its process: a job of the seat."""
 
     def __init__(
         self,
@@ -47,9 +57,9 @@ class Child:
         files: Sequence[tuple[Path, Capture]],
         config: Config,
         paths: Mapping[str, Path],
-        owner: Offline,
+        owner: Owner,
     ) -> None:
-        """Nothing is started yet. ``paths`` by ending (``replays.ENDINGS``)."""
+        """``paths`` by ending (``replays.ENDINGS``)."""
         self.replay = replay.id
         self.why = f"replay '{replay.id}' of captures has the ports; wait for its end, or cancel it"
         self.ended = threading.Event()
@@ -107,7 +117,7 @@ class Child:
         return progress(said, self._counters(), self._options, self._span_s)
 
     def _start(self) -> None:
-        self._owner.check_live()  # a transfer may have come between the request and now
+        self._owner.check()  # a transfer may have been created since the request
         data = {**self._config.model_dump(mode="json"), "api": None}
         self._paths["yaml"].write_text(yaml.safe_dump(data))
         with self._lock:

@@ -20,7 +20,7 @@ from appliance.contract.base import ErrorKind, refused
 from appliance.contract.observed import Ledger
 from appliance.contract.replays import ENDED, Replay, ReplayChanged, Replays, ReplayState
 from appliance.durable import write_whole
-from appliance.service.child import Child
+from appliance.service.child import Child, Owner
 from appliance.service.store import SavedTransfer
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Offline:
                 id=name, state=ReplayState.STARTING, options=request.options, requested_at=time.time()
             )
             paths = {ending: self._path(name, ending) for ending in ENDINGS}
-            child = Child(made, files, config, paths, self)
+            child = Child(made, files, config, paths, Owner(self._check_live, self._note))
             self._write(made)
             try:
                 self._seat.ask(child)
@@ -117,7 +117,7 @@ class Offline:
                 raise refused(
                     ErrorKind.UNAVAILABLE, f"replay '{name}' has not begun yet; ask again in a moment"
                 )
-            return ReplayChanged(replay=self._now(self.note(name, state=wanted)), changed=True)
+            return ReplayChanged(replay=self._now(self._note(name, state=wanted)), changed=True)
 
     def cancel(self, name: str, reason: str) -> ReplayChanged:
         """Answered when every session has been reset. Raises ControlError."""
@@ -148,7 +148,7 @@ class Offline:
             self._remove(name)
             return ReplayChanged(replay=known, changed=True)
 
-    def note(self, name: str, **changes: Any) -> Replay:  # noqa: ANN401 - fields of Replay
+    def _note(self, name: str, **changes: Any) -> Replay:  # noqa: ANN401 - fields of Replay
         """What is known of it from now on, and after a crash."""
         with self._lock:
             changed = self._known[name].model_copy(update=changes)
@@ -157,7 +157,7 @@ class Offline:
                 self._child = None
             return changed
 
-    def check_live(self) -> None:
+    def _check_live(self) -> None:
         """The ports are needed: no transfer may replay live traffic. Raises ControlError."""
         if not self._live.saved.armed:
             raise refused(
@@ -176,7 +176,7 @@ class Offline:
             raise refused(
                 ErrorKind.CONFLICT, f"replay '{self._child.replay}' goes on; wait for its end, or cancel it"
             )
-        self.check_live()
+        self._check_live()
 
     def _configuration(self, options: ReplayOptions) -> Config:
         """That of the child: the engine's, with these transfers, and no target but those allowed here."""

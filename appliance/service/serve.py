@@ -44,16 +44,8 @@ from appliance.contract.replays import (
     StartReplay,
 )
 from appliance.engine.engine import Engine
-from appliance.engine.replay import PAUSE
-from appliance.engine.run import (
-    STOP_SIGNALS,
-    check_ledger_path,
-    conclude,
-    held_signals,
-    report,
-    ticks,
-    write_ledger,
-)
+from appliance.engine.offline import PAUSE
+from appliance.engine.report import check_ledger_path, conclude, report, write_json
 from appliance.engine.stats import claim
 from appliance.errors import ConfigError
 from appliance.service import privileges
@@ -64,6 +56,7 @@ from appliance.service.replays import Offline
 from appliance.service.seat import WAKE, Seat
 from appliance.service.server import Listener
 from appliance.service.store import Store
+from appliance.signals import STOP_SIGNALS, held_signals, ticks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +87,7 @@ def serve(config: Config, engine: Callable[[Config], Engine] = Engine) -> None:
         privileges.drop()
         ledger = _Service(config, store, listener, stack).run(engine)
     if config.ledger is not None:
-        write_ledger(config.ledger, ledger)
+        write_json(config.ledger, ledger)
     conclude(ledger)
 
 
@@ -102,7 +95,6 @@ class _Service:
     """The engine, opened and closed; what is asked of it; and what has the ports in between."""
 
     def __init__(self, config: Config, store: Store, listener: Listener, stack: ExitStack) -> None:
-        """Nothing is open yet."""
         self._config = config
         self._store = store
         self._listener = listener
@@ -117,20 +109,19 @@ class _Service:
             with engine(self._config.model_copy(update={"transfers": ()})) as running:
                 live = self._begin(running)
                 self._seat.open()
-                job = self._tend(running, live)
+                job = self._tend(running)
                 self._seat.close()
                 live.leave()
                 ledger = running.stop()
             if job is None or not job.run(_wait):
                 return ledger
 
-    def _tend(self, running: Engine, live: Live) -> Job | None:
+    def _tend(self, running: Engine) -> Job | None:
         """Until somebody needs the ports, or, None, the engine is to stop."""
         for _ in ticks(WAKE):
             if self._seat.job is not None:
                 return self._seat.job
             running.tick()
-            live.tick()
         return None
 
     def _begin(self, running: Engine) -> Live:

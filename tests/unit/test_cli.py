@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from appliance import cli
-from appliance.commands import letters
-from appliance.engine import run
+from appliance import cli, signals
+from appliance.commands import letters, run
 from appliance.engine.engine import Engine
+from appliance.engine.report import status
 from appliance.errors import ConfigError
+from appliance.signals import STOP_SIGNALS
 from dataplane.binding import COUNTERS, Config, Dataplane, Port, PortKind, PortRole
 from tests.unit.fakes import FakeMachine
 
@@ -126,13 +127,13 @@ class TestRun:
                 time.sleep(0.01)
             signal.pthread_kill(main, number)
 
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, run.STOP_SIGNALS)
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         thread = threading.Thread(target=wait)
         thread.start()
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         return seen, thread
 
-    @pytest.mark.parametrize("number", sorted(run.STOP_SIGNALS))
+    @pytest.mark.parametrize("number", sorted(STOP_SIGNALS))
     def test_a_signal_ends_it_with_a_ledger_and_status_0(self, number, scene, capfd, tmp_path, segment):
         seen, thread = self.stop_when_ready(number, capfd)
         files = ["--stats", str(segment), "--ledger", str(tmp_path / "ledger.json")]
@@ -155,7 +156,7 @@ class TestRun:
         assert scene.events[-1] == "restore mirror0"
 
     def test_a_status_line_is_shown_on_request(self, scene, capfd, segment, monkeypatch):
-        monkeypatch.setattr(run, "TICK_S", 0.01)
+        monkeypatch.setattr(signals, "TICK_S", 0.01)
         _, thread = self.stop_when_ready(signal.SIGTERM, capfd)
         assert status_of("run", *LETTERS, "--stats", str(segment), "--live") == 0
         thread.join()
@@ -178,7 +179,7 @@ class TestRun:
     def test_the_status_line_shows_rates_and_sums(self):
         before = {counter.name: 0 for counter in COUNTERS}
         now = before | {"mirror_frames": 3000, "sessions_live": 7, "turns_sent": 20}
-        assert run.status(before, now, 2.0) == (
+        assert status(before, now, 2.0) == (
             "mirror 1,500/s · sent 0/s · answers 0/s · requests 10/s · sessions 7 live, 0 opened · again 0"
         )
 

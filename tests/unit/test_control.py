@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from appliance.commands.run import run
 from appliance.contract.base import ControlError, ErrorKind
 from appliance.contract.calls import (
     MAX_LINE,
@@ -32,7 +33,6 @@ from appliance.contract.observed import (
     ListSessions,
     SessionState,
 )
-from appliance.engine.run import run
 from appliance.errors import ConfigError
 from appliance.service import answers
 from appliance.service.store import Store
