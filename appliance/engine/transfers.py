@@ -1,7 +1,7 @@
 """The transfers of a running engine, by the one route that they have into it, whatever started it.
 
-An engine opens without any. ``apply`` gives each a slot, tells the dataplane, and then tells the ports what to
-pass on; ``follow`` does so again where a next hop has moved.
+An engine opens without any. ``apply`` gives each a slot, tells the dataplane, and then tells the ports what
+to pass on; ``follow`` does so again where a next hop has moved.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ log = structlog.get_logger()
 
 CHANGE_TIMEOUT_S = 1.0
 CHANGE_STEP_S = 0.0005
+MOST_TARGETS = 256  # whose answers end here; a port takes 512 endpoints
 
 
 def named(config: Config) -> tuple[Wanted, ...]:
@@ -50,6 +51,7 @@ class Transfers:
         self._config: Config
         self._wanted: Sequence[Wanted] = ()
         self._slots: tuple[Slot, ...] = ()
+        self._targets: dict[Endpoint, None] = {}  # the latest last
         self._in_force = True
 
     def check(self, config: Config, wanted: Sequence[Wanted]) -> None:
@@ -77,7 +79,7 @@ class Transfers:
             try:
                 self._push(placed)
             except (MachineError, DataplaneError) as error:
-                log.error("transfers are not in force yet; tried again in a second", error=str(error))
+                log.warning("transfers are not in force yet; trying again in a second", error=str(error))
 
     def slot_of(self, one: Wanted) -> int:
         """Where a transfer in force is: in the dataplane, and in the stats segment."""
@@ -86,20 +88,28 @@ class Transfers:
     def _push(self, placed: tuple[Slot, ...]) -> None:
         """The test port takes answers before anything is sent; mirror ports give once workers are ready."""
         deadline = time.monotonic() + CHANGE_TIMEOUT_S
-        before, after = _targets(self._slots), _targets(placed)
+        told = [slot.told for slot in placed]
         self._in_force = False
-        self._test.want(before | after)  # a slot used again: late answers to its old target must end here
-        self._tell([slot.told for slot in placed], deadline)
+        self._remember(told)
+        self._test.want(tuple(self._targets))
+        self._tell(told, deadline)
         self._slots = placed
         while not self._dataplane.is_changed():
             if time.monotonic() > deadline:
                 raise MachineError("a worker does not take up the change; xdpcopy status shows which hangs")
             time.sleep(CHANGE_STEP_S)
         for mirror in self._mirrors:
-            mirror.want(_sources(placed))
-        if before - after:
-            self._test.want(after)
+            mirror.want(_sources(told))
         self._in_force = True
+
+    def _remember(self, told: Sequence[binding.Transfer]) -> None:
+        """Late answers of a target must end here, also when its transfer is gone and its slot used again."""
+        for one in told:
+            target = (one.target_ip, one.target_port, one.transport)
+            self._targets.pop(target, None)
+            self._targets[target] = None
+        while len(self._targets) > MOST_TARGETS:
+            del self._targets[next(iter(self._targets))]
 
     def _tell(self, transfers: Sequence[binding.Transfer], deadline: float) -> None:
         """Once the dataplane is done with the change before."""
@@ -116,12 +126,7 @@ class Transfers:
                 return
 
 
-def _sources(slots: Iterable[Slot]) -> set[Endpoint]:
+def _sources(told: Iterable[binding.Transfer]) -> tuple[Endpoint, ...]:
     """What mirror ports are to pass on."""
-    live = [slot.told for slot in slots if slot.told.state is not TransferState.REMOVED]
-    return {(one.source_ip, one.source_port, one.transport) for one in live}
-
-
-def _targets(slots: Iterable[Slot]) -> set[Endpoint]:
-    """Of the test port: with those of removed transfers, whose late answers must still end here."""
-    return {(slot.told.target_ip, slot.told.target_port, slot.told.transport) for slot in slots}
+    live = [one for one in told if one.state is not TransferState.REMOVED]
+    return tuple((one.source_ip, one.source_port, one.transport) for one in live)

@@ -31,7 +31,7 @@ ENDS = ("end_paused", "end_transfer_removed", "end_stopped")
 
 
 class Live:
-    """Ids, versions and what is saved; the engine's ``Transfers`` does the rest. Any thread may ask and change.
+    """Ids, versions and what is saved; the engine's ``Transfers`` does the rest. Any thread may call.
 
     Changes come one at a time. Nobody waits for a next hop with the lock held, so the emergency stop never
     waits for the network.
@@ -205,7 +205,10 @@ class Live:
         return self._applied(self._status(changed), *done)
 
     def _commit(self, transfers: Iterable[SavedTransfer], *, named: int | None = None) -> tuple[int, float]:
-        """Checked, written, applied: how many sessions that reset, and milliseconds. Or all as before, and an error."""
+        """Checked, written, applied: the number of sessions reset, and milliseconds.
+
+        Raises ControlError; then everything is as before.
+        """
         before, all_of_them = self.saved, tuple(transfers)
         config = checked(self._base, all_of_them)
         changes = {"version": before.version + 1, "transfers": all_of_them, "named": named or before.named}

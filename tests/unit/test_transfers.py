@@ -250,24 +250,31 @@ class TestSlots:
         first = self.put((), self.config(1), ["a"])
         assert len(self.put(first, self.config(1), ["b"])) == 2
 
-    def test_a_slot_that_is_used_again_keeps_its_old_target_until_workers_have_followed(
-        self, tmp_path, monkeypatch
-    ):
-        monkeypatch.setattr(slots, "MAX_TRANSFERS", 1)
-        config = configuration(tmp_path)
-        other = configuration(tmp_path)
-        moved = other.transfers[0].model_copy(
-            update={"target": other.transfers[0].target.__class__(TARGET, 9090)}
-        )
-        other = other.model_copy(update={"transfers": (moved,)})
-        scene = FakeMachine()
-        with Engine(config, scene.machine) as engine:
-            engine.transfers.apply(config, ())
-            del scene.events[:]
+
+def towards(config, port):
+    """The same, to another port of the target."""
+    one = config.transfers[0]
+    moved = one.model_copy(update={"target": replace(one.target, port=port)})
+    return config.model_copy(update={"transfers": (moved,)})
+
+
+def test_late_answers_of_a_target_end_here_when_its_slot_is_used_again(config, monkeypatch):
+    monkeypatch.setattr(slots, "MAX_TRANSFERS", 1)
+    other = towards(config, 9090)
+    scene = FakeMachine()
+    with Engine(config, scene.machine) as engine:
+        engine.transfers.apply(config, ())
+        del scene.events[:]
+        engine.transfers.apply(other, transfers.named(other))
+        assert [port for _, port, _ in scene.steerings[1].endpoints] == [8080, 9090]
+        assert scene.events == ["endpoints of test0: 2", "change to 1 transfers", "endpoints of mirror0: 1"]
+
+
+def test_no_more_targets_are_remembered_than_a_port_takes(config, monkeypatch):
+    monkeypatch.setattr(transfers, "MOST_TARGETS", 3)
+    scene = FakeMachine()
+    with Engine(config, scene.machine) as engine:
+        for port in range(9000, 9005):
+            other = towards(config, port)
             engine.transfers.apply(other, transfers.named(other))
-        assert scene.events[:4] == [
-            "endpoints of test0: 2",
-            "change to 1 transfers",
-            "endpoints of mirror0: 1",
-            "endpoints of test0: 1",
-        ]
+        assert [port for _, port, _ in scene.steerings[1].endpoints] == [9002, 9003, 9004]
