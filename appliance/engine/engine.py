@@ -75,7 +75,7 @@ class Engine:
             self.stop()
 
     def stop(self) -> dict[str, Any]:
-        """Resets every session and closes the account, within STOP_TIMEOUT_S and a moment. The ledger."""
+        """Resets every session and returns the ledger, within STOP_TIMEOUT_S and a moment."""
         if not self.ledger:
             for mirror in self.mirrors:  # the test port stays a black hole to the end
                 mirror.want(())
@@ -91,7 +91,7 @@ class Engine:
             log.error("a worker gives no sign of life", seconds=round(age, 1))
 
     def sessions(self, limit: int, **wanted: Any) -> tuple[list[Session], bool]:  # noqa: ANN401 - ask_sessions has them
-        """Those that fit what ``Dataplane.ask_sessions`` takes, and whether there are more than ``limit``.
+        """Those that match, as ``Dataplane.ask_sessions`` has it, and whether there are more than ``limit``.
 
         Raises MachineError if a worker does not answer in ANSWER_TIMEOUT_S. One thread at a time.
         """
@@ -164,7 +164,7 @@ class Engine:
         return made
 
     def _settled_ledger(self) -> dict[str, Any]:
-        """The ledger after the frames that XDP gave to sockets before the stop have been read.
+        """The ledger, once the frames that were still waiting in sockets have been read.
 
         The worker threads have ended; their loops run here.
         """

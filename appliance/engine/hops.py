@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 
 class Resolver(Protocol):
-    """Who finds next hops on the test port: ``nic.Neighbours`` asks the kernel."""
+    """Finds next hops on the test port; ``nic.Neighbours`` does so by asking the kernel."""
 
     def resolve(self, targets: Collection[Address]) -> Mapping[Address, Hop]:
         """The next hop of every target. Raises NeighbourError."""
@@ -30,7 +30,7 @@ class Resolver(Protocol):
 
 
 class NextHops:
-    """The newest next hop of each target that was ever asked for. Any thread may ask."""
+    """The last known next hop of each target. Any thread may call."""
 
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
@@ -47,7 +47,7 @@ class NextHops:
         self._learn(self._resolver.wait(targets, timeout_s).hops)
 
     def follow(self, targets: Collection[Address]) -> None:
-        """Looks once. A next hop that is not found stays as it was."""
+        """Looks once. A target without an answer keeps the next hop it had."""
         found = self._resolver.lookup(targets)
         for target in found.problems.keys() - self._lost:
             log.warning("a target has lost its route", error=str(found.problems[target]))

@@ -168,9 +168,9 @@ class Neighbours:
 
 @contextmanager
 def silent(device: str) -> Iterator[None]:
-    """The device receives everything and sends nothing by itself: promiscuous, without IPv6 and ARP.
+    """Promiscuous, without IPv6 and ARP: the device receives everything and sends nothing of its own.
 
-    Undone at the end. If the process is killed the device stays without IPv6 and ARP: the safe side.
+    Undone at the end. If the process is killed the device stays without IPv6 and ARP, which is the safe side.
     """
     with ExitStack() as undo:
         route = undo.enter_context(IPRoute())
@@ -185,14 +185,14 @@ def silent(device: str) -> Iterator[None]:
 
 @contextmanager
 def busy_polling(device: str) -> Iterator[None]:
-    """The device puts off its interrupts while somebody polls its queues. Undone at the end.
+    """Defers the device's interrupts while its queues are polled. Undone at the end.
 
-    Raises DeviceError where the kernel cannot (it needs Linux 5.11).
+    Raises DeviceError before Linux 5.11.
     """
     folder = NET / device
     before = {name: _read(folder / name) for name in BUSY_POLLING}
     if None in before.values():
-        raise DeviceError(f"{device}: this kernel cannot put off its interrupts; leave out busy_poll")
+        raise DeviceError(f"{device}: this kernel cannot defer interrupts; leave out busy_poll")
     with ExitStack() as undo:
         for name, value in BUSY_POLLING.items():
             undo.callback(_write, folder / name, str(before[name]))
@@ -202,10 +202,10 @@ def busy_polling(device: str) -> Iterator[None]:
 
 @contextmanager
 def symmetric(device: str) -> Iterator[bool]:
-    """Both directions of a connection come to one queue, if the device can; gives whether it can.
+    """Both directions of a connection arrive on one queue. Yields whether the device can do that.
 
-    By its own symmetric hash (Linux 6.8), or by a key of two repeated bytes, with which the hash does not
-    depend on the direction. Undone at the end.
+    Uses the device's symmetric hash (Linux 6.8), or a key of two repeated bytes, which makes the hash
+    independent of the direction. Undone at the end.
     """
     before = rss(device)
     with ExitStack() as undo:
@@ -224,25 +224,25 @@ def _repeats(key: bytes) -> bool:
 
 
 def _restore(device: str, **before: Any) -> None:  # noqa: ANN401 - as set_rss has them
-    """Nothing is left to be restored where the device is gone."""
+    """A device that is gone needs no restoring."""
     with suppress(XdpError):
         set_rss(device, **before)
 
 
 def _write(path: Path, value: str) -> None:
-    """Nothing is left to be set where the device is gone."""
+    """A device that is gone needs no setting."""
     with suppress(FileNotFoundError):
         path.write_text(value)
 
 
 def forwards(device: str) -> list[str]:
-    """The sysctls that let the kernel forward what arrives on a device; none is as it should be."""
+    """The sysctls that let the kernel forward what arrives on a device; there should be none."""
     names = [f"{family}/conf/{device}/forwarding" for family in ("ipv4", "ipv6")]
     return [f"net/{name}" for name in names if _read(PROC / name) == "1"]
 
 
 def addresses(device: str) -> list[str]:
-    """The IP addresses of a device, without those that it gave itself."""
+    """The IP addresses of a device, without its link-local ones."""
     with IPRoute() as route:
         found = route.get_addr(index=_index(device))
         return [entry.get_attr("IFA_ADDRESS") for entry in found if entry["scope"] == RT_SCOPE_UNIVERSE]
@@ -252,7 +252,7 @@ def _index(device: str) -> int:
     try:
         return socket.if_nametoindex(device)
     except OSError:
-        problem = f"there is no network device '{device}'; ip link shows those there are"
+        problem = f"there is no network device '{device}'; ip link lists them"
         raise DeviceError(problem) from None
 
 
@@ -265,7 +265,7 @@ def _switch_arp(route: IPRoute, index: int, flags: int) -> None:
 
 
 def _switch_ipv6(device: str, value: str | None) -> str | None:
-    """Sets ``disable_ipv6``; returns what it was, None if the kernel has no IPv6 or the device is gone."""
+    """Sets ``disable_ipv6`` and returns what it was; None if the kernel has no IPv6 or the device is gone."""
     path = PROC / "ipv6/conf" / device / "disable_ipv6"
     before = _read(path)
     if before is not None and value is not None:
@@ -282,7 +282,7 @@ def _read(path: Path) -> str | None:
 
 @contextmanager
 def _promiscuous(index: int) -> Iterator[None]:
-    """By a packet socket's membership, which ends with the process. The socket receives nothing."""
+    """Membership of a packet socket ends with the process. The socket itself receives nothing."""
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as member:
         request = struct.pack("iHH8s", index, PACKET_MR_PROMISC, 0, b"")
         member.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, request)

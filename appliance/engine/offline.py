@@ -1,4 +1,4 @@
-"""A replay of captures as those see it who start one: its signals, its outcome, and the words for that."""
+"""A replay of captures, seen from whoever starts one: its signals and its outcome."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AS_RECORDED = ("complete", "client_reset", "capture_ended")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was replayed, and the account of it."""
+    """What was replayed, and its ledger."""
 
     progress: CaptureProgress
     troubles: dict[str, str]
@@ -25,12 +25,12 @@ class Outcome:
 
     @property
     def closes(self) -> bool:
-        """Whether the ledger does."""
+        """Whether the ledger closes."""
         return bool(self.ledger["closes"])
 
 
 def summary(outcome: Outcome, files: int) -> Iterator[str]:
-    """What the user wants to know at the end."""
+    """The outcome in five or more lines."""
     progress, ledger = outcome.progress, outcome.ledger
     counters, ends = ledger["counters"], ledger["ends"]
     yield from outcome.troubles.values()

@@ -111,7 +111,7 @@ class Plan:
 
     @property
     def rss(self) -> Rss | None:
-        """How answers are spread over the test port's queues; None: not known, or of no use."""
+        """How answers are spread over the test port's queues; None: unknown or irrelevant."""
         known = self.test.facts.rss
         wanted = self.workers > 1 and known is not None and max(known.table) < self.test.queues
         return known if wanted else None
@@ -129,7 +129,7 @@ def make(
     available: Sequence[int],
     captures: Capture | None = None,
 ) -> Plan:
-    """Decides. ``facts`` are about ``devices``, ``available`` are the CPUs of this process.
+    """``facts`` describe ``devices``; ``available`` are the CPUs of this process.
 
     Raises DeviceError or ConfigError.
     """
@@ -249,7 +249,7 @@ def _transport(transfer: Transfer) -> Transport:
 
 
 def _mtu(port: DevicePlan) -> int:
-    """Never more than the device carries."""
+    """At most what the device carries."""
     wanted = getattr(port.settings, "mtu", "auto")
     return port.facts.mtu if wanted == "auto" else min(port.facts.mtu, int(wanted))
 
@@ -269,6 +269,6 @@ def _timing(timing: Timing) -> binding.Timing:
 
 def address(endpoint: Endpoint) -> Address:
     """A target's address."""
-    if endpoint.address is None:  # the configuration's parser lets no such target through
+    if endpoint.address is None:  # the configuration has refused such a target
         raise ConfigError(f"target: '{endpoint}' has no address")
     return endpoint.address

@@ -1,4 +1,4 @@
-"""What an engine says of itself in words and files: at the start, while it runs, and at the end."""
+"""What an engine reports, in words and in files: at the start, while it runs, and at the end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 
 def report(engine: Engine) -> list[str]:
-    """What was obtained: a line for each port and transfer, and for the workers."""
+    """The start report: a line for each port and transfer, and for the workers."""
     lines = [port.line for port in engine.reports()]
     for one in transfers.named(engine.config):
         hop = engine.transfers.hops.known[one.target]
@@ -42,7 +42,7 @@ def _forging(engine: Engine) -> str:
 
 
 def status(before: dict[str, int], now: dict[str, int], seconds: float) -> str:
-    """One line about the last moment."""
+    """Rates since ``before``, on one line."""
 
     def rate(name: str) -> str:
         return f"{(now[name] - before[name]) / max(seconds, 1e-9):,.0f}/s"
@@ -55,18 +55,18 @@ def status(before: dict[str, int], now: dict[str, int], seconds: float) -> str:
 
 
 def check_ledger_path(path: Path | None) -> None:
-    """Raises ConfigError before the start: a run whose account cannot be written is for nothing."""
+    """Raises ConfigError before the start rather than lose the ledger at the end."""
     if path is not None and not path.parent.is_dir():
-        raise ConfigError(f"ledger: the folder {path.parent} is not there; make it, or give another path")
+        raise ConfigError(f"ledger: the folder {path.parent} does not exist; create it, or give another path")
 
 
 def write_json(path: Path, made: dict[str, Any]) -> None:
-    """A ledger, or how far a replay is. Raises OSError."""
+    """Writes a ledger, or the progress of a replay. Raises OSError."""
     write_whole(path, json.dumps(made, indent=2) + "\n")
 
 
 def conclude(ledger: dict[str, Any]) -> None:
-    """The last word of a run."""
+    """Prints the last line of a run."""
     if not ledger["closes"]:
         broken = {name: each for name, each in ledger["equations"].items() if not each["closes"]}
         log.error("the ledger does not close", equations=broken)

@@ -30,7 +30,7 @@ Owner = tuple[str, str, str, str]
 
 @dataclass(frozen=True)
 class Wanted:
-    """A transfer that is to be in force. Its name is its own as long as it lives."""
+    """A transfer that should be in force. No other has its name while it lives."""
 
     name: str
     settings: Transfer
@@ -43,14 +43,14 @@ class Wanted:
 
     @property
     def owner(self) -> Owner:
-        """For the dataplane a transfer with another one is another transfer."""
+        """What identifies it: with another target, say, it is another transfer."""
         settings = self.settings
         return self.name, str(settings.source), str(settings.target), str(settings.protocol)
 
 
 @dataclass(frozen=True)
 class Slot:
-    """Whose it is, or was, and what the dataplane is told."""
+    """Who owns it, or did, and what the dataplane is told."""
 
     owner: Owner
     told: binding.Transfer

@@ -1,4 +1,4 @@
-"""Answers that change nothing: the engine's own view of itself."""
+"""Read-only calls: what the engine knows of itself."""
 
 from __future__ import annotations
 
@@ -42,23 +42,22 @@ UTIME, STIME = 13, 14  # proc_pid_stat(5), counted from the command's closing br
 
 
 class Answers:
-    """Reads from a running engine."""
+    """Answers them from a running engine. Any thread may ask."""
 
     def __init__(self, engine: Engine, live: Live) -> None:
-        """The engine has been started."""
         self._live = live
         self._began = time.monotonic()
         self._asking = threading.Lock()
         self.take(engine)
 
     def take(self, engine: Engine) -> None:
-        """Another one has been started in its place."""
+        """A new engine has taken the place of the old one."""
         self._engine = engine
         self._stats = StatsFile(engine.config.stats)
         self._last = self.status()
 
     def status_aside(self, why: str) -> Status:
-        """What it was when the engine was last open, and what has the ports now."""
+        """The last status of the engine, and what has the ports now."""
         saved = self._live.saved
         return self._last.model_copy(
             update={
@@ -71,7 +70,7 @@ class Answers:
 
     @staticmethod
     def counters_of(path: Path) -> Counters:
-        """Those of another process. Raises MachineError while it has none."""
+        """The counters of another process. Raises MachineError while it has none."""
         stats = StatsFile(path)
         return Counters(
             schema_version=SCHEMA,
@@ -82,7 +81,7 @@ class Answers:
         )
 
     def status(self) -> Status:
-        """What the appliance is."""
+        """The state of the appliance and its ports."""
         up = time.monotonic() - self._began
         return Status(
             version=version("xdpcopy"),
@@ -99,7 +98,7 @@ class Answers:
         )
 
     def workers(self) -> Workers:
-        """One for each thread."""
+        """CPU, load and heartbeat of each worker thread."""
         ages, times, cpus = self._stats.ages(), _cpu_seconds(), self._engine.plan.cpus
         return Workers(
             items=tuple(
@@ -114,22 +113,22 @@ class Answers:
         )
 
     def counters(self) -> Counters:
-        """All of them."""
+        """Totals, by worker and by transfer."""
         return Counters(
             schema_version=SCHEMA,
             at=time.time(),
             totals=self._engine.counters(),
             workers=self._stats.by_worker(),
-            transfers={name: self._stats.transfer(slot) for name, slot in self._live.places().items()},
+            transfers={name: self._stats.transfer(slot) for name, slot in self._live.slots().items()},
         )
 
     def ledger(self) -> Ledger:
-        """The account so far."""
+        """The ledger so far."""
         made = self._engine.account()
         return Ledger(closes=made["closes"], ledger=made)
 
     def protocols(self) -> Protocols:
-        """What was told from the first bytes."""
+        """Connections by application protocol."""
         prefix, counters = "protocol_", self._engine.counters()
         return Protocols(
             connections={
@@ -138,31 +137,31 @@ class Answers:
         )
 
     def latency(self) -> Latency:
-        """Answer times of each transfer; production only where it has been measured."""
-        places, stats = self._live.places(), self._stats
-        production = {name: stats.answer_times(at, Side.PRODUCTION) for name, at in places.items()}
+        """Answer times of each transfer; of production only where they were measured."""
+        slots, stats = self._live.slots(), self._stats
+        production = {name: stats.answer_times(at, Side.PRODUCTION) for name, at in slots.items()}
         return Latency(
-            target={name: stats.answer_times(at, Side.TARGET) for name, at in places.items()},
+            target={name: stats.answer_times(at, Side.TARGET) for name, at in slots.items()},
             production={name: times for name, times in production.items() if times.count},
         )
 
     def sessions(self, request: ListSessions) -> Sessions:
-        """Those that fit."""
+        """Sessions that match. Raises ControlError."""
         try:
             client = ip_address(request.client) if request.client else None
         except ValueError:
             problem = f"'{request.client}' is no address; write one like 198.18.0.10"
             raise refused(ErrorKind.INVALID, problem, Problem(field="client", message=problem)) from None
         state = None if request.state is None else binding.SessionState[request.state.name]
-        places = self._live.places()
-        if request.transfer is not None and request.transfer not in places:
+        slots = self._live.slots()
+        if request.transfer is not None and request.transfer not in slots:
             raise refused(ErrorKind.NOT_FOUND, f"there is no transfer '{request.transfer}'")
-        transfer = None if request.transfer is None else places[request.transfer]
+        transfer = None if request.transfer is None else slots[request.transfer]
         found, more = self._ask(request.limit, client=client, state=state, transfer=transfer)
         return Sessions(items=tuple(found), truncated=more)
 
     def session(self, request: GetSession) -> SessionStatus:
-        """One, by its id."""
+        """One session, by id. Raises ControlError."""
         place = request.session.split(".")[1:2]
         if place and place[0].isdecimal() and int(place[0]) < binding.ANY:
             found, _ = self._ask(binding.MAX_ROWS, place=int(place[0]))
@@ -174,7 +173,7 @@ class Answers:
         )
 
     def _ask(self, limit: int, **wanted: Any) -> tuple[list[SessionStatus], bool]:  # noqa: ANN401 - as in engine
-        names = {slot: name for name, slot in self._live.places().items()}
+        names = {slot: name for name, slot in self._live.slots().items()}
         with self._asking:
             found, more = self._engine.sessions(limit, **wanted)
         return [_session(one, names[one.transfer]) for one in found if one.transfer in names], more
@@ -239,7 +238,7 @@ def _cpu_seconds() -> dict[str, float]:
     for task in TASKS.iterdir():
         try:
             text = (task / "stat").read_text()
-        except (FileNotFoundError, ProcessLookupError):  # one that answered somebody has ended meanwhile
+        except (FileNotFoundError, ProcessLookupError):  # a thread that answered a request has ended
             continue
         name, fields = text[text.index("(") + 1 : text.rindex(")")], text[text.rindex(")") + 2 :].split()
         found[name] = (int(fields[UTIME - 2]) + int(fields[STIME - 2])) / TICKS_PER_S

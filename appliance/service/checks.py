@@ -1,4 +1,4 @@
-"""Whether transfers that somebody wants may be: as for a configuration file, and a little more."""
+"""Validates requested transfers: as a configuration file does, and a little more strictly."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _INDEX = re.compile(r"transfers\[(\d+)\]")
 def checked(base: Config, transfers: Sequence[SavedTransfer]) -> Config:
     """The configuration with these transfers. Raises ControlError of kind invalid.
 
-    Where the configuration names no allowed targets they are those of its own transfers: nobody who may use
-    the socket can make the appliance send to another host.
+    A configuration without allowed targets allows those of its own transfers: access to the socket is not
+    enough to point the appliance at another host.
     """
     try:
         made = Config.model_validate({**dict(base), "transfers": tuple(one.settings for one in transfers)})
@@ -57,7 +57,7 @@ def _outside(base: Config, transfers: Sequence[SavedTransfer]) -> list[Problem]:
 
 
 def problems(error: ValidationError) -> list[Problem]:
-    """What pydantic says about a request."""
+    """A validation error, as the problems of an answer."""
     return [
         Problem(field=_dotted(each["loc"]), value=_plain(each["input"]), message=_sentence(each))
         for each in error.errors()
@@ -65,12 +65,12 @@ def problems(error: ValidationError) -> list[Problem]:
 
 
 def invalid(found: Sequence[Problem]) -> Exception:
-    """The refusal for these reasons."""
+    """A refusal for these reasons."""
     return refused(ErrorKind.INVALID, "; ".join(each.message for each in found), *found)
 
 
 def _named(sentence: str, transfers: Sequence[SavedTransfer]) -> Problem:
-    """Positions in the list become ids: who asks does not see the list."""
+    """Replaces list indices with ids, because the caller never sees the list."""
     path, _, rest = sentence.partition(": ")
     field = _INDEX.sub("settings", path) if rest and _INDEX.match(path) else ""
 

@@ -1,4 +1,4 @@
-"""The process of one replay: ``xdpcopy replay``, started by the main thread while it has the ports."""
+"""One replay of captures: the process ``xdpcopy replay``, run by the main thread while it has the ports."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# It ends with the engine, however that ends.
+# Ends with the engine, however that ends.
 PROGRAM = ("setpriv", "--pdeathsig", "TERM", sys.executable, "-m", "appliance.cli")
 LOOK_S = 0.1
 STOP_TIMEOUT_S = 3.0
@@ -40,12 +40,12 @@ LAST_WORDS = 500
 
 @dataclass(frozen=True)
 class Owner:
-    """What a child needs of whoever starts it."""
+    """What a child needs of the list of replays."""
 
     check: Callable[[], None]
     """Raises ControlError where the ports are needed for live traffic."""
     note: Callable[..., Any]
-    """Keeps what has become of the replay of this id: fields of Replay."""
+    """Records fields of the Replay of this id."""
 
 
 class Child:
@@ -74,7 +74,7 @@ class Child:
         self._cancelled = ""
 
     def run(self, wait: Callable[[float], bool]) -> bool:
-        """As ``seat.Job``."""
+        """Runs the process to its end; see ``seat.Job``."""
         stay = True
         try:
             self._start()
@@ -93,7 +93,7 @@ class Child:
         return stay
 
     def pause(self, *, paused: bool) -> bool:
-        """False: it has not been started yet."""
+        """Pauses or resumes it. False: it has not started yet."""
         with self._lock:
             if self._process is None:
                 return False
@@ -101,7 +101,7 @@ class Child:
             return True
 
     def cancel(self, reason: str) -> None:
-        """Every session is reset, and it ends; it does not even begin if it has not."""
+        """Resets every session and ends; a child that has not started never will."""
         with self._lock:
             self._cancelled = self._cancelled or reason
             if self._process is not None:
@@ -109,7 +109,7 @@ class Child:
                 threading.Thread(target=self._force, args=(self._process,), daemon=True).start()
 
     def progress(self) -> ReplayProgress:
-        """As far as it has said."""
+        """The newest progress it has reported."""
         try:
             said = json.loads(self._paths["progress"].read_text())
         except (OSError, ValueError):
@@ -144,14 +144,14 @@ class Child:
             return self._process is not None and self._process.poll() is None
 
     def _force(self, process: subprocess.Popen[bytes]) -> None:
-        """One that does not end by itself."""
+        """Kills a process that does not end in time."""
         time.sleep(STOP_TIMEOUT_S)
         with self._lock, suppress(ProcessLookupError):
             if process.poll() is None:
                 process.kill()
 
     def _conclude(self) -> None:
-        """What its end means."""
+        """Turns its exit and its ledger into a state and a reason."""
         status = self._process.returncode if self._process else 1
         try:
             ledger = json.loads(self._paths["ledger"].read_text())
@@ -181,7 +181,7 @@ class Child:
         self._owner.note(self.replay, **ended, **more)
 
     def _last_words(self, status: int) -> str:
-        """Of a child that has written no ledger."""
+        """Why it failed, where it left no ledger."""
         with self._paths["log"].open(errors="replace") as file:
             lines = [line for line in file.read()[-LAST_WORDS:].splitlines() if line.strip()]
         if status < 0:
@@ -199,7 +199,7 @@ class Child:
 
 
 def pace(options: ReplayOptions) -> list[str]:
-    """The options of the command."""
+    """The pace, as options of the command."""
     words = ["-T", str(options.repeats)]
     if options.fast:
         return [*words, "--fast"]
@@ -210,10 +210,9 @@ def pace(options: ReplayOptions) -> list[str]:
 def progress(
     said: Mapping[str, Any], counters: Mapping[str, int], options: ReplayOptions, span_s: float
 ) -> ReplayProgress:
-    """What a child says, and what follows from it.
+    """What a child reports, with an estimate of the rest.
 
-    Where the captures' pace counts, by their time (``span_s`` in all); else by bytes: the rest will go as
-    what is behind.
+    The estimate goes by capture time (``span_s`` in all) where the pace is the captures' own, else by bytes.
     """
     running, rest = said["running_s"], None
     if span_s > 0 and not options.fast and options.idle_ms is None:
@@ -236,7 +235,7 @@ def progress(
 
 
 def counted(made: ReplayProgress, counters: Mapping[str, int]) -> ReplayProgress:
-    """With what has been counted."""
+    """Adds what has been counted."""
     return made.model_copy(
         update={
             "sessions_live": counters.get("sessions_live", 0),

@@ -47,12 +47,12 @@ class Live:
         self.take(engine)
 
     def leave(self) -> None:
-        """The engine is about to close."""
+        """The engine is about to close; only a stop or arming is possible until ``take``."""
         with self._change:
             self._engine = None
 
     def take(self, engine: Engine) -> None:
-        """An engine without transfers has opened: it gets these. Raises ApplianceError.
+        """Applies the transfers to an engine that has just opened. Raises ApplianceError.
 
         Next hops have FIRST_LOOK_S to answer; a transfer whose next hop does not waits for it.
         """
@@ -62,7 +62,7 @@ class Live:
             self._force(self.saved, self.config)
 
     def is_idle(self) -> bool:
-        """No transfer replays anything."""
+        """Whether all transfers are paused."""
         with self._change:
             return all(one.paused for one in self.saved.transfers)
 
@@ -79,23 +79,23 @@ class Live:
         return config.model_copy(update={"safety": safety})
 
     def transfers(self) -> Transfers:
-        """All of them."""
+        """All transfers."""
         with self._change:
             items = tuple(self._status(one) for one in self.saved.transfers)
             return Transfers(version=self.saved.version, items=items)
 
     def transfer(self, name: str) -> TransferStatus:
-        """One of them. Raises ControlError."""
+        """One transfer. Raises ControlError."""
         with self._change:
             return self._status(self._find(name))
 
-    def places(self) -> dict[str, int]:
-        """The place of each transfer in the dataplane and in the stats file."""
+    def slots(self) -> dict[str, int]:
+        """The slot of each transfer."""
         with self._change:
             return {one.name: self._transfers.slot_of(one) for one in _wanted(self.saved)}
 
     def create(self, request: CreateTransfer) -> Applied:
-        """A transfer more."""
+        """Adds a transfer. Raises ControlError."""
         if all(one.id != request.transfer for one in self.saved.transfers):
             self._must_resolve(request.settings)
         with self._change:
@@ -116,7 +116,7 @@ class Live:
         return self._applied(self._status(made), *done)
 
     def replace(self, request: ReplaceTransfer) -> Applied:
-        """Other settings."""
+        """Changes a transfer's settings. Raises ControlError."""
         self._find(request.transfer, request.version)
         self._must_resolve(request.settings)
         with self._change:
@@ -126,13 +126,13 @@ class Live:
             return self._with(known, settings=request.settings)
 
     def pause(self, name: str, version: int | None, *, paused: bool) -> Applied:
-        """Paused, or not."""
+        """Pauses or resumes a transfer. Raises ControlError."""
         with self._change:
             known = self._find(name, version)
             return self._unchanged(known) if known.paused == paused else self._with(known, paused=paused)
 
     def delete(self, request: DeleteTransfer) -> Applied:
-        """A transfer less."""
+        """Removes a transfer. Raises ControlError."""
         with self._change:
             known = self._find(request.transfer, request.version)
             last = self._status(known)
@@ -179,7 +179,7 @@ class Live:
         return saved, checked(self._base, saved.transfers)
 
     def _name(self, wanted: str | None) -> tuple[int, str]:
-        """How many ids the engine has given, and the new transfer's id."""
+        """How many ids have been generated, and the new transfer's id."""
         named, taken = self.saved.named, {one.id for one in self.saved.transfers}
         if wanted is not None:
             return named, wanted
@@ -277,7 +277,7 @@ class Live:
 
 
 def _wanted(saved: Saved) -> tuple[Wanted, ...]:
-    """What the engine is to have in force."""
+    """The transfers for the engine."""
     return tuple(_one(one, saved) for one in saved.transfers)
 
 

@@ -1,7 +1,7 @@
 """Replays of captures: each a child process ``xdpcopy replay``, while the engine steps aside.
 
 What is known of a replay is a file of its own, ``ID.json``, beside what the child writes: ``ID.ledger``,
-``ID.progress``, ``ID.stats`` and ``ID.log``. A replay that was going on when the engine ended has failed.
+``ID.progress``, ``ID.stats`` and ``ID.log``. A replay that was running when the engine ended has failed.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ CANCEL_TIMEOUT_S = 4.0
 ENDINGS = ("json", "yaml", "ledger", "progress", "stats", "stats.lock", "log")
 
 
-class Offline:
-    """All replays, and the one that goes on. Any thread may ask and change."""
+class ReplayJobs:
+    """All replays, and the running one. Any thread may call."""
 
     def __init__(self, config: Config, live: Live, seat: Seat) -> None:
         """Raises OSError."""
@@ -51,17 +51,17 @@ class Offline:
         self._child: Child | None = None
 
     def all(self) -> Replays:
-        """The newest first."""
+        """All replays, newest first."""
         with self._lock:
             return Replays(items=tuple(self._now(one) for one in reversed(self._known.values())))
 
     def get(self, name: str) -> Replay:
-        """One of them. Raises ControlError."""
+        """One replay. Raises ControlError."""
         with self._lock:
             return self._now(self._find(name))
 
     def ledger(self, name: str) -> Ledger:
-        """The account of one that has ended. Raises ControlError."""
+        """The ledger of a replay that has ended. Raises ControlError."""
         with self._lock:
             self._find(name)
             try:
@@ -73,12 +73,12 @@ class Offline:
         return Ledger(closes=made["closes"], ledger=made)
 
     def stats(self) -> Path | None:
-        """The counters' file of the replay that has the ports."""
+        """The stats file of the running replay, if there is one."""
         with self._lock:
             return self._path(self._child.replay, "stats") if self._child else None
 
     def start(self, request: StartReplay) -> ReplayChanged:
-        """Checked, written down, and asked for. Raises ControlError."""
+        """Checks and saves a replay, and asks for the ports. Raises ControlError."""
         with self._lock:
             known = self._known.get(request.replay or "")
             if known is not None:
@@ -107,7 +107,7 @@ class Offline:
             return ReplayChanged(replay=made, changed=True)
 
     def pause(self, name: str, *, paused: bool) -> ReplayChanged:
-        """The clock of the captures stands still, or goes on. Raises ControlError."""
+        """Stops or resumes the clock of the captures. Raises ControlError."""
         with self._lock:
             known, child = self._going(name)
             wanted = ReplayState.PAUSED if paused else ReplayState.RUNNING
@@ -120,7 +120,7 @@ class Offline:
             return ReplayChanged(replay=self._now(self._note(name, state=wanted)), changed=True)
 
     def cancel(self, name: str, reason: str) -> ReplayChanged:
-        """Answered when every session has been reset. Raises ControlError."""
+        """Returns when every session has been reset. Raises ControlError."""
         with self._lock:
             known = self._find(name)
             if known.state in ENDED:
@@ -132,7 +132,7 @@ class Offline:
         return ReplayChanged(replay=self.get(name), changed=True)
 
     def cancel_any(self, reason: str) -> None:
-        """Whichever goes on."""
+        """Cancels the running replay, if there is one."""
         with self._lock:
             child = self._child
         if child is not None:
@@ -140,16 +140,16 @@ class Offline:
                 self.cancel(child.replay, reason)
 
     def delete(self, name: str) -> ReplayChanged:
-        """Forgets one that has ended. Raises ControlError."""
+        """Deletes a replay that has ended. Raises ControlError."""
         with self._lock:
             known = self._find(name)
             if known.state not in ENDED:
-                raise refused(ErrorKind.CONFLICT, f"replay '{name}' goes on; cancel it first")
+                raise refused(ErrorKind.CONFLICT, f"replay '{name}' is running; cancel it first")
             self._remove(name)
             return ReplayChanged(replay=known, changed=True)
 
     def _note(self, name: str, **changes: Any) -> Replay:  # noqa: ANN401 - fields of Replay
-        """What is known of it from now on, and after a crash."""
+        """Changes what is known of a replay, durably."""
         with self._lock:
             changed = self._known[name].model_copy(update=changes)
             self._write(changed)
@@ -158,7 +158,7 @@ class Offline:
             return changed
 
     def _check_live(self) -> None:
-        """The ports are needed: no transfer may replay live traffic. Raises ControlError."""
+        """Raises ControlError unless the ports are free: armed, and no live transfer running."""
         if not self._live.saved.armed:
             raise refused(
                 ErrorKind.CONFLICT, "nothing is sent since the emergency stop; arm the appliance first"
@@ -174,12 +174,13 @@ class Offline:
     def _check_idle(self) -> None:
         if self._child is not None:
             raise refused(
-                ErrorKind.CONFLICT, f"replay '{self._child.replay}' goes on; wait for its end, or cancel it"
+                ErrorKind.CONFLICT,
+                f"replay '{self._child.replay}' is running; wait for its end, or cancel it",
             )
         self._check_live()
 
     def _configuration(self, options: ReplayOptions) -> Config:
-        """That of the child: the engine's, with these transfers, and no target but those allowed here."""
+        """The child's configuration: the engine's, with these transfers and the targets allowed here."""
         saved = {one.id: one for one in self._live.saved.transfers}
         unknown = [name for name in options.transfers if name not in saved]
         if unknown:
@@ -236,7 +237,7 @@ class Offline:
         for one in sorted(found, key=lambda each: each.requested_at):
             known[one.id] = one
             if one.state not in ENDED:
-                reason = "the engine ended while it went on; start it again"
+                reason = "the engine ended while it was running; start it again"
                 update = {"state": ReplayState.FAILED, "reason": reason, "ended_at": time.time()}
                 known[one.id] = one.model_copy(update=update)
                 write_whole(self._path(one.id, "json"), known[one.id].model_dump_json(indent=2))

@@ -1,8 +1,8 @@
-"""Who has the ports: the live engine, or for a while something else that needs them for itself.
+"""Who has the ports: the live engine, or a job that needs them to itself for a while.
 
-An AF_XDP queue and a device's XDP program have one owner. A job asks for the ports in a control thread; the
-main thread lets nobody ask the engine any more, waits for those who do, closes it, runs the job, and opens
-the engine again.
+An AF_XDP queue and a device's XDP program have one owner. A control thread asks for the ports on behalf of a
+job; the main thread then turns new requests away, waits for those under way, closes the engine, runs the job,
+and opens the engine again.
 """
 
 from __future__ import annotations
@@ -18,24 +18,23 @@ from appliance.contract.base import ErrorKind, refused
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-WAKE = signal.SIGUSR2  # the main thread holds it, and looks when it comes
+WAKE = signal.SIGUSR2  # the main thread waits for it
 
 
 class Job(Protocol):
-    """What has the ports for a while."""
+    """Something that needs the ports to itself."""
 
     why: str
-    """A sentence for those who ask the engine meanwhile."""
+    """The answer to requests for the engine meanwhile."""
 
     def run(self, wait: Callable[[float], bool]) -> bool:
-        """In the main thread, to its end; ``wait`` for seconds. Both say False when the engine is to stop."""
+        """Runs to its end in the main thread; ``wait`` sleeps. Both return False if the engine is to stop."""
 
 
 class Seat:
-    """The ports. Any thread may ask; the main thread alone takes and gives back."""
+    """The ports. Any thread may ask for them; only the main thread opens and closes the engine."""
 
     def __init__(self) -> None:
-        """Nobody may ask yet: the engine is not open."""
         self._changed = threading.Condition()
         self._asking = 0
         self._closed = "the engine is starting; ask again in a moment"
@@ -43,13 +42,13 @@ class Seat:
 
     @property
     def closed(self) -> str:
-        """Why the engine cannot be asked; empty: it can."""
+        """Why the engine cannot be used; empty: it can."""
         with self._changed:
             return self._closed
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """The engine stays open meanwhile. Raises ControlError where it is not."""
+        """Keeps the engine open. Raises ControlError if it is not."""
         with self._changed:
             if self._closed:
                 raise refused(ErrorKind.UNAVAILABLE, self._closed)
@@ -62,7 +61,7 @@ class Seat:
                 self._changed.notify_all()
 
     def ask(self, job: Job) -> None:
-        """The job runs as soon as nobody asks the engine. Raises ControlError where the ports are taken."""
+        """Queues the job until nobody uses the engine. Raises ControlError if the ports are taken."""
         with self._changed:
             if self._closed or self.job is not None:
                 raise refused(ErrorKind.CONFLICT, self._closed or "the ports are taken already")
@@ -70,12 +69,12 @@ class Seat:
         os.kill(os.getpid(), WAKE)
 
     def open(self) -> None:
-        """The engine is open, and can be asked."""
+        """The engine is open for requests."""
         with self._changed:
             self.job, self._closed = None, ""
 
     def close(self) -> None:
-        """Returns when nobody asks the engine any more."""
+        """Returns when the last request has left the engine."""
         with self._changed:
             self._closed = self._closed or "the engine is stopping"
             self._changed.wait_for(lambda: not self._asking)

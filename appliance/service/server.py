@@ -1,6 +1,6 @@
-"""The engine's end of the control socket: lines in, answers out.
+"""The engine's end of the control socket: requests in, answers out, one to a line.
 
-A thread for each connection reads, asks a handler, and writes; ``Live`` lets changes come one at a time.
+A thread for each connection; ``Live`` serialises changes.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ IDLE_TIMEOUT_S = 30.0
 
 
 class Listener(socketserver.ThreadingUnixStreamServer):
-    """Bound at once, so that its file's owner can be set before privileges are dropped; serves later."""
+    """Binds at once, so that the file gets its owner before privileges are dropped; serves later."""
 
     daemon_threads = True
     request_queue_size = CONNECTIONS
 
     def __init__(self, path: Path, group: int) -> None:
-        """Takes the place of a socket that nobody listens at any more. Raises OSError."""
+        """Replaces a stale socket. Raises OSError."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         before = os.umask(0o177)
@@ -61,7 +61,7 @@ class Listener(socketserver.ThreadingUnixStreamServer):
 
     @contextmanager
     def serving(self, handlers: Handlers) -> Iterator[None]:
-        """Answers until the block is left."""
+        """Answers requests until the block is left."""
         self.answer = lambda line: answer(line, handlers)
         self.server_activate()
         thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="control", daemon=True)
@@ -79,7 +79,7 @@ class _Connection(socketserver.StreamRequestHandler):
     server: Listener
 
     def handle(self) -> None:
-        """Until the other side has had enough, says nothing for long, or too much at once."""
+        """Until the peer hangs up, is idle for too long, or sends too long a line."""
         try:
             while line := self.rfile.readline(MAX_LINE + 1):
                 if len(line) > MAX_LINE:
@@ -101,7 +101,7 @@ class _Connection(socketserver.StreamRequestHandler):
 
 
 def answer(line: bytes, handlers: Handlers) -> dict[str, Any]:
-    """What is said to one line."""
+    """The answer to one line."""
     number: Any = None
     try:
         asked = _parsed(line)

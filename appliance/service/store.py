@@ -1,7 +1,6 @@
-"""What must survive: the transfers as they were last changed, and whether the appliance is armed.
+"""What survives a restart: the transfers, and whether the appliance is armed.
 
-One JSON file, replaced as a whole: a start after a crash at any moment finds the state before a
-change or after it.
+One JSON file, replaced as a whole: after a crash it holds the state either before a change or after it.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ class SavedTransfer(Model):
 
 
 class Saved(Model):
-    """The state. ``version`` counts all changes; ``named`` the ids that the engine has given."""
+    """The state. ``version`` counts all changes, ``named`` the ids that were generated."""
 
     format: Literal[1] = 1
     version: int = 0
@@ -41,11 +40,10 @@ class Store:
     """The file. Raises MachineError where it cannot be read, OSError where it cannot be written."""
 
     def __init__(self, path: Path) -> None:
-        """Nothing is read yet."""
         self.path = path
 
     def read(self) -> Saved | None:
-        """The last state that was written; None: none ever was."""
+        """The last state written; None if there is none."""
         try:
             return Saved.model_validate_json(self.path.read_bytes())
         except FileNotFoundError:
@@ -57,6 +55,6 @@ class Store:
             ) from error
 
     def write(self, saved: Saved) -> None:
-        """Returns when a crash of the machine cannot lose it."""
+        """Returns once the state survives a crash of the machine."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(self.path, saved.model_dump_json(indent=2))

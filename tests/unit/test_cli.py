@@ -165,7 +165,7 @@ class TestRun:
     def test_a_ledger_without_a_folder_is_refused_before_the_start(self, scene, capsys, segment, tmp_path):
         files = ["--stats", str(segment), "--ledger", str(tmp_path / "no" / "ledger.json")]
         assert status_of("run", *LETTERS, *files) == 2
-        assert f"the folder {tmp_path}/no is not there; make it" in capsys.readouterr().err
+        assert f"the folder {tmp_path}/no does not exist; create it" in capsys.readouterr().err
         assert scene.events == []
 
     def test_a_machine_that_refuses_is_said_with_status_1(self, scene, capsys, segment):

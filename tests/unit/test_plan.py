@@ -103,7 +103,7 @@ def test_the_control_process_stays_where_it_is_if_every_cpu_has_a_worker():
     ("settings", "machine", "error", "sentence"),
     [
         ({"workers": 2}, {}, ConfigError, "workers: 2 workers for 1 queues of t0"),
-        ({"cpus": [9]}, {}, ConfigError, "cpus: CPU 9 is not there for this process; it may use 0, 1, 2, 3"),
+        ({"cpus": [9]}, {}, ConfigError, "CPU 9 is not available to this process; it may use 0, 1, 2, 3"),
         ({"mirror": {"queues": 2}}, {}, ConfigError, "queues: m0 has 1 in use, not 2; ethtool -L m0 changes"),
         ({"mirror": {"mode": "zerocopy"}}, {}, DeviceError, "m0: its driver veth has no zero-copy"),
         ({}, {"mirror": {"up": False}}, DeviceError, "m0 is down; bring it up: ip link set m0 up"),
