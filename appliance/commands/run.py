@@ -11,7 +11,8 @@ from rich.live import Live
 
 from appliance.commands.process_files import not_a_daemon
 from appliance.engine.engine import Engine
-from appliance.engine.report import check_ledger_path, conclude, report, status, write_json
+from appliance.engine.report import check_ledger_path, conclude, report, write_json
+from appliance.engine.stats import rates
 from appliance.errors import ConfigError
 from appliance.signals import STOP_SIGNALS, held_signals, ticks
 
@@ -74,7 +75,7 @@ def _status_line(engine: Engine) -> Iterator[Callable[[], None]]:
         def show() -> None:
             nonlocal last
             counters, now = engine.counters(), time.monotonic()
-            line.update(status(last[0], counters, now - last[1]), refresh=True)
+            line.update(rates(last[0], counters, now - last[1]), refresh=True)
             last = (counters, now)
 
         yield show

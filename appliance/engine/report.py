@@ -41,19 +41,6 @@ def _forging(engine: Engine) -> str:
     return "forged ports of pools and copies are chosen by the test port's RSS so that there are none"
 
 
-def status(before: dict[str, int], now: dict[str, int], seconds: float) -> str:
-    """Rates since ``before``, on one line."""
-
-    def rate(name: str) -> str:
-        return f"{(now[name] - before[name]) / max(seconds, 1e-9):,.0f}/s"
-
-    return (
-        f"mirror {rate('mirror_frames')} · sent {rate('sent_frames')} · answers {rate('test_frames')}"
-        f" · requests {rate('turns_sent')} · sessions {now['sessions_live']:,} live,"
-        f" {now['sessions_opened']:,} opened · again {now['retransmits']:,}"
-    )
-
-
 def check_ledger_path(path: Path | None) -> None:
     """Raises ConfigError before the start rather than lose the ledger at the end."""
     if path is not None and not path.parent.is_dir():

@@ -81,6 +81,19 @@ def distribution(found: Histogram) -> Distribution:
     )
 
 
+def rates(before: dict[str, int], now: dict[str, int], seconds: float) -> str:
+    """What happened between two readings, in one line."""
+
+    def rate(name: str) -> str:
+        return f"{(now[name] - before[name]) / max(seconds, 1e-9):,.0f}/s"
+
+    return (
+        f"mirror {rate('mirror_frames')} · sent {rate('sent_frames')} · answers {rate('test_frames')}"
+        f" · requests {rate('turns_sent')} · sessions {now['sessions_live']:,} live,"
+        f" {now['sessions_opened']:,} opened · again {now['retransmits']:,}"
+    )
+
+
 class StatsFile:
     """A mapped stats segment. It stays readable after the engine has gone."""
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from appliance.contract.calls import Status, Transfers, Workers
 from appliance.contract.observed import Counters, Latency
-from appliance.engine.report import status as rates
+from appliance.engine.stats import rates
 from appliance.remote import tables
 from appliance.remote.asked import Asked, asking, console, read
 from appliance.remote.client import Remote, RemoteError

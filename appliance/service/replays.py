@@ -36,7 +36,7 @@ CANCEL_TIMEOUT_S = 4.0
 ENDINGS = ("json", "yaml", "ledger", "progress", "stats", "stats.lock", "log")
 
 
-class ReplayJobs:
+class CaptureReplays:
     """All replays, and the running one. Any thread may call."""
 
     def __init__(self, config: Config, live: Live, seat: Seat) -> None:

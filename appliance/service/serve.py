@@ -52,7 +52,7 @@ from appliance.service import privileges
 from appliance.service.answers import Answers
 from appliance.service.examination import Doctor
 from appliance.service.live import Live
-from appliance.service.replays import ReplayJobs
+from appliance.service.replays import CaptureReplays
 from appliance.service.seat import WAKE, Seat
 from appliance.service.server import Listener
 from appliance.service.store import Store
@@ -134,7 +134,7 @@ class _Service:
         self._answers = Answers(running, self._live)
         for line in report(running):
             print(line)
-        replays = ReplayJobs(self._config, self._live, self._seat)
+        replays = CaptureReplays(self._config, self._live, self._seat)
         doctor = Doctor(self._live, self._seat)
         self._seat.open()
         answering = handlers(self._seat, self._live, self._answers, replays, doctor)
@@ -148,7 +148,7 @@ def _wait(seconds: float) -> bool:
     return signal.sigtimedwait(STOP_SIGNALS, seconds) is None
 
 
-def handlers(seat: Seat, live: Live, answers: Answers, replays: ReplayJobs, doctor: Doctor) -> Handlers:
+def handlers(seat: Seat, live: Live, answers: Answers, replays: CaptureReplays, doctor: Doctor) -> Handlers:
     """The handler of each call."""
     asking: Handlers = {
         GetStatus: lambda _: answers.status(),
@@ -195,7 +195,7 @@ def _holding(seat: Seat, handler: Handler) -> Handler:
     return held
 
 
-def _aside(seat: Seat, asking: Handlers, answers: Answers, replays: ReplayJobs) -> Handlers:
+def _aside(seat: Seat, asking: Handlers, answers: Answers, replays: CaptureReplays) -> Handlers:
     """Calls that have an answer while the engine is closed, too."""
 
     def status(request: GetStatus) -> Answer:
@@ -209,7 +209,7 @@ def _aside(seat: Seat, asking: Handlers, answers: Answers, replays: ReplayJobs) 
     return {GetStatus: status, GetCounters: counters}
 
 
-def _stop(live: Live, replays: ReplayJobs) -> Answer:
+def _stop(live: Live, replays: CaptureReplays) -> Answer:
     """The emergency stop, whatever has the ports."""
     replays.cancel_any("the emergency stop")
     return live.arm(armed=False)

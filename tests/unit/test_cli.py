@@ -9,7 +9,7 @@ import pytest
 from appliance import cli, signals
 from appliance.commands import letters, run
 from appliance.engine.engine import Engine
-from appliance.engine.report import status
+from appliance.engine.stats import rates
 from appliance.errors import ConfigError
 from appliance.signals import STOP_SIGNALS
 from dataplane.binding import COUNTERS, Config, Dataplane, Port, PortKind, PortRole
@@ -179,7 +179,7 @@ class TestRun:
     def test_the_status_line_shows_rates_and_sums(self):
         before = {counter.name: 0 for counter in COUNTERS}
         now = before | {"mirror_frames": 3000, "sessions_live": 7, "turns_sent": 20}
-        assert status(before, now, 2.0) == (
+        assert rates(before, now, 2.0) == (
             "mirror 1,500/s · sent 0/s · answers 0/s · requests 10/s · sessions 7 live, 0 opened · again 0"
         )
 
