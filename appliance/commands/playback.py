@@ -17,10 +17,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from appliance.commands.process_files import not_a_daemon
 from appliance.commands.run import check_transfers
+from appliance.engine.capture import CapturePort
 from appliance.engine.engine import Engine
 from appliance.engine.machine import Machine
 from appliance.engine.offline import PAUSE, RESUME, Outcome, summary
-from appliance.engine.ports import CapturePort
 from appliance.engine.report import check_ledger_path, report, write_json
 from appliance.errors import ConfigError
 from appliance.signals import STOP_SIGNALS, TICK_S, held_signals

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 
-from appliance.engine import ledger, plan, ports, stats, transfers
+from appliance.engine import ledger, plan, stats, transfers
 from appliance.engine.hops import NextHops
 from appliance.engine.machine import Machine
-from appliance.engine.ports import AfXdpPort
 from appliance.engine.transfers import Transfers
 from appliance.errors import MachineError
 
@@ -130,8 +129,8 @@ class Engine:
         self.plan = self._make_plan()
         if self.plan.cpus:
             undo.enter_context(machine.kept_to(self.plan.control_cpus))
-        self._test = AfXdpPort(self.plan.test, machine)
-        self.mirrors = ports.mirrors(self.plan, machine)
+        self._test = self.plan.test.port(machine)
+        self.mirrors = tuple(port.port(machine) for port in self.plan.mirrors)
         wanted = transfers.named(self.config)
         hops = NextHops(self._test.resolver())
         hops.resolve([one.target for one in wanted])
@@ -154,13 +153,11 @@ class Engine:
         machine = self._machine
         facts = {device: machine.capabilities(device) for device in plan.devices(self.config, self._captures)}
         made = plan.make(self.config, facts, sorted(machine.cpus()), self._captures)
-        for port in made.devices:
-            for note in port.facts.notes:
-                log.info(note, device=port.settings.device)
+        for port in made.ports:
+            for note in port.notes:
+                log.info(note, device=port.device)
         for warning in made.warnings:
             log.warning(warning)
-        for name in machine.forwards(self.config.test.device):
-            log.warning("the kernel would forward what the XDP program lets pass", cure=f"sysctl -w {name}=0")
         return made
 
     def _settled_ledger(self) -> dict[str, Any]:

@@ -27,11 +27,13 @@ def facts(mirror=None, test=None):
     return {"m0": capabilities("m0", **(mirror or {})), "t0": capabilities("t0", **(test or {}))}
 
 
+def devices(made):
+    return (*made.mirrors, made.test)
+
+
 def dataplane(made):
-    maps = [Maps(10), Maps(11)]
-    return plan.dataplane(
-        made, [port.dataplane(its) for port, its in zip(made.devices, maps, strict=True)], 0
-    )
+    told = [port.dataplane(Maps(number)) for number, port in enumerate(devices(made), 10)]
+    return plan.dataplane(made, told, 0)
 
 
 def combined(count):
@@ -145,13 +147,13 @@ def test_queues_that_are_not_served_are_warned_about():
 def test_a_mode_says_how_to_attach_and_how_to_bind(mode, attach, bind):
     made = plan.make(config(mirror={"mode": mode}), facts(mirror={"zero_copy": True}), CPUS)
     told = dataplane(made)
-    assert made.devices[0].attach is attach
+    assert devices(made)[0].attach is attach
     assert told.ports[0].mode is bind
 
 
 def test_only_mirror_ports_pass_unwanted_frames_on_request():
     made = plan.make(config(mirror={"unwanted": "pass"}), facts(), CPUS)
-    assert [port.unwanted for port in made.devices] == ["pass", "drop"]
+    assert [port.unwanted for port in devices(made)] == ["pass", "drop"]
 
 
 def test_times_become_nanoseconds():
@@ -170,6 +172,6 @@ def test_times_become_nanoseconds():
 )
 def test_frames_in_several_buffers_are_asked_for_where_the_mtu_needs_them(mtu, splits, fragments):
     made = plan.make(config(), facts(mirror={"mtu": mtu, "splits": splits}), CPUS)
-    assert [port.facts.split for port in made.devices] == [fragments, False]
+    assert [port.facts.split for port in devices(made)] == [fragments, False]
     told = dataplane(made)
     assert [port.fragments for port in told.ports] == [fragments, False]

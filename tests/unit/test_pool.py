@@ -179,7 +179,7 @@ def test_the_filter_and_the_cap_reach_the_dataplane():
         {d: capabilities(d) for d in ("m0", "t0")},
         [0],
     )
-    found = plan.dataplane(made, [port.dataplane(Maps(10)) for port in made.devices], 0)
+    found = plan.dataplane(made, [made.test.dataplane(Maps(10))], 0)
     assert (found.filter, found.limits.sessions_per_second) == ("tcp port 80", 9)
 
 

@@ -164,11 +164,25 @@ class TestRun:
         assert "silence mirror0" not in scene.events
         assert "detach test0" in scene.events
 
-    def test_a_signal_ends_it_early(self, arguments, capsys):
-        timer = threading.Timer(0.5, signal.pthread_kill, (threading.get_ident(), signal.SIGTERM))
-        timer.start()
-        assert status_of(*arguments, "-a", "0.01") == 0
-        timer.join()
+    def test_a_signal_ends_it_early(self, arguments, capsys, tmp_path):
+        progress, main = tmp_path / "progress", threading.get_ident()
+
+        def end():
+            deadline = time.monotonic() + 30
+            while time.monotonic() < deadline:
+                if progress.exists() and json.loads(progress.read_text())["frames"]:
+                    break
+                time.sleep(0.05)
+            signal.pthread_kill(main, signal.SIGTERM)
+
+        thread = threading.Thread(target=end)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            thread.start()
+            assert status_of(*arguments, "-a", "0.01", "--progress", str(progress)) == 0
+            thread.join()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         said = capsys.readouterr().out
         assert "ended early: 1 file, 0 of 1 time;" in said
         assert "stopped 1" in said
