@@ -133,7 +133,7 @@ class Engine:
         self.mirrors = tuple(port.port(machine) for port in self.plan.mirrors)
         wanted = transfers.named(self.config)
         hops = NextHops(self._test.resolver())
-        hops.resolve([one.target for one in wanted])
+        hops.resolve(transfers.targets_of(wanted))
         self._open(undo)
         self._started = time.monotonic()
         self._dataplane.start()  # returns when every worker is ready for frames

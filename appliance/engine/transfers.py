@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from appliance.engine.ports import Endpoint, Port
     from appliance.engine.slots import Slot
     from appliance.settings.config import Config
+    from appliance.settings.endpoint import Address
     from dataplane import binding
     from dataplane.binding import Dataplane
 
@@ -37,6 +38,11 @@ MOST_TARGETS = 256  # whose answers end here; a port takes 512 endpoints
 def named(config: Config) -> tuple[Wanted, ...]:
     """The transfers of a configuration, as t1, t2 and so on."""
     return tuple(Wanted(f"t{number}", one) for number, one in enumerate(config.transfers, 1))
+
+
+def targets_of(wanted: Iterable[Wanted]) -> tuple[Address, ...]:
+    """Each target's address once."""
+    return tuple(dict.fromkeys(one.target for one in wanted))
 
 
 class Transfers:
@@ -71,7 +77,7 @@ class Transfers:
 
     def follow(self) -> None:
         """Once a second: next hops that have moved, or are known at last, come into force."""
-        self.hops.follow({one.target for one in self._wanted})
+        self.hops.follow(targets_of(self._wanted))
         with self._lock:
             placed = place(self._slots, self._config, self._wanted, self.hops.known)
             if placed == self._slots and self._in_force:

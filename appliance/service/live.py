@@ -12,6 +12,7 @@ from appliance.contract.calls import Applied, Emergency, Transfers, TransferStat
 from appliance.engine import plan
 from appliance.engine.forecast import forecast
 from appliance.engine.slots import Wanted
+from appliance.engine.transfers import targets_of
 from appliance.errors import MachineError, NeighbourError, SlotError
 from appliance.service.checks import checked
 from appliance.service.store import Saved, SavedTransfer
@@ -56,7 +57,7 @@ class Live:
 
         Next hops have FIRST_LOOK_S to answer; a transfer whose next hop does not waits for it.
         """
-        engine.transfers.hops.wait([one.target for one in _wanted(self.saved)], FIRST_LOOK_S)
+        engine.transfers.hops.wait(targets_of(_wanted(self.saved)), FIRST_LOOK_S)
         with self._change:
             self._engine, self._transfers = engine, engine.transfers
             self._force(self.saved, self.config)
