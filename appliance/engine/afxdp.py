@@ -107,15 +107,17 @@ class AfXdpPlan:
             role=self.role,
             device=settings.device,
             queues=self.queues,
-            mode=BIND[settings.mode],
             ring_size=settings.ring_size,
-            sockets_map=maps.sockets,
             shed_map=maps.shed,
-            busy_poll=settings.busy_poll,
-            fragments=self.facts.split,
             verify_checksums=settings.verify_checksums,
             mtu=_mtu(self),
             mac=self.facts.mac,
+            xsk=binding.Xsk(
+                sockets_map=maps.sockets,
+                mode=BIND[settings.mode],
+                busy_poll=settings.busy_poll,
+                fragments=self.facts.split,
+            ),
         )
 
 

@@ -35,7 +35,8 @@ class CapturePlan:
 
     def dataplane(self) -> binding.Port:
         """Captures are often made where the NIC computes checksums, so wrong ones do not count."""
-        return binding.Port(PortKind.CAPTURE, PortRole.MIRROR, verify_checksums=False)
+        kind, role = PortKind.CAPTURE, PortRole.MIRROR
+        return binding.Port(kind, role, verify_checksums=False, capture=self.captures)
 
 
 class CapturePort:

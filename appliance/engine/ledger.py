@@ -35,8 +35,8 @@ class PortAccount:
     def lost(self) -> int:
         """Frames that the XDP program redirected but the sockets did not accept.
 
-        rx_dropped: no free buffer, or too large a frame; rx_ring_full: no room in the ring. The kernel counts
-        such a frame under one of the two. rx_fill_ring_empty_descs counts attempts, not frames.
+        rx_dropped: no free buffer, or too large a frame; rx_ring_full: no room in the ring. Such a frame is
+        counted under one of the two. rx_starved counts attempts, not frames.
         """
         return sum(lost(socket) for socket in self.sockets)
 

@@ -11,7 +11,7 @@ from appliance.engine.forecast import forecast
 from appliance.errors import ConfigError
 from appliance.settings.transfer import Ack, Protocol, Tls
 from dataplane import binding
-from dataplane.binding import Capture, PortRole, Transport
+from dataplane.binding import PortRole, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from appliance.settings.config import Config, Timing
     from appliance.settings.endpoint import Address, Endpoint
     from appliance.settings.transfer import Transfer
+    from dataplane.binding import Capture
     from dataplane.pyxdp import Capabilities
     from dataplane.pyxdp.rss import Rss
 
@@ -93,7 +94,6 @@ def make(
 def dataplane(plan: Plan, ports: Sequence[binding.Port], clock_offset: int) -> binding.Config:
     """What the dataplane is told at the start: all but transfers."""
     config = plan.config
-    captures = [port.captures for port in plan.mirrors if isinstance(port, CapturePlan)]
     return binding.Config(
         ports=tuple(ports),
         transfers=(),
@@ -102,7 +102,6 @@ def dataplane(plan: Plan, ports: Sequence[binding.Port], clock_offset: int) -> b
         limits=binding.Limits(**config.limits.model_dump()),
         rss=_rss(plan.rss),
         timing=_timing(config.timing),
-        capture=captures[0] if captures else Capture(),
         filter=config.filter,
         clock_offset=clock_offset,
         stats_path=str(config.stats),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from appliance.errors import MachineError
-from dataplane.binding import BOUNDS, COUNTERS, TRANSFER_COUNTERS, CounterKind, Segment
+from dataplane.binding import BOUNDS, COUNTERS, CounterKind, Segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 STALE_S = 3.0
 NANOSECONDS_PER_S = 1e9
-MEANINGS = {each.name: each.help for each in (*TRANSFER_COUNTERS, *COUNTERS)}
-GAUGES = frozenset(each.name for each in (*TRANSFER_COUNTERS, *COUNTERS) if each.kind is CounterKind.GAUGE)
+MEANINGS = {each.name: each.help for each in COUNTERS}
+GAUGES = frozenset(each.name for each in COUNTERS if each.kind is CounterKind.GAUGE)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ must add up to what is in `appliance/engine/ledger.py`.
 """
 
 PER_TRANSFER = """\
-Declared in `dataplane/src/observe/transfer.def`. The `end_…` counters are there for each transfer too, and
+Of the counters above these are kept for each transfer too, as are the `end_…` counters; and
 two histograms of the time from the last byte of a request to the first of its answer: the target's, and
 production's where both directions are mirrored. Their buckets are an eighth of their time wide at most.
 

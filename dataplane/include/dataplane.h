@@ -31,6 +31,9 @@
 #define DP_MAX_INSTRUCTIONS 4096
 #define DP_MAX_RSS_KEY 64
 #define DP_MAX_RSS_TABLE 4096
+#define DP_MIN_MTU 576
+#define DP_MAX_MTU 9216
+#define DP_RING_SIZE 4096 /* ring_size where nobody chose another */
 #define DP_ERROR_SIZE 256
 
 /* Numbers of IP; 0 in a transfer means TCP. */
@@ -39,26 +42,45 @@ enum dp_transport { DP_TCP = 6, DP_UDP = 17 };
 enum dp_port_kind { DP_PORT_MEMORY, DP_PORT_XSK, DP_PORT_CAPTURE };
 enum dp_port_role { DP_ROLE_MIRROR, DP_ROLE_TEST };
 
-/* What is asked of a port (AUTO: the best that binds) and what it obtained (never AUTO). */
+/* AUTO: the best that binds; only asked for. The others are also what a port can have obtained. */
 enum dp_port_mode { DP_MODE_AUTO, DP_MODE_ZEROCOPY, DP_MODE_COPY, DP_MODE_MEMORY, DP_MODE_CAPTURE };
 
-/* One network device with its queues, or a memory port of the same shape. Queue q belongs to worker
- * q modulo workers. There is exactly one test port; it must have at least as many queues as workers. A port
- * of kind DP_PORT_CAPTURE is a mirror port with one queue, and then the only mirror port. */
+/* A device reached through AF_XDP. */
+struct dp_xsk {
+    uint32_t mode;       /* enum dp_port_mode */
+    int32_t sockets_map; /* fd of the XSKMAP of the program that is attached to the device */
+    uint32_t busy_poll;  /* 1: the worker drives the driver's polling, not interrupts */
+    uint32_t fragments;  /* 1: frames may come in several buffers (jumbo frames) */
+};
+
+/* Capture files (pcap, pcapng), merged by time. Their frames wait where a device's would be dropped: for
+ * memory, and for room in tables and rings. */
+struct dp_capture {
+    uint32_t file_count;
+    char files[DP_MAX_FILES][DP_FILE_SIZE];
+    double speed;      /* capture time goes by so many times as fast (-a); 0: 1 */
+    uint64_t idle_cap; /* a longer silence in the capture counts as so long (-I); 0: silences are kept */
+    uint32_t repeats;  /* how often everything is replayed (-T); 0: once */
+    uint32_t fast;     /* 1: capture times do not count; the next frame follows once the line has dealt with
+                        * those before */
+};
+
+/* Where frames come from or go to: what every kind has, and what one kind alone has. Queue q belongs to
+ * worker q modulo workers. There is exactly one test port; it has at least as many queues as workers. A
+ * capture is a mirror port with one queue, and then the only mirror port. */
 struct dp_port {
     uint32_t kind; /* enum dp_port_kind */
     uint32_t role; /* enum dp_port_role */
     char device[DP_DEVICE_SIZE];
     uint32_t queues;
-    uint32_t mode;             /* enum dp_port_mode */
-    uint32_t ring_size;        /* descriptors of each ring, a power of two */
-    int32_t sockets_map;       /* fd of the XSKMAP of the program that is attached to the device; xsk only */
-    int32_t shed_map;          /* fd of its `shed_map`, told what may be dropped in overload; 0: none */
+    uint32_t ring_size;        /* frames that each ring holds, a power of two */
+    int32_t shed_map;          /* fd of memory with a struct shed, by which frames are dropped before the port
+                                * in overload; 0: none */
     uint32_t verify_checksums; /* 1: frames with a wrong IP or TCP checksum are dropped and counted */
-    uint32_t busy_poll;        /* 1: the worker drives the driver's polling, not interrupts; xsk only */
-    uint32_t fragments;        /* 1: frames may come in several buffers (jumbo frames); xsk only */
     uint32_t mtu;              /* of the device; bounds the segments sent through a test port */
     uint8_t mac[6];            /* of the device: source of what is sent; test port only */
+    struct dp_xsk xsk;         /* DP_PORT_XSK only */
+    struct dp_capture *capture; /* DP_PORT_CAPTURE only; dp_open copies it */
 };
 
 /* How the test port's NIC spreads what it receives over its queues (Toeplitz, as its driver tells): forged
@@ -136,18 +158,6 @@ struct dp_timing {
     uint32_t syn_tries;        /* transmissions of a SYN */
 };
 
-/* Capture files (pcap, pcapng) in place of a mirror device: what a port of kind DP_PORT_CAPTURE reads. The
- * files are merged by time. Frames wait where a device's would be dropped: for memory, and for room in tables
- * and rings. */
-struct dp_capture {
-    uint32_t file_count;
-    char files[DP_MAX_FILES][DP_FILE_SIZE];
-    double speed;      /* capture time goes by so many times as fast (-a); 0: 1 */
-    uint64_t idle_cap; /* a longer silence in the capture counts as so long (-I); 0: silences are kept */
-    uint32_t repeats;  /* how often everything is replayed (-T); 0: once */
-    uint32_t fast; /* times do not count: the next frame as soon as the line has dealt with those before */
-};
-
 /* A filter of mirrored frames (-F): a program of classic BPF, as libpcap compiles it for Ethernet. */
 struct dp_instruction {
     uint16_t code;
@@ -173,7 +183,6 @@ struct dp_config {
     struct dp_limits limits;
     struct dp_rss rss;
     struct dp_timing timing;
-    struct dp_capture capture;
     struct dp_filter filter;       /* of the frames of mirror ports */
     uint64_t clock_offset;         /* added to the clock for initial sequence numbers and timestamps */
     char stats_path[DP_PATH_SIZE]; /* file of the stats segment; empty: private memory */
@@ -191,14 +200,14 @@ struct dp_counter {
     uint32_t kind; /* enum dp_counter_kind */
 };
 
-/* XDP_STATISTICS of one socket (linux/if_xdp.h), or zeros for a memory port. */
+/* What a queue of a device counts itself, since it was opened; zeros where there is no device. */
 struct dp_port_statistics {
-    uint64_t rx_dropped;
-    uint64_t rx_invalid_descs;
-    uint64_t tx_invalid_descs;
-    uint64_t rx_ring_full;
-    uint64_t rx_fill_ring_empty_descs;
-    uint64_t tx_ring_empty_descs;
+    uint64_t rx_dropped;   /* frames lost: no free buffer, or one too small */
+    uint64_t rx_ring_full; /* frames lost: no room in the RX ring */
+    uint64_t rx_invalid;   /* buffers for frames to come that the device refused */
+    uint64_t tx_invalid;   /* frames to send that the device refused */
+    uint64_t rx_starved;   /* times, not frames: it found no free buffer */
+    uint64_t tx_idle;      /* times: it found nothing to send */
 };
 
 /* Times of one kind: from the last byte of a request to the first of its answer. Bucket i holds how many were
@@ -334,10 +343,8 @@ struct dp_session_row {
 int dp_sessions_ask(struct dp_engine *engine, const struct dp_session_query *query);
 int dp_sessions_take(struct dp_engine *engine, struct dp_session_row *rows, uint32_t size, uint32_t *more);
 
-/* The mode obtained, and the kernel's statistics, of one queue. */
+/* Of one queue: the mode obtained; whether its buffers are on reserved huge pages (1, 0); its statistics. */
 int dp_port_mode(const struct dp_engine *engine, uint32_t port, uint32_t queue);
-
-/* 1: the queue's buffers are on reserved huge pages; 0: they are not. */
 int dp_port_huge_pages(const struct dp_engine *engine, uint32_t port, uint32_t queue);
 int dp_port_statistics(const struct dp_engine *engine, uint32_t port, uint32_t queue,
                        struct dp_port_statistics *statistics);

@@ -98,7 +98,7 @@ static bool turn(struct forwarder *forwarder)
     uint32_t back = forget(forwarder);
     afxdp_flush(forwarder->to);
     stats_add(&stats->mirror_frames, count);
-    stats_add(&stats->sent_frames, sent);
+    stats_add(&stats->all.sent_frames, sent);
     stats_add(&stats->test_frames, back);
     return count || back;
 }

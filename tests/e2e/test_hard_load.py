@@ -153,5 +153,5 @@ def test_overload_is_kept_out_before_the_ring(make_hard_bed: Callable[..., HardB
     counters = bed.finish()
     ports = {port["device"]: port["xdp"] for port in bed.replay.ledger()["ports"]}
     assert ports[bed.lab.mirror_device]["overloaded"] > 0, nonzero(counters)
-    assert counters["turns_pressed"] > 0
+    assert counters["loops_pressed"] > 0
     assert ends(counters).keys() == {"complete"}, nonzero(counters)

@@ -230,8 +230,10 @@ class Playback(Scene):
         config = super()._config(**settings)
         return replace(
             config,
-            ports=(Port(PortKind.CAPTURE, PortRole.MIRROR, verify_checksums=False), config.ports[TEST]),
-            capture=self.capture,
+            ports=(
+                Port(PortKind.CAPTURE, PortRole.MIRROR, verify_checksums=False, capture=self.capture),
+                config.ports[TEST],
+            ),
         )
 
     def step(self) -> None:

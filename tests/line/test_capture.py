@@ -509,9 +509,9 @@ def test_without_a_capture_there_is_no_progress(scene):
 
 def test_a_capture_stands_alone(scene):
     config = scene._config()
-    port = Port(PortKind.CAPTURE, PortRole.MIRROR)
+    port = Port(PortKind.CAPTURE, PortRole.MIRROR, capture=Capture(("a",)))
     with pytest.raises(DataplaneError, match="only mirror port"):
-        Dataplane(replace(config, ports=(*config.ports, port), capture=Capture(("a",))))
+        Dataplane(replace(config, ports=(*config.ports, port)))
     test = Port(PortKind.CAPTURE, PortRole.TEST)
     with pytest.raises(DataplaneError, match="cannot be a test port"):
         Dataplane(replace(config, ports=(config.ports[0], test)))

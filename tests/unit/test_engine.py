@@ -124,9 +124,9 @@ def test_the_dataplane_is_told_what_the_configuration_says(config):
         told = scene.told
     mirror, test = told.ports
     assert (mirror.role, mirror.device, mirror.queues) == (PortRole.MIRROR, "mirror0", 1)
-    assert (mirror.sockets_map, mirror.shed_map) == (10, 20)
-    assert (test.role, test.device, test.queues, test.sockets_map) == (PortRole.TEST, "test0", 4, 11)
-    assert (test.mtu, test.mac, test.mode) == (3000, "02:00:00:00:00:01", PortMode.AUTO)
+    assert (mirror.xsk.sockets_map, mirror.shed_map) == (10, 20)
+    assert (test.role, test.device, test.queues, test.xsk.sockets_map) == (PortRole.TEST, "test0", 4, 11)
+    assert (test.mtu, test.mac, test.xsk.mode) == (3000, "02:00:00:00:00:01", PortMode.AUTO)
     assert (told.workers, told.cpus) == (2, (0, 1))
     assert told.transfers == ()
     assert abs(told.clock_offset + time.monotonic_ns() - time.time_ns()) < 1e9
@@ -206,7 +206,7 @@ def test_busy_polling_is_set_up_before_the_sockets_and_undone_after_them(config)
     scene = FakeMachine()
     test = config.test.model_copy(update={"busy_poll": True})
     with Engine(config.model_copy(update={"test": test}), scene.machine) as engine:
-        assert [port.busy_poll for port in scene.told.ports] == [False, True]
+        assert [port.xsk.busy_poll for port in scene.told.ports] == [False, True]
         assert ["busy polling" in port.line for port in engine.reports()] == [False, True]
     began, bound, closed, ended = map(
         scene.events.index,

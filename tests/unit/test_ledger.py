@@ -87,7 +87,7 @@ def test_every_counter_of_a_heading_is_in_its_equation():
 
 
 def test_frames_lost_at_sockets_are_accounted_for():
-    lossy = mirror(redirected=106, rx_dropped=2, rx_ring_full=4, rx_fill_ring_empty_descs=2)
+    lossy = mirror(redirected=106, rx_dropped=2, rx_ring_full=4, rx_starved=2)
     made = ledger.make(BALANCED, [lossy])
     assert made["closes"]
     assert made["ports"][0]["lost"] == 6

@@ -148,7 +148,7 @@ def test_a_mode_says_how_to_attach_and_how_to_bind(mode, attach, bind):
     made = plan.make(config(mirror={"mode": mode}), facts(mirror={"zero_copy": True}), CPUS)
     told = dataplane(made)
     assert devices(made)[0].attach is attach
-    assert told.ports[0].mode is bind
+    assert told.ports[0].xsk.mode is bind
 
 
 def test_only_mirror_ports_pass_unwanted_frames_on_request():
@@ -174,4 +174,4 @@ def test_frames_in_several_buffers_are_asked_for_where_the_mtu_needs_them(mtu, s
     made = plan.make(config(), facts(mirror={"mtu": mtu, "splits": splits}), CPUS)
     assert [port.facts.split for port in devices(made)] == [fragments, False]
     told = dataplane(made)
-    assert [port.fragments for port in told.ports] == [fragments, False]
+    assert [port.xsk.fragments for port in told.ports] == [fragments, False]

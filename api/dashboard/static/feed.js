@@ -98,7 +98,7 @@ export class Feed {
   #event(name, data) {
     if (name === "down") return this.#news("down", data.detail);
     const before = this.newest;
-    if (before && data.totals.turns_of_worker < before.totals.turns_of_worker) {
+    if (before && data.totals.loops < before.totals.loops) {
       this.samples = []; // another engine, which counts from nothing
       this.latencies = [];
       this.loads.clear();

@@ -143,7 +143,7 @@ enum drop admit(struct admission *admission, const struct dp_transfer *transfer,
     if (hash >= sample * admission->share)
         return DROP_overloaded;
     double workers = admission->config->workers;
-    uint32_t sessions = transfer->multiplier ? transfer->multiplier : 1;
+    uint32_t sessions = transfer->multiplier;
     if (!opens)
         return DROP_NONE;
     if (!has_tokens(own, transfer->sessions_per_second / workers, sessions, now) ||

@@ -46,15 +46,10 @@ static struct address pool_address(const struct endpoints *endpoints, const stru
     return address_after(range->first, (uint32_t)number);
 }
 
-static uint32_t instances_of(const struct dp_transfer *transfer)
-{
-    return transfer->instances ? transfer->instances : 1;
-}
-
 /* The ports of this instance, numbered. */
 static uint16_t port_number(const struct dp_transfer *transfer, uint64_t number)
 {
-    return (uint16_t)(FIRST_PORT + number * instances_of(transfer) + transfer->instance);
+    return (uint16_t)(FIRST_PORT + number * transfer->instances + transfer->instance);
 }
 
 static bool is_free(const struct endpoints *endpoints, const struct dp_transfer *transfer,
@@ -63,7 +58,7 @@ static bool is_free(const struct endpoints *endpoints, const struct dp_transfer 
     struct endpoint target = {address_from_bytes(transfer->target_ip), transfer->target_port};
     if (flow_owner(client, endpoints->config->workers) != endpoints->worker)
         return false;
-    *flow = flow_make(transfer_transport(transfer), client, &target);
+    *flow = flow_make(transfer->transport, client, &target);
     return !table_find(endpoints->forged, flow);
 }
 
@@ -72,7 +67,7 @@ static bool comes_here(const struct endpoints *endpoints, const struct dp_transf
                        const struct endpoint *client)
 {
     struct endpoint target = {address_from_bytes(transfer->target_ip), transfer->target_port};
-    uint32_t queue = toeplitz_queue(endpoints->toeplitz, transfer_transport(transfer), &target, client);
+    uint32_t queue = toeplitz_queue(endpoints->toeplitz, transfer->transport, &target, client);
     return queue % endpoints->config->workers == endpoints->worker;
 }
 
@@ -81,7 +76,7 @@ static bool forge_from_pool(struct endpoints *endpoints, uint32_t index, bool he
 {
     const struct dp_transfer *transfer = &endpoints->config->transfers[index];
     uint64_t addresses = pool_addresses(endpoints, transfer);
-    uint64_t ports = PORTS / instances_of(transfer);
+    uint64_t ports = PORTS / transfer->instances;
     uint64_t *cursor = &endpoints->cursors[index];
     for (uint32_t tries = 0; tries < MOST_TRIES; tries++) {
         uint64_t number = (*cursor)++ % (addresses * ports);
@@ -98,7 +93,7 @@ static bool forge_from_pool(struct endpoints *endpoints, uint32_t index, bool he
 static bool forge_beside(const struct endpoints *endpoints, const struct dp_transfer *transfer,
                          const struct endpoint *client, uint32_t copy, bool here, struct flow *flow)
 {
-    uint64_t ports = PORTS / instances_of(transfer);
+    uint64_t ports = PORTS / transfer->instances;
     uint64_t start = hash_mix(client->port + 1u, 0x9e3779b97f4a7c15 * (copy + 1)) % ports;
     struct endpoint other = *client;
     for (uint32_t tries = 0; tries < MOST_TRIES && tries < ports; tries++) {
@@ -123,7 +118,7 @@ static bool forge_for_loopback(const struct endpoints *endpoints, const struct d
                                const struct endpoint *client, uint32_t copy, bool here, struct flow *flow)
 {
     struct endpoint stand_in = {address_from_bytes(transfer->loopback_ip), client->port};
-    if (copy == 0 && instances_of(transfer) == 1 && is_free(endpoints, transfer, &stand_in, flow))
+    if (copy == 0 && transfer->instances == 1 && is_free(endpoints, transfer, &stand_in, flow))
         return true;
     return forge_beside(endpoints, transfer, &stand_in, copy, here, flow);
 }
@@ -137,9 +132,9 @@ static bool forge(struct endpoints *endpoints, uint32_t index, const struct endp
     struct address stand_in = address_from_bytes(transfer->loopback_ip);
     if (!address_is_any(&stand_in) && is_loopback(&client->address))
         return forge_for_loopback(endpoints, transfer, client, copy, here, flow);
-    if (copy == 0 && instances_of(transfer) == 1 && is_free(endpoints, transfer, client, flow))
+    if (copy == 0 && transfer->instances == 1 && is_free(endpoints, transfer, client, flow))
         return true;
-    return transfer->multiplier > 1 || instances_of(transfer) > 1
+    return transfer->multiplier > 1 || transfer->instances > 1
                ? forge_beside(endpoints, transfer, client, copy, here, flow)
                : false;
 }

@@ -10,11 +10,6 @@ void transfers_open(struct transfers *transfers, const struct dp_config *config)
     }
 }
 
-uint32_t transfer_transport(const struct dp_transfer *transfer)
-{
-    return transfer->transport ? transfer->transport : DP_TCP;
-}
-
 static struct endpoint target_of(const struct dp_transfer *transfer)
 {
     return (struct endpoint){address_from_bytes(transfer->target_ip), transfer->target_port};
@@ -28,7 +23,7 @@ static enum fit fit_of(const struct dp_transfer *transfer, uint32_t transport,
 {
     struct address source = address_from_bytes(transfer->source_ip);
     struct address target = address_from_bytes(transfer->target_ip);
-    if (transfer->source_port != endpoint->port || transfer_transport(transfer) != transport ||
+    if (transfer->source_port != endpoint->port || transfer->transport != transport ||
         transfer->state == DP_REMOVED)
         return FITS_NOT;
     if (address_is_any(&source))
@@ -59,7 +54,7 @@ const struct dp_transfer *transfers_match_target(const struct transfers *transfe
     for (uint32_t i = 0; i < transfers->config->transfer_count; i++) {
         const struct dp_transfer *transfer = &transfers->config->transfers[i];
         struct endpoint target = target_of(transfer);
-        if (endpoint_equal(&target, endpoint) && transfer_transport(transfer) == transport)
+        if (endpoint_equal(&target, endpoint) && transfer->transport == transport)
             return transfer;
     }
     return NULL;

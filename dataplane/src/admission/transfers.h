@@ -23,9 +23,6 @@ const struct dp_transfer *transfers_match_source(const struct transfers *transfe
 const struct dp_transfer *transfers_match_target(const struct transfers *transfers, uint32_t transport,
                                                  const struct endpoint *endpoint);
 
-/* DP_TCP where the configuration says nothing. */
-uint32_t transfer_transport(const struct dp_transfer *transfer);
-
 static inline bool transfers_have_port(const struct transfers *transfers, uint16_t port)
 {
     return transfers->source_ports[port / 64] >> (port % 64) & 1;

@@ -31,8 +31,9 @@ static int check_port(const struct dp_config *config, const struct dp_port *port
         return invalid(error, "port %s: ring_size is %u; give a power of two", port->device, port->ring_size);
     if (port->kind == DP_PORT_CAPTURE && port->role != DP_ROLE_MIRROR)
         return invalid(error, "a capture cannot be a test port");
-    if (port->mtu < 576 || port->mtu > 9216)
-        return invalid(error, "port %s: mtu is %u; 576 to 9216 can be carried", port->device, port->mtu);
+    if (port->mtu < DP_MIN_MTU || port->mtu > DP_MAX_MTU)
+        return invalid(error, "port %s: mtu is %u; give %d to %d", port->device, port->mtu, DP_MIN_MTU,
+                       DP_MAX_MTU);
     if (port->role == DP_ROLE_TEST && port->queues < config->workers)
         return invalid(error,
                        "test port %s: %u queues for %u workers; each worker sends on a queue of its own",
@@ -40,12 +41,12 @@ static int check_port(const struct dp_config *config, const struct dp_port *port
     return 0;
 }
 
-static bool has_capture(const struct dp_config *config)
+static const struct dp_port *port_of_kind(const struct dp_config *config, enum dp_port_kind kind)
 {
-    bool found = false;
     for (uint32_t i = 0; i < config->port_count; i++)
-        found |= config->ports[i].kind == DP_PORT_CAPTURE;
-    return found;
+        if (config->ports[i].kind == kind)
+            return &config->ports[i];
+    return NULL;
 }
 
 static uint32_t mirror_queues(const struct dp_config *config)
@@ -56,16 +57,17 @@ static uint32_t mirror_queues(const struct dp_config *config)
     return queues;
 }
 
-/* A capture, if there is one; what is left out of its settings is put in. */
 static int check_capture(struct dp_config *config, char *error)
 {
-    struct dp_capture *capture = &config->capture;
-    if (!has_capture(config))
+    const struct dp_port *port = port_of_kind(config, DP_PORT_CAPTURE);
+    if (!port)
         return 0;
+    struct dp_capture *capture = port->capture;
     if (mirror_queues(config) != 1)
         return invalid(error, "a capture is the only mirror port, with one queue");
-    if (capture->file_count < 1 || capture->file_count > DP_MAX_FILES)
-        return invalid(error, "%u capture files; give 1 to %d", capture->file_count, DP_MAX_FILES);
+    if (!capture || capture->file_count < 1 || capture->file_count > DP_MAX_FILES)
+        return invalid(error, "%u capture files; give 1 to %d", capture ? capture->file_count : 0,
+                       DP_MAX_FILES);
     capture->speed = capture->speed == 0 ? 1 : capture->speed;
     capture->repeats = capture->repeats ? capture->repeats : 1;
     if (!(capture->speed >= 1e-3 && capture->speed <= 1e6))
@@ -75,16 +77,32 @@ static int check_capture(struct dp_config *config, char *error)
     return 0;
 }
 
-int config_check_transfers(const struct dp_config *config, char *error)
+static int check_transfer(const struct dp_config *config, uint32_t index, char *error)
+{
+    const struct dp_transfer *transfer = &config->transfers[index];
+    if (transfer->state > DP_STOPPED)
+        return invalid(error, "transfer %u: its state is %u", index, transfer->state);
+    if ((uint64_t)transfer->range_first + transfer->range_count > config->range_count)
+        return invalid(error, "transfer %u: its ranges are not there", index);
+    return 0;
+}
+
+static void complete_transfer(struct dp_transfer *transfer)
+{
+    transfer->multiplier = transfer->multiplier ? transfer->multiplier : 1;
+    transfer->instances = transfer->instances ? transfer->instances : 1;
+    transfer->transport = transfer->transport ? transfer->transport : DP_TCP;
+}
+
+int config_check_transfers(struct dp_config *config, char *error)
 {
     if (config->transfer_count > DP_MAX_TRANSFERS || config->range_count > DP_MAX_RANGES)
         return invalid(error, "more than %d transfers or %d ranges", DP_MAX_TRANSFERS, DP_MAX_RANGES);
     for (uint32_t i = 0; i < config->transfer_count; i++) {
-        const struct dp_transfer *transfer = &config->transfers[i];
-        if (transfer->state > DP_STOPPED)
-            return invalid(error, "transfer %u: its state is %u", i, transfer->state);
-        if ((uint64_t)transfer->range_first + transfer->range_count > config->range_count)
-            return invalid(error, "transfer %u: its ranges are not there", i);
+        int code = check_transfer(config, i, error);
+        if (code)
+            return code;
+        complete_transfer(&config->transfers[i]);
     }
     return 0;
 }

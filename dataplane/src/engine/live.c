@@ -28,20 +28,21 @@ static bool is_other(const struct dp_transfer *a, const struct dp_transfer *b)
            a->target_port != b->target_port || a->transport != b->transport;
 }
 
-static int check_change(struct dp_engine *engine, const struct dp_config *config)
+/* Copies what may change. */
+static void take_over(struct dp_config *next, const struct dp_config *config)
 {
-    uint32_t count = engine->config->transfer_count;
-    int code = config_check_transfers(config, engine->error);
-    if (code)
-        return code;
-    if (config->transfer_count < count)
-        return engine_fail(engine, -EINVAL, "%u transfers where there were %u; remove them in place",
-                           config->transfer_count, count);
-    if (!all_have_taken(engine))
-        return engine_fail(engine, -EBUSY, "a worker has not taken up the change before");
-    for (uint32_t i = 0; i < count; i++) {
+    next->transfer_count = config->transfer_count;
+    memcpy(next->transfers, config->transfers, sizeof(next->transfers));
+    next->range_count = config->range_count;
+    memcpy(next->ranges, config->ranges, sizeof(next->ranges));
+    next->limits.sessions_per_second = config->limits.sessions_per_second;
+}
+
+static int check_change(struct dp_engine *engine, const struct dp_config *next)
+{
+    for (uint32_t i = 0; i < engine->config->transfer_count; i++) {
         const struct dp_transfer *before = &engine->config->transfers[i];
-        const struct dp_transfer *after = &config->transfers[i];
+        const struct dp_transfer *after = &next->transfers[i];
         if (before->state != DP_REMOVED && is_other(before, after))
             return engine_fail(engine, -EINVAL, "transfer %u has another source or target; remove it first",
                                i);
@@ -51,25 +52,32 @@ static int check_change(struct dp_engine *engine, const struct dp_config *config
     return 0;
 }
 
-int dp_change(struct dp_engine *engine, const struct dp_config *config)
+static void publish(struct dp_engine *engine, const struct dp_config *next)
 {
-    int code = check_change(engine, config);
-    if (code)
-        return code;
     for (uint32_t i = 0; i < engine->config->transfer_count; i++)
-        if (engine->config->transfers[i].state == DP_REMOVED && config->transfers[i].state != DP_REMOVED)
+        if (engine->config->transfers[i].state == DP_REMOVED && next->transfers[i].state != DP_REMOVED)
             stats_clear_transfer(engine->segment, i);
-    struct dp_config *next = &engine->configs[engine->config == &engine->configs[0]];
-    next->transfer_count = config->transfer_count;
-    memcpy(next->transfers, config->transfers, sizeof(next->transfers));
-    next->range_count = config->range_count;
-    memcpy(next->ranges, config->ranges, sizeof(next->ranges));
-    next->limits.sessions_per_second = config->limits.sessions_per_second;
     for (uint32_t i = 0; i < next->transfer_count; i++)
         __atomic_store_n(&engine->next_hops[i], mac_pack(next->transfers[i].target_mac), __ATOMIC_RELAXED);
     engine->config = engine->orders.config = next;
     __atomic_store_n(&engine->orders.epoch, engine->orders.epoch + 1, __ATOMIC_RELEASE);
-    return 0;
+}
+
+int dp_change(struct dp_engine *engine, const struct dp_config *config)
+{
+    uint32_t count = engine->config->transfer_count;
+    if (config->transfer_count < count)
+        return engine_fail(engine, -EINVAL, "%u transfers where there were %u; remove them in place",
+                           config->transfer_count, count);
+    if (!all_have_taken(engine))
+        return engine_fail(engine, -EBUSY, "a worker has not taken up the change before");
+    struct dp_config *next = &engine->configs[engine->config == &engine->configs[0]];
+    take_over(next, config); /* no worker reads it any more */
+    int code = config_check_transfers(next, engine->error);
+    code = code ? code : check_change(engine, next);
+    if (!code)
+        publish(engine, next);
+    return code;
 }
 
 int dp_change_taken(const struct dp_engine *engine)

@@ -276,7 +276,7 @@ static void send_segment(struct worker *worker, const struct segment *segment, s
     memcpy(link.source, worker->mac, 6);
     rewrite_segment(segment, &link, frame);
     worker->outlet->ops->tx_push(worker->outlet, frame);
-    stats_add(&worker->stats->sent_frames, 1);
+    STATS_COUNT(worker->stats, &worker->replay.context.transfers[segment->transfer], sent_frames, 1);
     stats_add(&worker->stats->sent_bytes, frame->size);
 }
 
@@ -320,7 +320,7 @@ static void housekeeping(struct worker *worker, uint64_t now)
     replay_housekeeping(&worker->replay);
     if (worker->capture) {
         struct dp_capture_progress progress;
-        port_capture_progress(worker->capture, &progress);
+        worker->capture->ops->progress(worker->capture, &progress);
         stats_set(&worker->stats->capture_broken, progress.broken);
     }
 }
@@ -349,7 +349,7 @@ static void adapt(struct worker *worker, bool busy, uint64_t now)
     worker->pressed = worker->crowded = false;
     if (worker->repeats_read)
         return;
-    stats_add(&worker->stats->turns_pressed, turn.pressed);
+    stats_add(&worker->stats->loops_pressed, turn.pressed);
     if (!admission_note(&replay->admission, turn, now))
         return;
     uint64_t done =
@@ -370,7 +370,7 @@ bool worker_turn(struct worker *worker, uint64_t now)
         repeats_turn(worker, now);
     if (worker->draining && replay_is_quiet(&worker->replay))
         __atomic_store_n(&worker->drained, 1, __ATOMIC_RELEASE);
-    stats_add(&worker->stats->turns_of_worker, 1);
+    stats_add(&worker->stats->loops, 1);
     if (now >= worker->housekeeping_at)
         housekeeping(worker, now);
     return busy;

@@ -10,42 +10,32 @@
 #include "histogram.h"
 
 #define AT(field) offsetof(struct stats, field)
+#define TRANSFER_AT(field) offsetof(struct transfer_stats, counts.field)
 
 struct row {
     struct dp_counter counter;
-    size_t at; /* offset into struct stats */
+    size_t at; /* offset into struct stats or transfer_stats */
 };
 
 static const struct row ROWS[] = {
 #define COUNTER(name, unit, help) {{#name, unit, help, DP_COUNTER}, AT(name)},
 #define GAUGE(name, unit, help) {{#name, unit, help, DP_GAUGE}, AT(name)},
+#define TRANSFER_COUNTER(name, unit, help) {{#name, unit, help, DP_COUNTER}, AT(all.name)},
+#define TRANSFER_GAUGE(name, unit, help) {{#name, unit, help, DP_GAUGE}, AT(all.name)},
 #define DROP(name, help)                                                                                     \
     {{"drop_mirror_" #name, "frames", help, DP_DROP_MIRROR}, AT(drop[DP_ROLE_MIRROR][DROP_##name])},         \
         {{"drop_test_" #name, "frames", help, DP_DROP_TEST}, AT(drop[DP_ROLE_TEST][DROP_##name])},
-#define END(name, help) {{"end_" #name, "sessions", help, DP_SESSION_END}, AT(end[END_##name])},
+#define END(name, help) {{"end_" #name, "sessions", help, DP_SESSION_END}, AT(all.end[END_##name])},
 #include "stats.def"
-#undef COUNTER
-#undef GAUGE
-#undef DROP
-#undef END
 };
 
 #define ROW_COUNT (sizeof(ROWS) / sizeof(ROWS[0]))
 
 static const struct row TRANSFER_ROWS[] = {
-#define TRANSFER(name, unit, kind, help) {{#name, unit, help, kind}, offsetof(struct transfer_stats, name)},
-#include "transfer.def"
-#undef TRANSFER
-#define COUNTER(name, unit, help)
-#define GAUGE(name, unit, help)
-#define DROP(name, help)
-#define END(name, help)                                                                                      \
-    {{"end_" #name, "sessions", help, DP_SESSION_END}, offsetof(struct transfer_stats, end[END_##name])},
+#define TRANSFER_COUNTER(name, unit, help) {{#name, unit, help, DP_COUNTER}, TRANSFER_AT(name)},
+#define TRANSFER_GAUGE(name, unit, help) {{#name, unit, help, DP_GAUGE}, TRANSFER_AT(name)},
+#define END(name, help) {{"end_" #name, "sessions", help, DP_SESSION_END}, TRANSFER_AT(end[END_##name])},
 #include "stats.def"
-#undef COUNTER
-#undef GAUGE
-#undef DROP
-#undef END
 };
 
 #define TRANSFER_ROW_COUNT (sizeof(TRANSFER_ROWS) / sizeof(TRANSFER_ROWS[0]))
@@ -78,7 +68,7 @@ static uint64_t hash_names(uint64_t hash, const struct row *rows, size_t count)
     return hash;
 }
 
-/* FNV-1a over all names: a change of stats.def or transfer.def changes it. */
+/* FNV-1a over all names: a change of stats.def changes it. */
 uint64_t dp_schema(void)
 {
     uint64_t hash = hash_names(0xcbf29ce484222325, ROWS, ROW_COUNT);

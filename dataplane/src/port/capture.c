@@ -1,12 +1,12 @@
-/* capture.c: capture files as a mirror port: merged by time, released at the capture's pace.
+/* capture.c: capture files as a mirror port: frames released at the capture's pace.
  *
  * A frame is due at start + position ÷ speed, where position is its capture time from the first frame on,
  * less what -I has cut out of silences: computed from the start, never from the frame before, so that errors
  * do not accumulate. Frames are read ahead into a ring of slots and stay there until they are given back, so
  * a worker that has no room leaves them here. A repeat reads the files anew.
  *
- * The worker that owns the port calls all of it but port_capture_…, which the control thread calls: they read
- * what is written with relaxed stores, and sentences behind a flag.
+ * The worker that owns the port reads; the control thread asks for progress and troubles and sets a pause,
+ * through values with relaxed loads and stores.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "capture_file.h"
+#include "capture_files.h"
 #include "port.h"
 
 enum {
@@ -32,12 +32,6 @@ struct slot {
     uint32_t size;
 };
 
-struct source {
-    struct capture_file file;
-    uint32_t is_broken;
-    char trouble[DP_ERROR_SIZE];
-};
-
 struct capture_port {
     struct port port;
     const struct dp_capture *config;
@@ -51,11 +45,9 @@ struct capture_port {
     uint64_t time;         /* capture time of the last frame read */
     uint64_t position;     /* and its position */
     uint64_t bytes_before; /* read in earlier repeats */
-    uint64_t bytes_each;   /* of all files */
     uint32_t pause;        /* wanted by the control thread */
     struct dp_capture_progress progress;
-    uint32_t source_count;
-    struct source sources[DP_MAX_FILES];
+    struct capture_files files;
 };
 
 static struct capture_port *capture(const struct port *port)
@@ -80,35 +72,6 @@ static uint64_t get(const uint64_t *from)
 
 /* --- reading -------------------------------------------------------------------------------------------- */
 
-/* The first trouble of a file is kept for who asks. */
-static void note_trouble(struct capture_port *port, struct source *source, const char *trouble)
-{
-    if (source->is_broken)
-        return;
-    memcpy(source->trouble, trouble, sizeof(source->trouble));
-    __atomic_store_n(&source->is_broken, 1, __ATOMIC_RELEASE);
-    __atomic_fetch_add(&port->progress.broken, 1, __ATOMIC_RELAXED);
-}
-
-static void advance(struct capture_port *port, struct source *source)
-{
-    char trouble[DP_ERROR_SIZE];
-    if (!capture_file_next(&source->file, trouble) && trouble[0])
-        note_trouble(port, source, trouble);
-}
-
-/* The source with the earliest frame; the first named of equals. NULL: all have ended. */
-static struct source *earliest(struct capture_port *port)
-{
-    struct source *found = NULL;
-    for (uint32_t i = 0; i < port->source_count; i++) {
-        struct source *source = &port->sources[i];
-        if (source->file.pcap && (!found || source->file.time < found->file.time))
-            found = source;
-    }
-    return found;
-}
-
 /* Where the frame of this capture time stands. A small step back is a frame that was captured late; behind a
  * large one the clock of the capturing machine was set. */
 static uint64_t position_at(struct capture_port *port, uint64_t time)
@@ -130,32 +93,22 @@ static uint64_t position_at(struct capture_port *port, uint64_t time)
 static void read_ahead(struct capture_port *port)
 {
     while (port->tail - port->head < SLOTS) {
-        struct source *source = earliest(port);
+        struct capture_source *source = capture_files_earliest(&port->files);
         if (!source)
             return;
         struct slot *slot = &port->slots[port->tail % SLOTS];
         slot->size = capture_file_copy(&source->file, memory_of(port, port->tail), SLOT_BYTES);
         slot->position = position_at(port, source->file.time);
         port->tail++;
-        advance(port, source);
+        capture_files_advance(&port->files, source);
     }
-}
-
-static void report(struct capture_port *port)
-{
-    uint64_t bytes = port->bytes_before;
-    for (uint32_t i = 0; i < port->source_count; i++)
-        bytes += capture_file_position(&port->sources[i].file);
-    put(&port->progress.bytes, bytes);
 }
 
 /* Where the present repeat begins in the files. */
 static void rewind_all(struct capture_port *port)
 {
-    for (uint32_t i = 0; i < port->source_count; i++)
-        if (port->sources[i].file.pcap)
-            advance(port, &port->sources[i]);
-    const struct source *first = earliest(port);
+    capture_files_begin(&port->files);
+    const struct capture_source *first = capture_files_earliest(&port->files);
     port->time = first ? first->file.time : 0;
     port->position = 0;
 }
@@ -208,7 +161,7 @@ static uint32_t capture_rx(struct port *base, uint64_t now, struct frame *frames
         return 0;
     if (port->tail - port->head < SLOTS / 2) {
         read_ahead(port);
-        report(port);
+        put(&port->progress.bytes, port->bytes_before + capture_files_read(&port->files));
     }
     uint32_t count = 0;
     for (; count < most && port->head + count != port->tail; count++) {
@@ -239,15 +192,7 @@ static void capture_rx_done(struct port *base, const struct frame *frames, uint3
 static bool capture_ended(const struct port *base)
 {
     const struct capture_port *port = capture(base);
-    return port->running && port->head == port->tail && !earliest(capture(base));
-}
-
-/* What cannot be opened any more is left out; the other files go on. */
-static void open_again(struct capture_port *port, struct source *source)
-{
-    char trouble[DP_ERROR_SIZE];
-    if (capture_file_open(&source->file, source->file.path, trouble))
-        note_trouble(port, source, trouble);
+    return port->running && port->head == port->tail && !capture_files_earliest(&capture(base)->files);
 }
 
 static bool capture_again(struct port *base, uint64_t now)
@@ -255,20 +200,19 @@ static bool capture_again(struct port *base, uint64_t now)
     struct capture_port *port = capture(base);
     (void)now;
     uint32_t repeat = __atomic_add_fetch(&port->progress.repeat, 1, __ATOMIC_RELAXED);
-    port->bytes_before = repeat * port->bytes_each;
+    port->bytes_before = repeat * port->files.bytes;
     if (repeat >= port->progress.repeats) {
         __atomic_store_n(&port->progress.finished, 1, __ATOMIC_RELAXED);
         return false;
     }
-    for (uint32_t i = 0; i < port->source_count; i++)
-        open_again(port, &port->sources[i]);
+    capture_files_reopen(&port->files);
     port->running = false; /* the clock starts with the next rx */
     return true;
 }
 
 /* --- the control thread's view -------------------------------------------------------------------------- */
 
-void port_capture_progress(const struct port *base, struct dp_capture_progress *progress)
+static void capture_progress(const struct port *base, struct dp_capture_progress *progress)
 {
     const struct capture_port *port = capture(base);
     const struct dp_capture_progress *now = &port->progress;
@@ -280,21 +224,18 @@ void port_capture_progress(const struct port *base, struct dp_capture_progress *
         .late = get(&now->late),
         .repeat = __atomic_load_n(&now->repeat, __ATOMIC_RELAXED),
         .repeats = now->repeats,
-        .broken = __atomic_load_n(&now->broken, __ATOMIC_RELAXED),
+        .broken = __atomic_load_n(&port->files.broken, __ATOMIC_RELAXED),
         .paused = __atomic_load_n(&port->pause, __ATOMIC_RELAXED),
         .finished = __atomic_load_n(&now->finished, __ATOMIC_RELAXED),
     };
 }
 
-void port_capture_trouble(const struct port *base, uint32_t file, char *trouble, size_t size)
+static void capture_trouble(const struct port *base, uint32_t file, char *trouble, size_t size)
 {
-    const struct capture_port *port = capture(base);
-    bool is_broken =
-        file < port->source_count && __atomic_load_n(&port->sources[file].is_broken, __ATOMIC_ACQUIRE);
-    snprintf(trouble, size, "%s", is_broken ? port->sources[file].trouble : "");
+    snprintf(trouble, size, "%s", capture_files_trouble(&capture(base)->files, file));
 }
 
-void port_capture_pause(struct port *base, bool paused)
+static void capture_pause(struct port *base, bool paused)
 {
     __atomic_store_n(&capture(base)->pause, paused, __ATOMIC_RELAXED);
 }
@@ -333,8 +274,7 @@ static int capture_statistics(const struct port *base, struct dp_port_statistics
 static void capture_close(struct port *base)
 {
     struct capture_port *port = capture(base);
-    for (uint32_t i = 0; i < port->source_count; i++)
-        capture_file_close(&port->sources[i].file);
+    capture_files_close(&port->files);
     if (port->memory)
         munmap(port->memory, (size_t)SLOTS * SLOT_BYTES);
     free(port);
@@ -352,19 +292,10 @@ static const struct port_ops CAPTURE_OPS = {
     .due = capture_due,
     .ended = capture_ended,
     .again = capture_again,
+    .progress = capture_progress,
+    .trouble = capture_trouble,
+    .pause = capture_pause,
 };
-
-static int open_files(struct capture_port *port, char *error)
-{
-    for (uint32_t i = 0; i < port->config->file_count; i++) {
-        int code = capture_file_open(&port->sources[i].file, port->config->files[i], error);
-        if (code)
-            return code;
-        port->source_count++;
-        port->bytes_each += port->sources[i].file.size;
-    }
-    return 0;
-}
 
 static int open_memory(struct capture_port *port, char *error)
 {
@@ -378,8 +309,10 @@ static int open_memory(struct capture_port *port, char *error)
     return 0;
 }
 
-int port_open_capture(const struct dp_capture *config, struct port **out, char *error)
+int port_open_capture(const struct dp_port *config, uint32_t queue, struct port **out, char *error)
 {
+    (void)queue;
+    const struct dp_capture *wanted = config->capture;
     struct capture_port *port = calloc(1, sizeof(*port));
     if (!port) {
         snprintf(error, DP_ERROR_SIZE, "no memory for a capture port");
@@ -389,17 +322,18 @@ int port_open_capture(const struct dp_capture *config, struct port **out, char *
         .ops = &CAPTURE_OPS,
         .role = DP_ROLE_MIRROR,
         .mode = DP_MODE_CAPTURE,
-        .patience = config->fast ? PATIENCE_FAST : PATIENCE_ROOM,
+        .frame_size = SLOT_BYTES,
+        .patience = wanted->fast ? PATIENCE_FAST : PATIENCE_ROOM,
     };
-    port->config = config;
+    port->config = wanted;
     int code = open_memory(port, error);
-    code = code ? code : open_files(port, error);
+    code = code ? code : capture_files_open(&port->files, wanted, error);
     if (code) {
         capture_close(&port->port);
         return code;
     }
-    port->progress.repeats = config->repeats;
-    port->progress.bytes_total = port->bytes_each * config->repeats;
+    port->progress.repeats = wanted->repeats;
+    port->progress.bytes_total = port->files.bytes * wanted->repeats;
     *out = &port->port;
     return 0;
 }

@@ -132,15 +132,19 @@ static int ring_open(struct mem_port *port, struct ring *ring, uint32_t slots)
     return ring->sizes && ring->slots ? 0 : -ENOMEM;
 }
 
-int port_open_mem(const struct dp_port *config, struct port **out, char *error)
+int port_open_mem(const struct dp_port *config, uint32_t queue, struct port **out, char *error)
 {
+    (void)queue;
     struct mem_port *port = calloc(1, sizeof(*port));
-    if (!port)
+    if (!port) {
+        snprintf(error, DP_ERROR_SIZE, "no memory for a memory port");
         return -ENOMEM;
+    }
     port->port = (struct port){.ops = &MEM_OPS,
                                .role = config->role,
                                .mode = DP_MODE_MEMORY,
                                .mtu = config->mtu,
+                               .frame_size = config->mtu + PORT_LINK_HEADERS,
                                .room = config->ring_size};
     port->slot_size = (config->mtu + 128 + 63) & ~63u;
     port->tx_limit = config->ring_size;

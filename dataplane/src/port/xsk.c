@@ -1,4 +1,4 @@
-/* xsk.c: a queue of a network device as a port, over pyxdp/afxdp.h. A mirror port cannot send at all: its
+/* xsk.c: a queue of a network device as a port, over AF_XDP (pyxdp/afxdp.h). A mirror port cannot send: its
  * socket has no TX ring. */
 #include <errno.h>
 #include <stdio.h>
@@ -84,11 +84,11 @@ static int xsk_statistics(const struct port *port, struct dp_port_statistics *st
         return code;
     *statistics = (struct dp_port_statistics){
         .rx_dropped = now.rx_dropped,
-        .rx_invalid_descs = now.rx_invalid_descs,
-        .tx_invalid_descs = now.tx_invalid_descs,
         .rx_ring_full = now.rx_ring_full,
-        .rx_fill_ring_empty_descs = now.rx_fill_ring_empty_descs,
-        .tx_ring_empty_descs = now.tx_ring_empty_descs,
+        .rx_invalid = now.rx_invalid_descs,
+        .tx_invalid = now.tx_invalid_descs,
+        .rx_starved = now.rx_fill_ring_empty_descs,
+        .tx_idle = now.tx_ring_empty_descs,
     };
     return 0;
 }
@@ -130,16 +130,16 @@ static int open_socket(struct xsk_port *x, const struct dp_port *config, uint32_
     struct afxdp_config wanted = {
         .device = device,
         .queue = queue,
-        .mode = mode_wanted(config->mode),
+        .mode = mode_wanted(config->xsk.mode),
         .ring_size = config->ring_size,
         .transmit = config->role == DP_ROLE_TEST,
-        .fragments = config->fragments,
-        .busy_poll = config->busy_poll,
+        .fragments = config->xsk.fragments,
+        .busy_poll = config->xsk.busy_poll,
     };
     int code = afxdp_open(&wanted, &x->socket, error);
     if (code)
         return code;
-    code = afxdp_register(x->socket, config->sockets_map);
+    code = afxdp_register(x->socket, config->xsk.sockets_map);
     if (code)
         snprintf(error, DP_ERROR_SIZE, "queue %u of %s cannot be put into the map of sockets: %s", queue,
                  device, code == -E2BIG ? "it ends before that queue; use fewer queues" : strerror(-code));
@@ -148,7 +148,6 @@ static int open_socket(struct xsk_port *x, const struct dp_port *config, uint32_
 
 int port_open_xsk(const struct dp_port *config, uint32_t queue, struct port **port, char *error)
 {
-    *port = NULL;
     struct xsk_port *x = calloc(1, sizeof(*x));
     if (!x) {
         snprintf(error, DP_ERROR_SIZE, "no memory for a port");
@@ -164,6 +163,7 @@ int port_open_xsk(const struct dp_port *config, uint32_t queue, struct port **po
         .ops = &xsk_ops,
         .role = config->role,
         .mode = afxdp_mode_of(x->socket) == AFXDP_ZEROCOPY ? DP_MODE_ZEROCOPY : DP_MODE_COPY,
+        .frame_size = config->mtu + PORT_LINK_HEADERS,
         .room = config->ring_size,
         .huge_pages = afxdp_on_huge_pages(x->socket),
         .mtu = config->mtu && config->mtu < mtu ? config->mtu : mtu,

@@ -141,11 +141,6 @@ void connection_tell(struct replay *replay, struct stream *stream, struct chunk 
 
 /* --- beginnings ---------------------------------------------------------------------------------------- */
 
-static uint32_t multiplier_of(const struct dp_transfer *transfer)
-{
-    return transfer->multiplier ? transfer->multiplier : 1;
-}
-
 static bool has_room(const struct replay *replay, uint32_t sessions)
 {
     return replay->streams.live < replay->streams.capacity &&
@@ -157,7 +152,7 @@ void connection_open_sessions(struct replay *replay, struct stream *stream)
 {
     const struct dp_transfer *transfer = &replay->config->transfers[stream->transfer];
     struct endpoint client = {stream->flow.client, stream->flow.client_port};
-    for (uint32_t copy = 0; copy < multiplier_of(transfer); copy++) {
+    for (uint32_t copy = 0; copy < transfer->multiplier; copy++) {
         struct flow forged;
         if (!endpoints_forge(&replay->endpoints, stream->transfer, &client, copy, &forged)) {
             stats_add(&replay->context.stats->sessions_refused, 1);
@@ -177,8 +172,7 @@ static void keep_stream(struct replay *replay, struct stream *stream, const stru
     sheds_know(&replay->sheds, &(struct endpoint){stream->flow.client, stream->flow.client_port});
     replay->phases[stream->phase]++;
     connection_watch(replay, stream);
-    stats_add(&replay->context.transfers[stream->transfer].connections_opened, 1);
-    stats_add(&replay->context.stats->connections_opened, 1);
+    STATS_COUNT(replay->context.stats, &replay->context.transfers[stream->transfer], connections_opened, 1);
     stats_add(&replay->context.stats->connections_live, 1);
 }
 
@@ -190,7 +184,7 @@ enum drop connection_refuse(struct replay *replay, const struct dp_transfer *tra
         return DROP_draining;
     if (transfer->state != DP_RUNNING)
         return DROP_paused;
-    if (!has_room(replay, multiplier_of(transfer)))
+    if (!has_room(replay, transfer->multiplier))
         return DROP_table_full;
     return admit(&replay->admission, transfer, client, opens, replay->context.now);
 }

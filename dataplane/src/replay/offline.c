@@ -10,11 +10,6 @@ enum { FAST_CHUNKS = 512, FAST_CLOSING = 64 };
 
 enum { CUT_SILENCE = 1000000000 };
 
-static uint32_t sessions_of(const struct dp_transfer *transfer)
-{
-    return transfer->multiplier ? transfer->multiplier : 1;
-}
-
 /* Connections that give back their memory by themselves, in a bounded time. */
 static bool some_will_go(const struct replay *replay)
 {
@@ -24,7 +19,7 @@ static bool some_will_go(const struct replay *replay)
 static bool has_room(const struct replay *replay, const struct dp_transfer *transfer)
 {
     return replay->streams.live < replay->streams.capacity &&
-           replay->sessions.capacity - replay->sessions.live >= sessions_of(transfer);
+           replay->sessions.capacity - replay->sessions.live >= transfer->multiplier;
 }
 
 /* A new connection needs an endpoint. To look for one changes nothing but where the next look begins. */

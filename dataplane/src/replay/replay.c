@@ -397,14 +397,13 @@ static void count_sent(struct stats *stats, const struct segment *segment)
     stats_add(&stats->sent_syn, (segment->flags & TCP_SYN) != 0);
     stats_add(&stats->sent_fin, (segment->flags & TCP_FIN) != 0);
     stats_add(&stats->sent_rst, (segment->flags & TCP_RST) != 0);
-    stats_add(&stats->retransmits, segment->again);
 }
 
 void replay_sent(struct replay *replay, const struct segment *segment)
 {
     count_sent(replay->context.stats, segment);
-    stats_add(&replay->context.transfers[segment->transfer].sent_frames, 1);
-    stats_add(&replay->context.transfers[segment->transfer].retransmits, segment->again);
+    STATS_COUNT(replay->context.stats, &replay->context.transfers[segment->transfer], retransmits,
+                segment->again);
     if (replay->stray_count) {
         replay->stray_count--;
         return;

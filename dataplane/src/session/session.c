@@ -72,10 +72,8 @@ void session_open(struct session *session, struct session_context *context, cons
     tcp_open(&session->tcp, initial_sequence_number(flow, context->now + context->clock_offset));
     stream->sessions = session;
     stream->session_count++;
-    stats_add(&context->stats->sessions_opened, 1);
-    stats_add(&context->stats->sessions_live, 1);
-    stats_add(&session_stats(session, context)->sessions_opened, 1);
-    stats_add(&session_stats(session, context)->sessions_live, 1);
+    STATS_COUNT(context->stats, session_stats(session, context), sessions_opened, 1);
+    STATS_COUNT(context->stats, session_stats(session, context), sessions_live, 1);
 }
 
 void session_on_stream(struct session *session, struct session_context *context, struct chunk *first)
@@ -95,8 +93,7 @@ static void account_delivered(struct session *session, struct session_context *c
     session->delivered = acked;
     if (fresh)
         session->delivered_at = context->now;
-    stats_add(&context->stats->request_bytes_acked, fresh);
-    stats_add(&session_stats(session, context)->request_bytes_acked, fresh);
+    STATS_COUNT(context->stats, session_stats(session, context), request_bytes_acked, fresh);
     stats_sub(&context->stats->request_bytes_pending, fresh);
     while (session->chunk && !seq_after(session->chunk->offset + session->chunk->size, acked)) {
         if (session->gate_chunk == session->chunk)
@@ -120,10 +117,8 @@ void session_end(struct session *session, struct session_context *context, enum 
     while (session->chunk)
         session->chunk = stream_release(session->stream, &context->chunks, session->chunk);
     session->gate_chunk = session->send_chunk = NULL;
-    stats_add(&context->stats->end[end], 1);
-    stats_sub(&context->stats->sessions_live, 1);
-    stats_add(&session_stats(session, context)->end[end], 1);
-    stats_sub(&session_stats(session, context)->sessions_live, 1);
+    STATS_COUNT(context->stats, session_stats(session, context), end[end], 1);
+    STATS_COUNT(context->stats, session_stats(session, context), sessions_live, -1);
 }
 
 static void end_if_done(struct session *session, struct session_context *context)
@@ -137,8 +132,7 @@ static enum drop take_event(struct session *session, struct session_context *con
 {
     switch (event) {
     case TCP_OPENED:
-        stats_add(&context->stats->sessions_established, 1);
-        stats_add(&session_stats(session, context)->sessions_established, 1);
+        STATS_COUNT(context->stats, session_stats(session, context), sessions_established, 1);
         session->quiet_since = context->now;
         return DROP_NONE;
     case TCP_REFUSED:
@@ -161,8 +155,7 @@ static enum drop take_event(struct session *session, struct session_context *con
 static void count_answer(struct session *session, struct session_context *context, uint32_t bytes)
 {
     struct transfer_stats *stats = session_stats(session, context);
-    stats_add(&context->stats->answer_bytes, bytes);
-    stats_add(&stats->answer_bytes, bytes);
+    STATS_COUNT(context->stats, stats, answer_bytes, bytes);
     if (session->asked_at)
         histogram_add(&stats->answer_time[DP_SIDE_TARGET], context->now - session->asked_at);
     session->asked_at = 0;
@@ -291,8 +284,7 @@ static void datagram_sent(struct session *session, struct session_context *conte
     uint32_t size = session->chunk->size;
     session->delivered += size;
     stats_add(&context->stats->datagrams_sent, 1);
-    stats_add(&context->stats->request_bytes_acked, size);
-    stats_add(&session_stats(session, context)->request_bytes_acked, size);
+    STATS_COUNT(context->stats, session_stats(session, context), request_bytes_acked, size);
     session->asked_at = context->now;
     stats_sub(&context->stats->request_bytes_pending, size);
     session->chunk = stream_release(session->stream, &context->chunks, session->chunk);

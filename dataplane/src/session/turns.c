@@ -181,8 +181,7 @@ void turns_open(struct session *session, struct session_context *context)
             if (next_turn) {
                 begin(session, context, chunk->turn);
                 session->turns++;
-                stats_add(&session_stats(session, context)->turns_sent, 1);
-                stats_add(&context->stats->turns_sent, 1);
+                STATS_COUNT(context->stats, session_stats(session, context), turns_sent, 1);
             }
         } else if (may_go_on(session, context, chunk)) {
             session->turn_end = chunk->turn;
