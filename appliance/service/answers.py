@@ -162,9 +162,9 @@ class Answers:
 
     def session(self, request: GetSession) -> SessionStatus:
         """One session, by id. Raises ControlError."""
-        place = request.session.split(".")[1:2]
-        if place and place[0].isdecimal() and int(place[0]) < binding.ANY:
-            found, _ = self._ask(binding.MAX_ROWS, place=int(place[0]))
+        slot = request.session.split(".")[1:2]
+        if slot and slot[0].isdecimal() and int(slot[0]) < binding.ANY:
+            found, _ = self._ask(binding.MAX_ROWS, slot=int(slot[0]))
             for one in found:
                 if one.id == request.session:
                     return one
@@ -212,7 +212,7 @@ def _session(one: binding.Session, transfer: str) -> SessionStatus:
         return str(Endpoint(*end))
 
     return SessionStatus(
-        id=f"{one.worker}.{one.place}.{one.opened_at:x}",
+        id=f"{one.worker}.{one.slot}.{one.opened_at:x}",
         transfer=transfer,
         worker=one.worker,
         state=SessionState[one.state.name],

@@ -117,7 +117,7 @@ class Dataplane:
         *,
         transfer: int | None = None,
         state: SessionState | None = None,
-        place: int | None = None,
+        slot: int | None = None,
         client: Address | None = None,
         limit: int = MAX_ROWS,
     ) -> None:
@@ -127,7 +127,7 @@ class Dataplane:
             {
                 "transfer": ANY if transfer is None else transfer,
                 "state": ANY if state is None else state,
-                "place": ANY if place is None else place,
+                "slot": ANY if slot is None else slot,
                 "client_ip": address_bytes(client),
                 "limit": limit,
             },

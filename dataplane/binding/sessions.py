@@ -37,11 +37,11 @@ class Waits(IntEnum):
 class Session:
     """A session at one moment (``struct dp_session_row``); times in nanoseconds, rtt in microseconds.
 
-    Endpoints are address and port. Worker, place and opened_at together name it as long as it lives.
+    Endpoints are address and port. Worker, slot and opened_at together name it as long as it lives.
     """
 
     worker: int
-    place: int
+    slot: int
     opened_at: int
     transfer: int
     state: SessionState
@@ -66,7 +66,7 @@ def session_of(row: Any) -> Session:  # noqa: ANN401 - a cffi struct has no Pyth
     def endpoint(side: str) -> tuple[Address, int]:
         return address_of(bytes(getattr(row, f"{side}_ip"))), getattr(row, f"{side}_port")
 
-    numbers = ("worker", "place", "opened_at", "transfer", "age", "idle", "turns", "request_bytes")
+    numbers = ("worker", "slot", "opened_at", "transfer", "age", "idle", "turns", "request_bytes")
     more = ("pending_bytes", "answer_bytes", "retransmits", "rtt")
     return Session(
         state=SessionState(row.state),

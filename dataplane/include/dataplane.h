@@ -4,10 +4,9 @@
  * feeds this file to cffi as the cdef, so it is written in the subset of C that cffi reads (no macros but
  * integer constants, no inline functions).
  *
- * Who calls it: dataplane/binding.py, and the C tests, fuzzers and benchmarks.
  * What crosses: down, a configuration (copied) and a few live settings; up, counters in a mapped segment,
  * the mode of each port and a sentence for each failure. Never: callbacks into Python, pointers to frames,
- * a call per packet (the memory ports of tests and benchmarks are the one exception).
+ * a call per packet (memory ports, for tests and benchmarks, are the exception).
  *
  * Functions that can fail return 0 or a negative errno, and leave a sentence in the engine (dp_error).
  * Times are nanoseconds. Addresses are 16 bytes in network order, IPv4 as ::ffff:a.b.c.d (RFC 4291 2.5.5.2).
@@ -106,7 +105,7 @@ struct dp_range {
 
 /* What a transfer does. What is not running resets its sessions, and admits no connection: paused under
  * `paused`; removed as if there were no such transfer; stopped as paused, and not even a stray answer is
- * answered with RST. A removed one keeps its place, so that the resets can leave and late answers are
+ * answered with RST. A removed one keeps its slot, so that its resets can leave and late answers are
  * recognised. */
 enum dp_transfer_state { DP_RUNNING, DP_PAUSED, DP_REMOVED, DP_STOPPED };
 
@@ -236,21 +235,21 @@ int dp_stop(struct dp_engine *engine, uint64_t timeout);
 void dp_close(struct dp_engine *engine);
 const char *dp_error(const struct dp_engine *engine);
 
-/* Without threads: one turn of every worker at the given time, or of one of them: in whatever order, or each
- * in a thread of the caller's. Never together with dp_start. */
+/* Without threads: one loop of every worker at the given time, or of one of them, in any order, or each in a
+ * thread of the caller's. Never together with dp_start. */
 void dp_step(struct dp_engine *engine, uint64_t now);
 void dp_step_worker(struct dp_engine *engine, uint32_t worker, uint64_t now);
 
-/* From the next turn on every worker resets its sessions and admits no new ones. */
+/* Every worker resets its sessions and admits no new ones, from its next loop on. */
 void dp_drain(struct dp_engine *engine);
 
-/* Live change: the transfers and ranges of the configuration, and its cap on new sessions, take the place of
- * those before; all else in it does not count. A transfer is known by its index: it keeps its source, target
- * and transport as long as it is not removed, and there are never fewer. Each worker takes the change up at
- * its next turn and then resets, some at each turn, the sessions of what does not run; others are not
- * touched. dp_change_taken: 1 when every worker has done that. -EBUSY while a worker has not done so with the
- * change before, and for a new transfer in the place of a removed one while resets have not left: nothing has
- * been changed then. */
+/* Live change: the configuration's transfers, ranges and cap on new sessions replace those before; the rest
+ * of it is not looked at. A transfer is known by its slot, its index here: it keeps its source, target and
+ * transport until it is removed, and there are never fewer transfers. Each worker takes the change up in its
+ * next loop and then resets the sessions of what does not run, some in each loop; no other session is
+ * touched. dp_change_taken: 1 when every worker has done that. -EBUSY, and nothing changed, while a worker is
+ * not done with the change before, or a new transfer is to have the slot of a removed one whose resets have
+ * not left. */
 int dp_change(struct dp_engine *engine, const struct dp_config *config);
 int dp_change_taken(const struct dp_engine *engine);
 
@@ -306,15 +305,15 @@ enum dp_session_waits {
 struct dp_session_query {
     uint32_t transfer;
     uint32_t state;
-    uint32_t place; /* as in dp_session_row */
+    uint32_t slot;  /* as in dp_session_row */
     uint32_t limit; /* rows from each worker; at most DP_MAX_ROWS */
     uint8_t client_ip[16];
 };
 
-/* A session. Worker, place and opened_at together name it as long as it lives. */
+/* A session. Worker, slot and opened_at together name it as long as it lives. */
 struct dp_session_row {
     uint32_t worker;
-    uint32_t place;
+    uint32_t slot;
     uint32_t transfer;
     uint32_t state;
     uint32_t waits;

@@ -85,11 +85,11 @@ def test_filters_and_limits(make_scene):
     found, more = sessions(scene, limit=10)
     assert (len(found), more) == (10, True)
     found, more = sessions(scene, limit=1000)
-    assert len({(one.worker, one.place) for one in found}) == 1000
+    assert len({(one.worker, one.slot) for one in found}) == 1000
     assert more
     (one,), more = sessions(scene, client=found[7].client[0])
     assert (one, more) == (found[7], False)
-    assert found[7] in sessions(scene, place=found[7].place)[0]
+    assert found[7] in sessions(scene, slot=found[7].slot)[0]
     assert sessions(scene, state=SessionState.ESTABLISHED) == ([], False)
     assert sessions(scene, transfer=1) == ([], False)
     assert len(sessions(scene, transfer=0, state=SessionState.SYN_SENT)[0]) == 1000

@@ -1,4 +1,4 @@
-/* capture_facts.c: what a capture file holds, read once from end to end; for who is given one. */
+/* capture_facts.c: what a capture file holds, read once from end to end, before it is replayed. */
 #include <errno.h>
 #include <stdio.h>
 

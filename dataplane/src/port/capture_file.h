@@ -1,8 +1,8 @@
 /* capture_file.h: one capture file (pcap or pcapng), read frame by frame with an Ethernet header in front.
  *
- * Called by capture.c and capture_facts.c. Reading and the formats are libpcap's; what is added here are
- * sentences for what goes wrong, and one link header for all link types: Ethernet as it is; raw IP, Linux
- * cooked (v1, v2) and BSD loopback (NULL, LOOP) get an Ethernet header without addresses.
+ * Reading and the formats are libpcap's; added here are sentences for what goes wrong, and one link header
+ * for all link types: Ethernet as it is; raw IP, Linux cooked (v1, v2) and BSD loopback (NULL, LOOP) get an
+ * Ethernet header without addresses.
  */
 #ifndef XDPCOPY_CAPTURE_FILE_H
 #define XDPCOPY_CAPTURE_FILE_H

@@ -1,4 +1,4 @@
-/* mem.c: a port in memory: frames are put in and taken out by the same thread that turns the workers.
+/* mem.c: a port in memory: frames are put in and taken out by the thread that steps the workers.
  *
  * For tests, fuzzers and benchmarks. Two rings of fixed slots; the TX ring counts as full at a limit that the
  * far end sets, so that back-pressure can be tested.

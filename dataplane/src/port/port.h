@@ -35,11 +35,11 @@ struct port_ops {
     /* Gives back the first frames of the last rx. All of them; of a port whose frames can wait, those that
      * were dealt with: the others are borrowed again. */
     void (*rx_done)(struct port *port, const struct frame *frames, uint32_t count);
-    /* Takes a buffer to fill; false if the ring has no room: try again in a later turn. */
+    /* Takes a buffer to fill; false if the ring has no room: try again in a later loop. */
     bool (*tx_alloc)(struct port *port, struct frame *frame);
     /* Queues a filled buffer (frame->size is now its length). */
     void (*tx_push)(struct port *port, const struct frame *frame);
-    /* Hands what was queued to the kernel, and collects buffers that have been sent. Once a turn. */
+    /* Hands what was queued to the kernel, and collects buffers that have been sent. Once a loop. */
     void (*flush)(struct port *port);
     /* A descriptor that poll(2) can wait on for frames to receive, or -1. */
     int (*wait_fd)(const struct port *port);

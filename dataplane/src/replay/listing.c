@@ -37,12 +37,12 @@ static uint32_t waits_of(const struct session *session)
     return waits == DP_WAITS_PRODUCTION && stream_has_gap(session->stream) ? DP_WAITS_GAP : waits;
 }
 
-static bool is_wanted(const struct dp_session_query *query, const struct session *session, uint32_t place)
+static bool is_wanted(const struct dp_session_query *query, const struct session *session, uint32_t slot)
 {
     struct address client = address_from_bytes(query->client_ip);
     return (query->transfer == DP_ANY || query->transfer == session->transfer) &&
            (query->state == DP_ANY || query->state == state_of(session)) &&
-           (query->place == DP_ANY || query->place == place) &&
+           (query->slot == DP_ANY || query->slot == slot) &&
            (address_is_any(&client) || address_equal(&client, &session->stream->flow.client));
 }
 
@@ -57,7 +57,7 @@ static void tell(const struct replay *replay, const struct session *session, str
     uint64_t now = replay->context.now;
     uint64_t active = stream->heard > session->quiet_since ? stream->heard : session->quiet_since;
     *row = (struct dp_session_row){
-        .place = pool_index(&replay->sessions, session),
+        .slot = pool_index(&replay->sessions, session),
         .transfer = session->transfer,
         .state = state_of(session),
         .waits = waits_of(session),
@@ -86,9 +86,9 @@ bool listing_turn(const struct replay *replay, struct listing *listing)
     for (uint32_t spent = 0; spent < TURN_BUDGET; spent++) {
         if (listing->next >= replay->sessions.touched || listing->more)
             return false;
-        uint32_t place = listing->next++;
-        const struct session *session = pool_at(&replay->sessions, place);
-        if (!table_holds(&replay->forged, session) || !is_wanted(&listing->query, session, place))
+        uint32_t slot = listing->next++;
+        const struct session *session = pool_at(&replay->sessions, slot);
+        if (!table_holds(&replay->forged, session) || !is_wanted(&listing->query, session, slot))
             continue;
         if (listing->count < listing->query.limit)
             tell(replay, session, &listing->rows[listing->count++]);
