@@ -23,8 +23,8 @@ from appliance.commands import letters
 from appliance.commands import replay as replay_command
 from appliance.commands.doctor import doctor
 from appliance.commands.process_files import become_daemon, log_to, not_a_daemon, process_files
+from appliance.commands.run import run as replay
 from appliance.commands.supervise import supervise
-from appliance.engine.run import run as replay
 from appliance.engine.stats import StatsFile
 from appliance.errors import ApplianceError, ConfigError
 from appliance.remote import commands as remote_commands

@@ -5,7 +5,8 @@
     │   └── TransferError     a transfer or endpoint cannot be read
     └── MachineError          the machine lacks or refuses something        exit status 1
         ├── DeviceError       a network device is missing or unsuitable
-        └── NeighbourError    a target's next hop does not resolve
+        ├── NeighbourError    the way to a target does not resolve
+        └── SlotError         the dataplane has no room for another transfer
 
 The dataplane's own errors (``DataplaneError``, those of pyxdp) are OSErrors, and count as the machine's.
 """
@@ -46,4 +47,8 @@ class DeviceError(MachineError):
 
 
 class NeighbourError(MachineError):
-    """A target's next hop does not resolve."""
+    """The next hop towards a target does not resolve."""
+
+
+class SlotError(MachineError):
+    """The dataplane has no room for another transfer."""

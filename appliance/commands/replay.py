@@ -1,13 +1,12 @@
-"""``xdpcopy replay``: its options, for ``appliance.engine.replay``."""
+"""The command ``xdpcopy replay``: its options, and what they mean for ``playback``."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from appliance.commands import letters
+from appliance.commands import letters, playback
 from appliance.commands.process_files import become_daemon, not_a_daemon, process_files
-from appliance.engine import replay as offline
 from appliance.errors import ConfigError
 from appliance.settings.config import DEFAULT_STATS, Config
 from appliance.settings.loading import build, load
@@ -70,16 +69,16 @@ def replay(  # noqa: PLR0913 - one parameter for each option
     changed = {name: path.absolute() for name, path in given.items() if path is not None}
     chosen = _chosen(config, asked)
     capture = Capture(
-        files=offline.check_files(files),
+        files=playback.check_files(files),
         speed=speed,
         idle_cap=round((idle or 0) * NANOSECONDS_PER_MS),
         repeats=repeats,
         fast=fast,
     )
-    settings = offline.without_mirrors(Config.model_validate({**dict(chosen), **changed}))
+    settings = Config.model_validate({**dict(chosen), **changed})
     ready = become_daemon(asked.log_file) if asked.daemon else not_a_daemon
     with process_files(asked.log_file, asked.pid_file):
-        outcome = offline.run(settings, capture, ready=ready, progress=progress)
+        outcome = playback.run(settings, capture, ready=ready, progress=progress)
     if not outcome.closes:
         raise typer.Exit(1)
 

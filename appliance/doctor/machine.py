@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from appliance.doctor.finding import fault, ok, skipped, warning
 from appliance.engine.forecast import forecast
 from appliance.engine.nic import Neighbours
-from appliance.errors import ConfigError, DeviceError, NeighbourError
+from appliance.errors import ConfigError, DeviceError
 from dataplane.pyxdp import XdpError, capabilities
 
 if TYPE_CHECKING:
@@ -161,17 +161,15 @@ def _ethtool_value(device: str, command: int) -> int:
 def _neighbours(config: Config) -> Iterator[Finding]:
     targets = dict.fromkeys(transfer.target.address for transfer in config.transfers)
     try:
-        neighbours = Neighbours(config.test.device)
+        found = Neighbours(config.test.device).wait(targets)
         for target in targets:
-            try:
-                hop = neighbours.resolve((target,))[target]
-            except NeighbourError as error:
-                cause = "the target is off or in another segment, or its address is wrong"
-                yield fault(
-                    "next_hop", str(error), cause, f"ip route get {target}; ip neigh; ping the next hop"
-                )
+            if target in found.problems:
+                problem = str(found.problems[target])
+                cause = "the target is off, in another segment, or the address is wrong"
+                yield fault("next_hop", problem, cause, f"ip route get {target}; ip neigh; ping the next hop")
             else:
-                yield ok("next_hop", f"{target} via {hop.address} at {hop.mac}")
+                hop = found.hops[target]
+                yield ok("next_hop", f"{target} by {hop.address} at {hop.mac}")
     except (OSError, DeviceError) as error:
         yield skipped("next_hop", str(error))
 

@@ -1,4 +1,4 @@
-"""How many sessions the forged endpoints of each transfer allow at once: said before the start.
+"""How many sessions the forged endpoints of each transfer allow at once, computed before the start.
 
 A pool that is too small never makes two sessions share an endpoint: connections beyond it are refused, and
 counted as ``endpoint_taken``.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Forecast:
-    """For one transfer: ``addresses`` is 0 where the mirrored clients keep their own."""
+    """One transfer's endpoints. ``addresses`` is 0 where the mirrored clients keep their own."""
 
     transfer: Transfer
     addresses: int
@@ -28,12 +28,12 @@ class Forecast:
 
     @property
     def connections(self) -> int:
-        """How many the endpoints allow at once; without a pool: of one client."""
+        """Connections that the endpoints allow at once; without a pool: of a single client."""
         return max(self.addresses, 1) * self.ports // self.transfer.multiplier
 
     @property
     def sentence(self) -> str:
-        """For the report at the start."""
+        """For the start report."""
         copies = self.transfer.multiplier
         times = f" / {copies} sessions for each" if copies > 1 else ""
         if not self.addresses:
@@ -48,7 +48,7 @@ class Forecast:
 
     @property
     def warning(self) -> str:
-        """Empty if the pool holds what the limits allow."""
+        """Empty if the pool is large enough for the limits."""
         if not self.addresses or self.connections >= self.wanted:
             return ""
         return (
@@ -58,7 +58,7 @@ class Forecast:
 
 
 def forecast(config: Config) -> tuple[Forecast, ...]:
-    """Of each transfer. Raises ConfigError where not even one connection fits."""
+    """One for each transfer. Raises ConfigError where not even one connection fits."""
     found = tuple(_one(config, transfer) for transfer in config.transfers)
     for index, each in enumerate(found):
         if not each.connections:

@@ -1,4 +1,4 @@
-"""The account of a run: every frame, session and byte under exactly one heading, and whether it adds up.
+"""The account of a run: every frame, session and byte under exactly one heading, and whether it balances.
 
 Pure functions over counters. An equation that does not hold shows both of its sides.
 """
@@ -33,7 +33,7 @@ class PortAccount:
 
     @property
     def lost(self) -> int:
-        """Frames that the program gave to a socket and the socket did not take.
+        """Frames that the XDP program redirected but the sockets did not accept.
 
         rx_dropped: no free buffer, or too large a frame; rx_ring_full: no room in the ring. Such a frame is
         counted under one of the two. rx_starved counts attempts, not frames.
@@ -42,13 +42,13 @@ class PortAccount:
 
 
 def lost(socket: PortStatistics) -> int:
-    """Frames that one socket did not take."""
+    """Frames that one socket did not accept."""
     return socket.rx_dropped + socket.rx_ring_full
 
 
 @dataclass(frozen=True)
 class Equation:
-    """Both sides of one line of the account, with the numbers that they consist of."""
+    """One line of the account. It closes when both sides are equal."""
 
     meaning: str
     left: int
@@ -56,18 +56,18 @@ class Equation:
 
     @property
     def closes(self) -> bool:
-        """Both sides are the same."""
+        """Whether it balances."""
         return self.left == self.right
 
 
 def by_kind(counters: Counters, kind: CounterKind) -> dict[str, int]:
-    """The counters of one heading, by reason."""
+    """The counters under one heading, by reason."""
     prefix = PREFIXES.get(kind, "")
     return {c.name.removeprefix(prefix): counters[c.name] for c in COUNTERS if c.kind is kind}
 
 
 def equations(counters: Counters, ports: Iterable[PortAccount] = ()) -> dict[str, Equation]:
-    """Every equation that must hold whenever the workers are between two turns."""
+    """Everything that must balance whenever the workers are between two loops."""
     found = {
         "mirror": _frames(counters, "mirror", CounterKind.DROP_MIRROR),
         "test": _frames(counters, "test", CounterKind.DROP_TEST),

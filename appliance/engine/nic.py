@@ -1,6 +1,6 @@
-"""What is done to and learnt from network devices: silence on mirror ports, next hops of targets.
+"""Network devices: what is asked of them and changed on them. Next hops, silence, RSS, busy polling.
 
-Everything that is changed is undone by the context manager that changed it.
+The context manager that changes something undoes it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dataplane.pyxdp import XdpError
 from dataplane.pyxdp.rss import Symmetry, rss, set_rss
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from appliance.settings.endpoint import Address
 
@@ -61,11 +61,28 @@ class Hop:
     mac: str
 
 
-class Neighbours:
-    """Next hops that are reached through one device.
+@dataclass(frozen=True)
+class Look:
+    """Next hops as they are now, and why some targets have none."""
 
-    Each look has a netlink socket of its own: pyroute2 keeps the acknowledgement of each question for a route
-    until the socket is closed, and an engine asks every second for months.
+    hops: Mapping[Address, Hop]
+    problems: Mapping[Address, NeighbourError]
+
+    def is_over(self, targets: Collection[Address]) -> bool:
+        """Waiting would not help: each target has either a next hop or no route."""
+        return all(target in self.hops or target in self.problems for target in targets)
+
+    def check(self) -> None:
+        """Raises the first problem."""
+        for problem in self.problems.values():
+            raise problem
+
+
+class Neighbours:
+    """Next hops that are reached through one device. Any thread may ask.
+
+    Each look opens a netlink socket: pyroute2 keeps the acknowledgement of each question for a route until
+    the socket is closed, and an engine asks every second for months.
     """
 
     def __init__(self, device: str) -> None:
@@ -73,32 +90,41 @@ class Neighbours:
         self.device = device
         self._index = _index(device)
 
-    def resolve(self, targets: Iterable[Address], timeout_s: float = RESOLVE_TIMEOUT_S) -> dict[Address, Hop]:
-        """The next hop of each target. Raises NeighbourError if that takes longer than the timeout."""
-        targets = set(targets)
+    def resolve(
+        self, targets: Collection[Address], timeout_s: float = RESOLVE_TIMEOUT_S
+    ) -> Mapping[Address, Hop]:
+        """The next hop of every target. Raises NeighbourError, at once where there is no route."""
+        self.lookup(targets).check()
+        found = self.wait(targets, timeout_s)
+        found.check()
+        return found.hops
+
+    def wait(self, targets: Collection[Address], timeout_s: float = RESOLVE_TIMEOUT_S) -> Look:
+        """Waits for all targets together. Those that have not answered in time are problems."""
         deadline = time.monotonic() + timeout_s
-        while True:
-            found = self.lookup(targets)
-            missing = targets - found.keys()
-            if not missing:
-                return found
+        while not (found := self.lookup(targets)).is_over(targets):
             if time.monotonic() > deadline:
-                raise NeighbourError(self._unresolved(missing.pop(), timeout_s))
+                late = [target for target in targets if not found.is_over([target])]
+                silence = {target: NeighbourError(self._unresolved(target, timeout_s)) for target in late}
+                return Look(found.hops, {**found.problems, **silence})
             time.sleep(RESOLVE_STEP_S)
+        return found
 
-    def lookup(self, targets: Iterable[Address]) -> dict[Address, Hop]:
-        """The next hops that resolve now; the kernel is made to ask for those that do not, or are old.
-
-        Raises NeighbourError where there is no route.
-        """
-        found: dict[Address, Hop] = {}
+    def lookup(self, targets: Iterable[Address]) -> Look:
+        """What resolves now. The kernel is made to ask for what does not, or is old."""
+        hops: dict[Address, Hop] = {}
+        problems: dict[Address, NeighbourError] = {}
         with IPRoute() as netlink:
             for target in targets:
-                hop = self._next_hop(netlink, target)
+                try:
+                    hop = self._next_hop(netlink, target)
+                except NeighbourError as error:
+                    problems[target] = error
+                    continue
                 mac = self._mac(netlink, hop)
                 if mac:
-                    found[target] = Hop(hop, mac)
-        return found
+                    hops[target] = Hop(hop, mac)
+        return Look(hops, problems)
 
     def _next_hop(self, netlink: IPRoute, target: Address) -> Address:
         try:
@@ -126,8 +152,11 @@ class Neighbours:
         return entry.get_attr("NDA_LLADDR") if entry and state & NUD_KNOWN else None
 
     def _unresolved(self, target: Address, timeout_s: float) -> str:
-        with IPRoute() as netlink:
-            hop = self._next_hop(netlink, target)
+        try:
+            with IPRoute() as netlink:
+                hop = self._next_hop(netlink, target)
+        except NeighbourError as error:  # the route has gone meanwhile
+            return str(error)
         way = "" if hop == target else f", by way of {hop},"
         return (
             f"target {target}{way} does not answer on {self.device}: {hop} has no link-layer address"
@@ -139,9 +168,9 @@ class Neighbours:
 
 @contextmanager
 def silent(device: str) -> Iterator[None]:
-    """The device receives everything and sends nothing by itself: promiscuous, without IPv6 and ARP.
+    """Promiscuous, without IPv6 and ARP: the device receives everything and sends nothing of its own.
 
-    Undone at the end. If the process is killed the device stays without IPv6 and ARP: the safe side.
+    Undone at the end. If the process is killed the device stays without IPv6 and ARP, which is the safe side.
     """
     with ExitStack() as undo:
         route = undo.enter_context(IPRoute())
@@ -156,14 +185,14 @@ def silent(device: str) -> Iterator[None]:
 
 @contextmanager
 def busy_polling(device: str) -> Iterator[None]:
-    """The device puts off its interrupts while somebody polls its queues. Undone at the end.
+    """Defers the device's interrupts while its queues are polled. Undone at the end.
 
-    Raises DeviceError where the kernel cannot (it needs Linux 5.11).
+    Raises DeviceError before Linux 5.11.
     """
     folder = NET / device
     before = {name: _read(folder / name) for name in BUSY_POLLING}
     if None in before.values():
-        raise DeviceError(f"{device}: this kernel cannot put off its interrupts; leave out busy_poll")
+        raise DeviceError(f"{device}: this kernel cannot defer interrupts; leave out busy_poll")
     with ExitStack() as undo:
         for name, value in BUSY_POLLING.items():
             undo.callback(_write, folder / name, str(before[name]))
@@ -173,10 +202,10 @@ def busy_polling(device: str) -> Iterator[None]:
 
 @contextmanager
 def symmetric(device: str) -> Iterator[bool]:
-    """Both directions of a connection come to one queue, if the device can; gives whether it can.
+    """Both directions of a connection arrive on one queue. Yields whether the device can do that.
 
-    By its own symmetric hash (Linux 6.8), or by a key of two repeated bytes, with which the hash does not
-    depend on the direction. Undone at the end.
+    Uses the device's symmetric hash (Linux 6.8), or a key of two repeated bytes, which makes the hash
+    independent of the direction. Undone at the end.
     """
     before = rss(device)
     with ExitStack() as undo:
@@ -195,25 +224,25 @@ def _repeats(key: bytes) -> bool:
 
 
 def _restore(device: str, **before: Any) -> None:  # noqa: ANN401 - as set_rss has them
-    """Nothing is left to be restored where the device is gone."""
+    """A device that is gone needs no restoring."""
     with suppress(XdpError):
         set_rss(device, **before)
 
 
 def _write(path: Path, value: str) -> None:
-    """Nothing is left to be set where the device is gone."""
+    """A device that is gone needs no setting."""
     with suppress(FileNotFoundError):
         path.write_text(value)
 
 
 def forwards(device: str) -> list[str]:
-    """The sysctls that let the kernel forward what arrives on a device; none is as it should be."""
+    """The sysctls that let the kernel forward what arrives on a device; there should be none."""
     names = [f"{family}/conf/{device}/forwarding" for family in ("ipv4", "ipv6")]
     return [f"net/{name}" for name in names if _read(PROC / name) == "1"]
 
 
 def addresses(device: str) -> list[str]:
-    """The IP addresses of a device, without those that it gave itself."""
+    """The IP addresses of a device, without its link-local ones."""
     with IPRoute() as route:
         found = route.get_addr(index=_index(device))
         return [entry.get_attr("IFA_ADDRESS") for entry in found if entry["scope"] == RT_SCOPE_UNIVERSE]
@@ -223,7 +252,7 @@ def _index(device: str) -> int:
     try:
         return socket.if_nametoindex(device)
     except OSError:
-        problem = f"there is no network device '{device}'; ip link shows those there are"
+        problem = f"there is no network device '{device}'; ip link lists them"
         raise DeviceError(problem) from None
 
 
@@ -236,7 +265,7 @@ def _switch_arp(route: IPRoute, index: int, flags: int) -> None:
 
 
 def _switch_ipv6(device: str, value: str | None) -> str | None:
-    """Sets ``disable_ipv6``; returns what it was, None if the kernel has no IPv6 or the device is gone."""
+    """Sets ``disable_ipv6`` and returns what it was; None if the kernel has no IPv6 or the device is gone."""
     path = PROC / "ipv6/conf" / device / "disable_ipv6"
     before = _read(path)
     if before is not None and value is not None:
@@ -253,7 +282,7 @@ def _read(path: Path) -> str | None:
 
 @contextmanager
 def _promiscuous(index: int) -> Iterator[None]:
-    """By a packet socket's membership, which ends with the process. The socket receives nothing."""
+    """Membership of a packet socket ends with the process. The socket itself receives nothing."""
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as member:
         request = struct.pack("iHH8s", index, PACKET_MR_PROMISC, 0, b"")
         member.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, request)

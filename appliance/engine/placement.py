@@ -1,4 +1,4 @@
-"""Which CPUs the workers get, and that the control process keeps off them."""
+"""Assigns CPUs to workers and keeps the control process off them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 def workers(config: Config, count: int, available: Sequence[int], local: Collection[int]) -> tuple[int, ...]:
-    """The CPU of each worker; empty: not pinned. ``local`` are those near the test port.
+    """The CPU of each worker; empty: not pinned. ``local`` are the CPUs near the test port.
 
-    Chosen automatically they are the last ones, near CPUs before others: the first CPUs have most of the
-    system's own work. Raises ConfigError for a CPU that is not available.
+    ``auto`` takes the last CPUs, near ones first, because the system's own work is mostly on the first ones.
+    Raises ConfigError for a CPU that is not available.
     """
     if isinstance(config.cpus, tuple):
         for cpu in config.cpus:
             if cpu not in available:
                 known = ", ".join(map(str, available))
-                raise ConfigError(f"cpus: CPU {cpu} is not there for this process; it may use {known}")
+                raise ConfigError(f"cpus: CPU {cpu} is not available to this process; it may use {known}")
         return config.cpus[:count]
     if config.cpus == "none" or count > len(available):
         return ()
@@ -32,20 +32,20 @@ def workers(config: Config, count: int, available: Sequence[int], local: Collect
 
 
 def control(pinned: Collection[int], available: Collection[int]) -> tuple[int, ...]:
-    """The CPUs left to the control process: those without a worker; all of them if each has one."""
+    """The CPUs of the control process: those without a worker, or all if every CPU has one."""
     return tuple(sorted(set(available) - set(pinned))) or tuple(sorted(available))
 
 
 def warnings(
     device: str, pinned: Collection[int], local: Collection[int], others: Sequence[str]
 ) -> list[str]:
-    """What costs memory accesses across nodes: workers off the test port's node, ports of other nodes."""
+    """What makes memory accesses cross NUMA nodes: workers or ports off the test port's node."""
     found = []
     away = sorted(set(pinned) - set(local)) if local else []
     if away:
         listed = ", ".join(map(str, away))
         found.append(
-            f"workers on CPUs {listed} are not on the NUMA node of {device}: their frames go a longer way"
+            f"workers on CPUs {listed} are not on the NUMA node of {device}: every frame crosses nodes"
         )
     found += [
         f"{other} is on another NUMA node than {device}; a slot of the same node is faster"
@@ -56,7 +56,7 @@ def warnings(
 
 @contextmanager
 def kept_to(cpus: Collection[int]) -> Iterator[None]:
-    """The calling thread, and those it starts without a CPU of their own, run there; undone at the end."""
+    """Pins the calling thread, and the threads it starts unpinned, to these CPUs. Undone at the end."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cpus)
     try:

@@ -5,125 +5,99 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from appliance.engine import placement
+from appliance.engine import afxdp, placement
+from appliance.engine.capture import CapturePlan
 from appliance.engine.forecast import forecast
-from appliance.errors import ConfigError, DeviceError
-from appliance.settings.ports import Mode, Unwanted
+from appliance.errors import ConfigError
 from appliance.settings.transfer import Ack, Protocol, Tls
 from dataplane import binding
-from dataplane.binding import PortKind, PortMode, PortRole, Transport
-from dataplane.pyxdp import AttachMode
+from dataplane.binding import PortRole, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from appliance.engine.nic import Hop
+    from appliance.engine.afxdp import AfXdpPlan
     from appliance.settings.config import Config
     from appliance.settings.endpoint import Address
-    from appliance.settings.ports import Port
     from appliance.settings.timing import Timing
     from appliance.settings.transfer import Transfer
+    from dataplane.binding import Capture
     from dataplane.pyxdp import Capabilities
     from dataplane.pyxdp.rss import Rss
-    from dataplane.steering import Maps
 
 NANOSECONDS_PER_S = 1_000_000_000
 NANOSECONDS_PER_MS = 1_000_000
 SAMPLES = 1 << 32
 
-ATTACH = {
-    Mode.AUTO: AttachMode.AUTO,
-    Mode.ZEROCOPY: AttachMode.NATIVE,
-    Mode.COPY: AttachMode.AUTO,
-    Mode.GENERIC: AttachMode.GENERIC,
-}
-BIND = {
-    Mode.AUTO: PortMode.AUTO,
-    Mode.ZEROCOPY: PortMode.ZEROCOPY,
-    Mode.COPY: PortMode.COPY,
-    Mode.GENERIC: PortMode.COPY,
-}
-
-
-@dataclass(frozen=True)
-class PortPlan:
-    """One device: what was asked of it, and what it is."""
-
-    role: PortRole
-    settings: Port
-    facts: Capabilities
-    queues: int
-    endpoints: tuple[tuple[Address | None, int, Transport], ...]
-
-    @property
-    def attach(self) -> AttachMode:
-        """How its XDP program is attached."""
-        return ATTACH[self.settings.mode]
-
-    @property
-    def unwanted(self) -> str:
-        """What its XDP program does with frames that no transfer names."""
-        return str(getattr(self.settings, "unwanted", Unwanted.DROP))
-
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that is decided before anything is changed. Mirror ports come first, the test port last."""
+    """Everything that is decided before anything is changed."""
 
     config: Config
-    ports: tuple[PortPlan, ...]
+    mirrors: tuple[AfXdpPlan | CapturePlan, ...]
+    test: AfXdpPlan
     workers: int
     cpus: tuple[int, ...]
     control_cpus: tuple[int, ...]
     warnings: tuple[str, ...]
 
     @property
-    def test(self) -> PortPlan:
-        """The one port towards the targets."""
-        return self.ports[-1]
+    def ports(self) -> tuple[AfXdpPlan | CapturePlan, ...]:
+        """All of them, the test port last."""
+        return (*self.mirrors, self.test)
 
     @property
     def rss(self) -> Rss | None:
-        """How answers are spread over the test port's queues; None: not known, or of no use."""
-        known = self.test.facts.rss
+        """How answers are spread over the test port's queues; None: unknown or irrelevant."""
+        known = self.test.rss
         wanted = self.workers > 1 and known is not None and max(known.table) < self.test.queues
         return known if wanted else None
 
-    @property
-    def targets(self) -> tuple[Address, ...]:
-        """The target's address of each transfer."""
-        return tuple(transfer.target.address for transfer in self.config.transfers)
+
+def devices(config: Config, captures: Capture | None = None) -> tuple[str, ...]:
+    """The devices that are needed. Captures take the place of all mirror devices."""
+    mirrors = () if captures else config.mirror
+    return (*(port.device for port in mirrors), config.test.device)
 
 
-def make(config: Config, facts: Mapping[str, Capabilities], available: Sequence[int]) -> Plan:
-    """Decides. ``available`` are the CPUs of this process. Raises DeviceError or ConfigError."""
-    sources = tuple((t.source.address, t.source.port, _transport(t)) for t in config.transfers)
-    targets = tuple((t.target.address, t.target.port, _transport(t)) for t in config.transfers)
-    ports = (
-        *(_port(PortRole.MIRROR, port, facts[port.device], sources) for port in config.mirror),
-        _port(PortRole.TEST, config.test, facts[config.test.device], targets),
-    )
-    workers = _workers(config, ports[-1], available)
-    near = ports[-1].facts.near_cpus
+def make(
+    config: Config,
+    facts: Mapping[str, Capabilities],
+    available: Sequence[int],
+    captures: Capture | None = None,
+) -> Plan:
+    """``facts`` describe ``devices``; ``available`` are the CPUs of this process.
+
+    Raises DeviceError or ConfigError.
+    """
+    test = afxdp.plan(PortRole.TEST, config.test, facts[config.test.device])
+    live = () if captures else config.mirror
+    mirrors = tuple(afxdp.plan(PortRole.MIRROR, port, facts[port.device]) for port in live)
+    workers = _workers(config, test, available)
+    near = test.near_cpus
     cpus = placement.workers(config, workers, available, near)
-    distant = [port.settings.device for port in ports if near and port.facts.near_cpus != near]
-    warnings = [warning for port in ports for warning in _warnings(port)]
+    distant = [port.device for port in mirrors if near and port.near_cpus != near]
+    warnings = [warning for port in (*mirrors, test) for warning in port.warnings]
     warnings += placement.warnings(config.test.device, cpus, near, distant)
     warnings += [each.warning for each in forecast(config) if each.warning]
-    return Plan(config, ports, workers, cpus, placement.control(cpus, available), tuple(warnings))
+    return Plan(
+        config=config,
+        mirrors=(CapturePlan(captures),) if captures else mirrors,
+        test=test,
+        workers=workers,
+        cpus=cpus,
+        control_cpus=placement.control(cpus, available),
+        warnings=tuple(warnings),
+    )
 
 
-def dataplane(
-    plan: Plan, maps: Sequence[Maps], hops: Mapping[Address, Hop], clock_offset: int
-) -> binding.Config:
-    """What the dataplane is told. ``maps`` has those of each of the plan's ports."""
+def dataplane(plan: Plan, ports: Sequence[binding.Port], clock_offset: int) -> binding.Config:
+    """What the dataplane is told at the start: all but transfers."""
     config = plan.config
     return binding.Config(
-        ports=tuple(_binding_port(port, its) for port, its in zip(plan.ports, maps, strict=True)),
-        transfers=tuple(
-            binding_transfer(config, transfer, target, hops[target].mac)
-            for transfer, target in zip(config.transfers, plan.targets, strict=True)
-        ),
+        ports=tuple(ports),
+        transfers=(),
         workers=plan.workers,
         cpus=plan.cpus,
         limits=binding.Limits(**config.limits.model_dump()),
@@ -135,70 +109,16 @@ def dataplane(
     )
 
 
-def _port(
-    role: PortRole,
-    settings: Port,
-    facts: Capabilities,
-    endpoints: tuple[tuple[Address | None, int, Transport], ...],
-) -> PortPlan:
-    device, most = settings.device, facts.queues.bindable
-    if not facts.up:
-        raise DeviceError(f"{device} is down; bring it up: ip link set {device} up")
-    largest = max(facts.socket_mtu, facts.largest_mtu)
-    if facts.mtu > largest:
-        raise DeviceError(
-            f"{device} has MTU {facts.mtu}, more than a socket's buffers hold with its driver {facts.driver};"
-            f" ip link set {device} mtu {largest}"
-        )
-    if settings.mode is Mode.ZEROCOPY and facts.zero_copy is False:
-        raise DeviceError(
-            f"{device}: its driver {facts.driver} has no zero-copy; set its mode to auto or copy"
-        )
-    queues = most if settings.queues == "auto" else settings.queues
-    if queues > most:
-        raise ConfigError(
-            f"queues: {device} has {most} in use, not {queues}; ethtool -L {device} changes that"
-        )
-    return PortPlan(role, settings, facts, queues, endpoints)
-
-
-def _workers(config: Config, test: PortPlan, available: Sequence[int]) -> int:
+def _workers(config: Config, test: AfXdpPlan, available: Sequence[int]) -> int:
     if config.workers == "auto":
         named = len(config.cpus) if isinstance(config.cpus, tuple) else len(available)
         return max(1, min(test.queues, named))
     if config.workers > test.queues:
         raise ConfigError(
-            f"workers: {config.workers} workers for {test.queues} queues of {test.settings.device}; each"
+            f"workers: {config.workers} workers for {test.queues} queues of {test.device}; each"
             f" sends on a queue of its own, so give at most {test.queues}"
         )
     return config.workers
-
-
-def _warnings(port: PortPlan) -> list[str]:
-    device, most = port.settings.device, port.facts.queues.bindable
-    if port.queues == most:
-        return []
-    return [f"{device}: only {port.queues} of its {most} queues are served; frames of the others are dropped"]
-
-
-def _binding_port(port: PortPlan, maps: Maps) -> binding.Port:
-    return binding.Port(
-        kind=PortKind.XSK,
-        role=port.role,
-        device=port.settings.device,
-        queues=port.queues,
-        ring_size=port.settings.ring_size,
-        shed_map=maps.shed,
-        verify_checksums=port.settings.verify_checksums,
-        mtu=_mtu(port),
-        mac=port.facts.mac,
-        xsk=binding.Xsk(
-            sockets_map=maps.sockets,
-            mode=BIND[port.settings.mode],
-            busy_poll=port.settings.busy_poll,
-            fragments=port.facts.split,
-        ),
-    )
 
 
 def binding_transfer(config: Config, transfer: Transfer, target: Address, mac: str) -> binding.Transfer:
@@ -233,12 +153,6 @@ def _rss(rss: Rss | None) -> binding.Rss:
 
 def _transport(transfer: Transfer) -> Transport:
     return Transport.UDP if transfer.protocol is Protocol.UDP else Transport.TCP
-
-
-def _mtu(port: PortPlan) -> int:
-    """Never more than the device carries."""
-    wanted = getattr(port.settings, "mtu", "auto")
-    return port.facts.mtu if wanted == "auto" else min(port.facts.mtu, int(wanted))
 
 
 def _timing(timing: Timing) -> binding.Timing:

@@ -28,19 +28,19 @@ GAUGES = frozenset(each.name for each in COUNTERS if each.kind is CounterKind.GA
 
 @dataclass(frozen=True)
 class Reading:
-    """All counters at one moment; ``age_s``: time since the oldest heartbeat of a worker."""
+    """All counters at one moment. ``age_s`` is the age of the oldest worker's heartbeat."""
 
     counters: dict[str, int]
     age_s: float
 
     @property
     def stale(self) -> bool:
-        """A worker hangs, or the engine was killed."""
+        """Whether a worker hangs or the engine was killed."""
         return self.age_s > STALE_S
 
 
 def distribution(found: Histogram) -> Distribution:
-    """Percentiles are upper bounds of buckets: at most an eighth too high, and never above the maximum."""
+    """Percentiles are upper bounds of buckets: at most an eighth too high, never above the maximum."""
     count = sum(found.buckets)
     reached = list(accumulate(found.buckets))
     most = found.most / NANOSECONDS_PER_S
@@ -79,17 +79,17 @@ def rates(before: dict[str, int], now: dict[str, int], seconds: float) -> str:
 
 
 class StatsFile:
-    """A mapped stats segment; stays readable when the engine is gone."""
+    """A mapped stats segment. It stays readable after the engine has gone."""
 
     def __init__(self, path: Path) -> None:
-        """Raises MachineError if nothing is there, DataplaneError if another version wrote it."""
+        """Raises MachineError if there is none, DataplaneError if another version wrote it."""
         try:
             with path.open("rb") as file:
                 memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError) as error:
             raise MachineError(
                 f"no engine writes its counters to {path} ({error}); start one with xdpcopy run, or give the"
-                " path that it uses with --stats"
+                " engine's path with --stats"
             ) from error
         self._segment = Segment(memoryview(memory))
 
@@ -98,7 +98,7 @@ class StatsFile:
         return Reading(self._segment.counters(), max(self.ages()))
 
     def ages(self) -> tuple[float, ...]:
-        """Seconds since each worker last gave a sign of life."""
+        """Seconds since each worker's last heartbeat."""
         now = time.monotonic_ns()
         beats = (self._segment.heartbeat(worker) for worker in range(self._segment.workers))
         return tuple((now - beat) / 1e9 for beat in beats)
@@ -108,11 +108,11 @@ class StatsFile:
         return tuple(self._segment.counters(worker) for worker in range(self._segment.workers))
 
     def transfer(self, slot: int) -> dict[str, int]:
-        """What is counted for the transfer of this slot (``TransferStatus.slot``)."""
+        """The counters of the transfer in this slot (``TransferStatus.slot``)."""
         return self._segment.transfer(slot)
 
     def answer_times(self, slot: int, side: Side) -> Distribution:
-        """How long the target of the transfer, or production, took to answer."""
+        """How long the transfer's target, or production, took to answer."""
         return distribution(self._segment.answer_times(slot, side))
 
 
@@ -122,7 +122,7 @@ def claim(
     use: str = "writes its counters to",
     cure: str = "stats in the configuration, --stats on the command line",
 ) -> Iterator[None]:
-    """The file is this process's as long as it lives: two engines must not use one.
+    """Locks the file for the life of this process, because two engines must not share one.
 
     Raises MachineError if another engine has it.
     """

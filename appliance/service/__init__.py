@@ -1,1 +1,1 @@
-"""The engine's control socket: what is asked and answered (protocol), and the two ends of it."""
+"""The service behind the control socket: transfers that live on, replays of captures, the doctor."""

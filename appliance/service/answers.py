@@ -1,4 +1,4 @@
-"""Answers to the calls that only read."""
+"""Read-only calls: what the engine knows of itself."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ from dataplane.binding import SCHEMA, Side
 if TYPE_CHECKING:
     from appliance.contract.observed import GetSession, ListSessions
     from appliance.engine.engine import Engine
+    from appliance.engine.ledger import PortAccount
+    from appliance.engine.ports import PortReport
     from appliance.service.live import Live
 
 TASKS = Path("/proc/self/task")
@@ -39,7 +41,7 @@ UTIME, STIME = 13, 14  # proc_pid_stat(5), counted from the command's closing br
 
 
 class Answers:
-    """Reads from an engine that has been started."""
+    """Answers them from a running engine. Any thread may ask."""
 
     def __init__(self, engine: Engine, live: Live) -> None:
         self._live = live
@@ -48,13 +50,13 @@ class Answers:
         self.take(engine)
 
     def take(self, engine: Engine) -> None:
-        """Continues with another engine, started in place of the last."""
+        """A new engine has taken the place of the old one."""
         self._engine = engine
         self._stats = StatsFile(engine.config.stats)
         self._last = self.status()
 
     def status_aside(self, why: str) -> Status:
-        """The status while the engine is closed: as it was last, and what is using the ports now."""
+        """The last status of the engine, and what has the ports now."""
         saved = self._live.saved
         return self._last.model_copy(
             update={
@@ -67,7 +69,7 @@ class Answers:
 
     @staticmethod
     def counters_of(path: Path) -> Counters:
-        """The counters of another process. Raises MachineError until it has any."""
+        """The counters of another process. Raises MachineError while it has none."""
         stats = StatsFile(path)
         return Counters(
             schema_version=SCHEMA,
@@ -78,7 +80,7 @@ class Answers:
         )
 
     def status(self) -> Status:
-        """The appliance."""
+        """The state of the appliance and its ports."""
         up = time.monotonic() - self._began
         return Status(
             version=version("xdpcopy"),
@@ -95,7 +97,7 @@ class Answers:
         )
 
     def workers(self) -> Workers:
-        """The workers."""
+        """CPU, load and heartbeat of each worker thread."""
         ages, times, cpus = self._stats.ages(), _cpu_seconds(), self._engine.plan.cpus
         return Workers(
             items=tuple(
@@ -110,13 +112,13 @@ class Answers:
         )
 
     def counters(self) -> Counters:
-        """Every counter."""
+        """Totals, by worker and by transfer."""
         return Counters(
             schema_version=SCHEMA,
             at=time.time(),
             totals=self._engine.counters(),
             workers=self._stats.by_worker(),
-            transfers={name: self._stats.transfer(slot) for name, slot in self._live.places().items()},
+            transfers={name: self._stats.transfer(slot) for name, slot in self._live.slots().items()},
         )
 
     def ledger(self) -> Ledger:
@@ -125,7 +127,7 @@ class Answers:
         return Ledger(closes=made["closes"], ledger=made)
 
     def protocols(self) -> Protocols:
-        """Connections by protocol."""
+        """Connections by application protocol."""
         prefix, counters = "protocol_", self._engine.counters()
         return Protocols(
             connections={
@@ -134,31 +136,31 @@ class Answers:
         )
 
     def latency(self) -> Latency:
-        """Answer times per transfer; production's only if there are any."""
-        places, stats = self._live.places(), self._stats
-        production = {name: stats.answer_times(at, Side.PRODUCTION) for name, at in places.items()}
+        """Answer times of each transfer; of production only where they were measured."""
+        slots, stats = self._live.slots(), self._stats
+        production = {name: stats.answer_times(at, Side.PRODUCTION) for name, at in slots.items()}
         return Latency(
-            target={name: stats.answer_times(at, Side.TARGET) for name, at in places.items()},
+            target={name: stats.answer_times(at, Side.TARGET) for name, at in slots.items()},
             production={name: times for name, times in production.items() if times.count},
         )
 
     def sessions(self, request: ListSessions) -> Sessions:
-        """The sessions that match."""
+        """Sessions that match. Raises ControlError."""
         try:
             client = ip_address(request.client) if request.client else None
         except ValueError:
-            problem = f"'{request.client}' is not an address; write one like 198.18.0.10"
+            problem = f"'{request.client}' is no address; write one like 198.18.0.10"
             raise refused(ErrorKind.INVALID, problem, Problem(field="client", message=problem)) from None
         state = None if request.state is None else binding.SessionState[request.state.name]
-        places = self._live.places()
-        if request.transfer is not None and request.transfer not in places:
+        slots = self._live.slots()
+        if request.transfer is not None and request.transfer not in slots:
             raise refused(ErrorKind.NOT_FOUND, f"there is no transfer '{request.transfer}'")
-        transfer = None if request.transfer is None else places[request.transfer]
+        transfer = None if request.transfer is None else slots[request.transfer]
         found, more = self._ask(request.limit, client=client, state=state, transfer=transfer)
         return Sessions(items=tuple(found), truncated=more)
 
     def session(self, request: GetSession) -> SessionStatus:
-        """One session, by id."""
+        """One session, by id. Raises ControlError."""
         slot = request.session.split(".")[1:2]
         if slot and slot[0].isdecimal() and int(slot[0]) < binding.ANY:
             found, _ = self._ask(binding.MAX_ROWS, slot=int(slot[0]))
@@ -166,43 +168,42 @@ class Answers:
                 if one.id == request.session:
                     return one
         raise refused(
-            ErrorKind.NOT_FOUND, f"there is no session '{request.session}'; it has ended, or never existed"
+            ErrorKind.NOT_FOUND, f"there is no session '{request.session}'; it has ended, or never was"
         )
 
     def _ask(self, limit: int, **wanted: Any) -> tuple[list[SessionStatus], bool]:  # noqa: ANN401 - as in engine
-        names = {slot: name for name, slot in self._live.places().items()}
+        names = {slot: name for name, slot in self._live.slots().items()}
         with self._asking:
             found, more = self._engine.sessions(limit, **wanted)
         return [_session(one, names[one.transfer]) for one in found if one.transfer in names], more
 
     def _ports(self) -> list[PortStatus]:
+        return [
+            self._port(report, account)
+            for report, account in zip(self._engine.reports(), self._engine.accounts(), strict=True)
+        ]
+
+    def _port(self, report: PortReport, account: PortAccount) -> PortStatus:
         workers = self._engine.plan.workers
-        found = []
-        for report, account, port in zip(
-            self._engine.reports(), self._engine.accounts(), self._engine.plan.ports, strict=True
-        ):
-            queues = tuple(
-                QueueStatus(
-                    queue=index,
-                    worker=index % workers,
-                    mode=mode.name.lower(),
-                    lost=ledger.lost(account.sockets[index]),
-                )
-                for index, mode in enumerate(report.queues)
+        queues = tuple(
+            QueueStatus(
+                queue=index,
+                worker=index % workers,
+                mode=mode.name.lower(),
+                lost=ledger.lost(account.sockets[index]),
             )
-            found.append(
-                PortStatus(
-                    role=report.role.name.lower(),
-                    device=report.device,
-                    driver=report.driver,
-                    xdp=str(report.xdp.value),
-                    refusal=report.refusal,
-                    mtu=port.facts.mtu,
-                    queues=queues,
-                    xdp_counts=dict(account.xdp),
-                )
-            )
-        return found
+            for index, mode in enumerate(report.queues)
+        )
+        return PortStatus(
+            role=report.role.name.lower(),
+            device=report.device,
+            driver=report.driver,
+            xdp=report.xdp,
+            refusal=report.refusal,
+            mtu=report.mtu,
+            queues=queues,
+            xdp_counts=dict(account.xdp),
+        )
 
 
 def _session(one: binding.Session, transfer: str) -> SessionStatus:
@@ -228,12 +229,12 @@ def _session(one: binding.Session, transfer: str) -> SessionStatus:
 
 
 def _cpu_seconds() -> dict[str, float]:
-    """CPU time of this process's threads, by name."""
+    """CPU time of each thread of this process, by its name."""
     found = {}
     for task in TASKS.iterdir():
         try:
             text = (task / "stat").read_text()
-        except (FileNotFoundError, ProcessLookupError):  # the thread of a connection, which has ended
+        except (FileNotFoundError, ProcessLookupError):  # a thread that answered a request has ended
             continue
         name, fields = text[text.index("(") + 1 : text.rindex(")")], text[text.rindex(")") + 2 :].split()
         found[name] = (int(fields[UTIME - 2]) + int(fields[STIME - 2])) / TICKS_PER_S

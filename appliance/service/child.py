@@ -1,4 +1,4 @@
-"""The process of one replay: ``xdpcopy replay``, started by the main thread while it has the ports."""
+"""One replay of captures: the process ``xdpcopy replay``, run by the main thread while it has the ports."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import structlog
 import yaml
 
 from appliance.contract.replays import ReplayProgress, ReplayState
-from appliance.engine.replay import PAUSE, RESUME, Outcome, summary
+from appliance.engine.offline import PAUSE, RESUME, Outcome, summary
 from appliance.engine.stats import NANOSECONDS_PER_S, StatsFile
 from appliance.errors import MachineError
 from dataplane.binding import CaptureProgress, DataplaneError
@@ -26,20 +27,29 @@ if TYPE_CHECKING:
 
     from appliance.contract.captures import Capture
     from appliance.contract.replays import Replay, ReplayOptions
-    from appliance.service.replays import CaptureReplays
     from appliance.settings.config import Config
 
 log = structlog.get_logger()
 
-# It ends with the engine, however that ends.
+# Ends with the engine, however that ends.
 PROGRAM = ("setpriv", "--pdeathsig", "TERM", sys.executable, "-m", "appliance.cli")
 LOOK_S = 0.1
 STOP_TIMEOUT_S = 3.0
 LAST_WORDS = 500
 
 
+@dataclass(frozen=True)
+class Owner:
+    """What a child needs of the list of replays."""
+
+    check: Callable[[], None]
+    """Raises ControlError where the ports are needed for live traffic."""
+    note: Callable[..., Any]
+    """Records fields of the Replay of this id."""
+
+
 class Child:
-    """A job of the seat."""
+    """One replay, and its process: a job of the seat."""
 
     def __init__(
         self,
@@ -47,9 +57,9 @@ class Child:
         files: Sequence[tuple[Path, Capture]],
         config: Config,
         paths: Mapping[str, Path],
-        owner: CaptureReplays,
+        owner: Owner,
     ) -> None:
-        """Nothing is started yet. ``paths`` by ending (``replays.ENDINGS``)."""
+        """``paths`` by ending (``replays.ENDINGS``)."""
         self.replay = replay.id
         self.why = f"replay '{replay.id}' of captures has the ports; wait for its end, or cancel it"
         self.ended = threading.Event()
@@ -64,7 +74,7 @@ class Child:
         self._cancelled = ""
 
     def run(self, wait: Callable[[float], bool]) -> bool:
-        """As ``seat.Job``."""
+        """Runs the process to its end; see ``seat.Job``."""
         stay = True
         try:
             self._start()
@@ -83,7 +93,7 @@ class Child:
         return stay
 
     def pause(self, *, paused: bool) -> bool:
-        """False: it has not been started yet."""
+        """Pauses or resumes it. False: it has not started yet."""
         with self._lock:
             if self._process is None:
                 return False
@@ -91,7 +101,7 @@ class Child:
             return True
 
     def cancel(self, reason: str) -> None:
-        """Every session is reset, and it ends; it does not even begin if it has not."""
+        """Resets every session and ends; a child that has not started never will."""
         with self._lock:
             self._cancelled = self._cancelled or reason
             if self._process is not None:
@@ -99,7 +109,7 @@ class Child:
                 threading.Thread(target=self._force, args=(self._process,), daemon=True).start()
 
     def progress(self) -> ReplayProgress:
-        """As far as it has said."""
+        """The newest progress it has reported."""
         try:
             said = json.loads(self._paths["progress"].read_text())
         except (OSError, ValueError):
@@ -107,7 +117,7 @@ class Child:
         return progress(said, self._counters(), self._options, self._span_s)
 
     def _start(self) -> None:
-        self._owner.check_live()  # a transfer may have come between the request and now
+        self._owner.check()  # a transfer may have been created since the request
         data = {**self._config.model_dump(mode="json"), "api": None}
         self._paths["yaml"].write_text(yaml.safe_dump(data))
         with self._lock:
@@ -134,14 +144,14 @@ class Child:
             return self._process is not None and self._process.poll() is None
 
     def _force(self, process: subprocess.Popen[bytes]) -> None:
-        """One that does not end by itself."""
+        """Kills a process that does not end in time."""
         time.sleep(STOP_TIMEOUT_S)
         with self._lock, suppress(ProcessLookupError):
             if process.poll() is None:
                 process.kill()
 
     def _conclude(self) -> None:
-        """What its end means."""
+        """Turns its exit and its ledger into a state and a reason."""
         status = self._process.returncode if self._process else 1
         try:
             ledger = json.loads(self._paths["ledger"].read_text())
@@ -171,7 +181,7 @@ class Child:
         self._owner.note(self.replay, **ended, **more)
 
     def _last_words(self, status: int) -> str:
-        """Of a child that has written no ledger."""
+        """Why it failed, where it left no ledger."""
         with self._paths["log"].open(errors="replace") as file:
             lines = [line for line in file.read()[-LAST_WORDS:].splitlines() if line.strip()]
         if status < 0:
@@ -189,7 +199,7 @@ class Child:
 
 
 def pace(options: ReplayOptions) -> list[str]:
-    """The options of the command."""
+    """The pace, as options of the command."""
     words = ["-T", str(options.repeats)]
     if options.fast:
         return [*words, "--fast"]
@@ -200,10 +210,9 @@ def pace(options: ReplayOptions) -> list[str]:
 def progress(
     said: Mapping[str, Any], counters: Mapping[str, int], options: ReplayOptions, span_s: float
 ) -> ReplayProgress:
-    """What a child says, and what follows from it.
+    """What a child reports, with an estimate of the rest.
 
-    Where the captures' pace counts, by their time (``span_s`` in all); else by bytes: the rest will go as
-    what is behind.
+    The estimate goes by capture time (``span_s`` in all) where the pace is the captures' own, else by bytes.
     """
     running, rest = said["running_s"], None
     if span_s > 0 and not options.fast and options.idle_ms is None:
@@ -226,7 +235,7 @@ def progress(
 
 
 def counted(made: ReplayProgress, counters: Mapping[str, int]) -> ReplayProgress:
-    """With what has been counted."""
+    """Adds what has been counted."""
     return made.model_copy(
         update={
             "sessions_live": counters.get("sessions_live", 0),

@@ -1,21 +1,19 @@
-"""The transfers of a running engine: each change is checked, written down, in force, and then answered."""
+"""The service's transfers: each change is checked, written down and applied before it is answered."""
 
 from __future__ import annotations
 
 import threading
 import time
-from contextlib import suppress
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, TypedDict
-
-import structlog
 
 from appliance.contract.appliance import Emergency
 from appliance.contract.base import ErrorKind, refused
 from appliance.contract.transfers import Applied, Transfers, TransferState, TransferStatus
 from appliance.engine.forecast import forecast
-from appliance.errors import MachineError, NeighbourError
-from appliance.service import slots
+from appliance.engine.slots import Wanted
+from appliance.engine.transfers import targets_of
+from appliance.errors import MachineError, NeighbourError, SlotError
 from appliance.service.checks import checked
 from appliance.service.store import Saved, SavedTransfer
 from dataplane import binding
@@ -25,13 +23,9 @@ if TYPE_CHECKING:
 
     from appliance.contract.transfers import CreateTransfer, DeleteTransfer, ReplaceTransfer
     from appliance.engine.engine import Engine
-    from appliance.service.slots import Slot
     from appliance.service.store import Store
     from appliance.settings.config import Config
-    from appliance.settings.endpoint import Address
     from appliance.settings.transfer import Transfer
-
-log = structlog.get_logger()
 
 FIRST_LOOK_S = 1.0
 ENDS = ("end_paused", "end_transfer_removed", "end_stopped")
@@ -46,10 +40,10 @@ class Outcome(TypedDict):
 
 
 class Live:
-    """The transfers of an engine that was started without any; any thread may ask and change.
+    """Ids, versions and what is saved; the engine's ``Transfers`` does the rest. Any thread may call.
 
-    Changes come one at a time (``_change``). Whoever waits for a next hop holds another lock (``_way``), so
-    that the emergency stop never waits for a network.
+    Changes come one at a time. Nobody waits for a next hop with the lock held, so the emergency stop never
+    waits for the network.
     """
 
     def __init__(self, engine: Engine, base: Config, store: Store) -> None:
@@ -57,33 +51,32 @@ class Live:
         self._engine: Engine | None = engine
         self._base = base
         self._store = store
-        self._slots: tuple[Slot, ...] = ()
-        self._macs: dict[Address, str] = {}
         self._change = threading.RLock()
-        self._way = threading.Lock()
         self.saved, self.config = self._first()
-        self._macs = self._look_up_first(engine)
-        self._force(self.saved, self.config)
+        self.take(engine)
 
     def leave(self) -> None:
-        """The engine is about to close."""
+        """The engine is about to close; only a stop or arming is possible until ``take``."""
         with self._change:
             self._engine = None
 
     def take(self, engine: Engine) -> None:
-        """Another engine is open, without transfers: it has these. Raises ApplianceError."""
-        macs = self._look_up_first(engine)
+        """Applies the transfers to an engine that has just opened. Raises ApplianceError.
+
+        Next hops have FIRST_LOOK_S to answer; a transfer whose next hop does not waits for it.
+        """
+        engine.transfers.hops.wait(targets_of(_wanted(self.saved)), FIRST_LOOK_S)
         with self._change:
-            self._engine, self._slots, self._macs = engine, (), macs
+            self._engine, self._transfers = engine, engine.transfers
             self._force(self.saved, self.config)
 
     def is_idle(self) -> bool:
-        """No transfer replays anything."""
+        """Whether all transfers are paused."""
         with self._change:
             return all(one.paused for one in self.saved.transfers)
 
     def checked(self, transfers: Iterable[SavedTransfer]) -> Config:
-        """The configuration with these transfers in place of its own, and the targets that are allowed here.
+        """The configuration with these transfers in place of its own, and with the targets allowed here.
 
         Raises ControlError.
         """
@@ -95,23 +88,23 @@ class Live:
         return config.model_copy(update={"safety": safety})
 
     def transfers(self) -> Transfers:
-        """All of them."""
+        """All transfers."""
         with self._change:
             items = tuple(self._status(one) for one in self.saved.transfers)
             return Transfers(version=self.saved.version, items=items)
 
     def transfer(self, name: str) -> TransferStatus:
-        """One of them. Raises ControlError."""
+        """One transfer. Raises ControlError."""
         with self._change:
             return self._status(self._find(name))
 
-    def places(self) -> dict[str, int]:
-        """The place of each transfer in the dataplane and in the stats file."""
+    def slots(self) -> dict[str, int]:
+        """The slot of each transfer."""
         with self._change:
-            return {one.id: slots.slot_of(self._slots, one) for one in self.saved.transfers}
+            return {one.name: self._transfers.slot_of(one) for one in _wanted(self.saved)}
 
     def create(self, request: CreateTransfer) -> Applied:
-        """A transfer more."""
+        """Adds a transfer. Raises ControlError."""
         if all(one.id != request.transfer for one in self.saved.transfers):
             self._must_resolve(request.settings)
         with self._change:
@@ -132,7 +125,7 @@ class Live:
         return Applied(transfer=self._status(made), changed=True, **done)
 
     def replace(self, request: ReplaceTransfer) -> Applied:
-        """Other settings."""
+        """Changes a transfer's settings. Raises ControlError."""
         self._find(request.transfer, request.version)
         self._must_resolve(request.settings)
         with self._change:
@@ -142,13 +135,13 @@ class Live:
             return self._with(known, settings=request.settings)
 
     def pause(self, name: str, version: int | None, *, paused: bool) -> Applied:
-        """Paused, or not."""
+        """Pauses or resumes a transfer. Raises ControlError."""
         with self._change:
             known = self._find(name, version)
             return self._unchanged(known) if known.paused == paused else self._with(known, paused=paused)
 
     def delete(self, request: DeleteTransfer) -> Applied:
-        """A transfer less."""
+        """Removes a transfer. Raises ControlError."""
         with self._change:
             known = self._find(request.transfer, request.version)
             last = self._status(known)
@@ -156,7 +149,7 @@ class Live:
             return Applied(transfer=last, changed=True, **done)
 
     def arm(self, *, armed: bool) -> Emergency:
-        """Stop comes into force before it is written down, arm after it."""
+        """A stop is applied before it is written down, arming after."""
         with self._change:
             return self._arm(armed=armed)
 
@@ -171,21 +164,9 @@ class Live:
             self._store.write(after)
         return Emergency(armed=armed, **self._outcome(before, started))
 
-    def tick(self) -> None:
-        """Follows next hops: one that has moved, and one that is there at last."""
-        found = self._look_up(self._open)
-        with self._change:
-            self._follow({target: mac for target, mac in found.items() if self._macs.get(target) != mac})
-
-    def _follow(self, moved: dict[Address, str]) -> None:
-        if moved:
-            log.info("next hops have moved", targets={str(target): mac for target, mac in moved.items()})
-            self._macs |= moved
-            self._force(self.saved, self.config)
-
     @property
     def _open(self) -> Engine:
-        """Who asks has it held (``seat``)."""
+        """Handlers that need it keep it open (``Seat.held``)."""
         if self._engine is None:
             raise MachineError("the engine has stepped aside; ask again in a moment")
         return self._engine
@@ -206,7 +187,7 @@ class Live:
         return saved, checked(self._base, saved.transfers)
 
     def _name(self, wanted: str | None) -> tuple[int, str]:
-        """How many ids the engine has given, and the new transfer's id."""
+        """How many ids have been generated, and the new transfer's id."""
         named, taken = self.saved.named, {one.id for one in self.saved.transfers}
         if wanted is not None:
             return named, wanted
@@ -232,12 +213,18 @@ class Live:
         return Applied(transfer=self._status(changed), changed=True, **done)
 
     def _commit(self, transfers: Iterable[SavedTransfer], *, named: int | None = None) -> Outcome:
-        """Checked, written, in force: what that came to. Or all as before, and an error."""
+        """Checked, written, applied: what that came to.
+
+        Raises ControlError; then everything is as before.
+        """
         before, all_of_them = self.saved, tuple(transfers)
         config = checked(self._base, all_of_them)
         changes = {"version": before.version + 1, "transfers": all_of_them, "named": named or before.named}
         after = before.model_copy(update=changes)
-        slots.place(self._slots, after, config, self._macs)  # refused before anything is written
+        try:
+            self._transfers.check(config, _wanted(after))
+        except SlotError as error:
+            raise refused(ErrorKind.CONFLICT, str(error)) from error
         started, reset = time.monotonic(), self._reset()
         self._store.write(after)
         try:
@@ -250,46 +237,17 @@ class Live:
         return self._outcome(reset, started)
 
     def _force(self, saved: Saved, config: Config) -> None:
-        """The dataplane has them when this returns; where it is not open it will when it is."""
-        if self._engine is None:
-            return
-        placed = slots.place(self._slots, saved, config, self._macs)
-        self._engine.change([slot.told for slot in placed], config.limits.sessions_per_second)
-        self._slots = placed
+        """Applied when this returns. While no engine is open there is nothing to do: ``take`` applies all."""
+        if self._engine is not None:
+            self._transfers.apply(config, _wanted(saved))
 
-    def _must_resolve(self, wanted: Transfer) -> None:
-        """The way to the target is known, and it may be a target. Raises ControlError."""
-        checked(self._base, [SavedTransfer(id="new", version=1, paused=False, settings=wanted)])
-        target = wanted.target.address
+    def _must_resolve(self, settings: Transfer) -> None:
+        """The target is allowed and its next hop answers. Raises ControlError."""
+        checked(self._base, [SavedTransfer(id="new", version=1, paused=False, settings=settings)])
         try:
-            with self._way:
-                found = self._open.neighbours.resolve([target])
+            self._open.transfers.hops.resolve([settings.target.address])
         except NeighbourError as error:
             raise refused(ErrorKind.UNAVAILABLE, str(error)) from error
-        with self._change:
-            self._macs |= {at: hop.mac for at, hop in found.items()}
-
-    def _look_up_first(self, engine: Engine) -> dict[Address, str]:
-        """The same before an engine is ready: next hops have FIRST_LOOK_S to answer, all together."""
-        deadline = time.monotonic() + FIRST_LOOK_S
-        for target in self._targets():
-            with suppress(NeighbourError):
-                engine.neighbours.resolve([target], max(0.0, deadline - time.monotonic()))
-        return self._look_up(engine)
-
-    def _targets(self) -> set[Address]:
-        return {one.settings.target.address for one in self.saved.transfers}
-
-    def _look_up(self, engine: Engine) -> dict[Address, str]:
-        """The next hops that are known now. A target without one waits; the others do not wait for it."""
-        found: dict[Address, str] = {}
-        for target in self._targets():
-            try:
-                with self._way:
-                    found |= {at: hop.mac for at, hop in engine.neighbours.lookup([target]).items()}
-            except NeighbourError as error:
-                log.warning("a target has no route", error=str(error))
-        return found
 
     def _reset(self) -> int:
         if self._engine is None:
@@ -298,9 +256,9 @@ class Live:
         return sum(counters[name] for name in ENDS)
 
     def _outcome(self, before: int, started: float) -> Outcome:
-        """Of a change: ``before`` it so many sessions had been reset. Returns when targets have let go."""
+        """Once targets have let go. ``before``: sessions that had been reset before the change."""
         reset = self._reset() - before
-        unconfirmed = self._engine.confirm() if self._engine is not None and reset else 0
+        unconfirmed = self._transfers.confirm() if self._engine is not None and reset else 0
         took = 1e3 * (time.monotonic() - started)
         return Outcome(sessions_reset=reset, unconfirmed=unconfirmed, took_ms=took)
 
@@ -309,16 +267,16 @@ class Live:
         return Applied(transfer=self._status(known), changed=False, **nothing)
 
     def _status(self, one: SavedTransfer) -> TransferStatus:
-        mac = self._macs.get(one.settings.target.address, "")
+        hop = self._transfers.hops.known.get(one.settings.target.address)
         sentences = {each.transfer: each.sentence for each in forecast(self.config)}
         return TransferStatus(
             id=one.id,
-            slot=slots.slot_of(self._slots, one),
+            slot=self._transfers.slot_of(_one(one, self.saved)),
             version=one.version,
-            state=self._state(one, known=bool(mac)),
+            state=self._state(one, known=hop is not None),
             paused=one.paused,
             settings=one.settings,
-            next_hop=mac,
+            next_hop=hop.mac if hop else "",
             forecast=sentences[one.settings],
         )
 
@@ -328,3 +286,13 @@ class Live:
         if one.paused:
             return TransferState.PAUSED
         return TransferState.RUNNING if known else TransferState.UNREACHABLE
+
+
+def _wanted(saved: Saved) -> tuple[Wanted, ...]:
+    """The transfers for the engine."""
+    return tuple(_one(one, saved) for one in saved.transfers)
+
+
+def _one(one: SavedTransfer, saved: Saved) -> Wanted:
+    state = binding.TransferState.PAUSED if one.paused else binding.TransferState.RUNNING
+    return Wanted(one.id, one.settings, state if saved.armed else binding.TransferState.STOPPED)

@@ -1,4 +1,4 @@
-"""What the engine may do: the few capabilities that it needs, and no way to more."""
+"""Reduces the engine to the few capabilities it needs, for good."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class _Data(ctypes.Structure):
 
 
 def drop() -> None:
-    """Gives up for good all capabilities but CAPABILITIES, of those that this process has.
+    """Drops every capability but CAPABILITIES, for good.
 
-    To be called before there are threads, which would keep theirs. Raises OSError.
+    Call it before starting threads: they would keep theirs. Raises OSError.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     kept = sum(1 << number for number in CAPABILITIES.values())
@@ -44,7 +44,7 @@ def drop() -> None:
 
 
 def permitted() -> int:
-    """The capabilities that this process may use, a bit each."""
+    """The capabilities of this process, as a bit mask."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1], 16) for line in lines if line.startswith("CapPrm:"))
 
@@ -52,4 +52,4 @@ def permitted() -> int:
 def _check(result: int) -> None:
     if result:
         number = ctypes.get_errno()
-        raise OSError(number, f"cannot give up capabilities: {os.strerror(number)}")
+        raise OSError(number, f"cannot drop capabilities: {os.strerror(number)}")

@@ -1,7 +1,7 @@
-"""Replays of captures: each is a child process ``xdpcopy replay``, for which the engine gives up the ports.
+"""Replays of captures: each a child process ``xdpcopy replay``, while the engine steps aside.
 
-Each replay is described in ``ID.json``, beside what the child writes: ``ID.ledger``, ``ID.progress``,
-``ID.stats`` and ``ID.log``. A replay that was running when the engine ended has failed.
+What is known of a replay is a file of its own, ``ID.json``, beside what the child writes: ``ID.ledger``,
+``ID.progress``, ``ID.stats`` and ``ID.log``. A replay that was running when the engine ended has failed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from appliance.contract.base import ErrorKind, refused
 from appliance.contract.observed import Ledger
 from appliance.contract.replays import ENDED, Replay, ReplayChanged, Replays, ReplayState
 from appliance.durable import write_whole
-from appliance.service.child import Child
+from appliance.service.child import Child, Owner
 from appliance.service.store import SavedTransfer
 
 if TYPE_CHECKING:
@@ -37,9 +37,10 @@ ENDINGS = ("json", "yaml", "ledger", "progress", "stats", "stats.lock", "log")
 
 
 class CaptureReplays:
-    """All replays, and the one that is running. Any thread may use it. Raises OSError."""
+    """All replays, and the running one. Any thread may call."""
 
     def __init__(self, config: Config, live: Live, seat: Seat) -> None:
+        """Raises OSError."""
         self._config = config
         self._live = live
         self._seat = seat
@@ -72,12 +73,12 @@ class CaptureReplays:
         return Ledger(closes=made["closes"], ledger=made)
 
     def stats(self) -> Path | None:
-        """The stats file of the running replay."""
+        """The stats file of the running replay, if there is one."""
         with self._lock:
             return self._path(self._child.replay, "stats") if self._child else None
 
     def start(self, request: StartReplay) -> ReplayChanged:
-        """Checks a replay, records it, and asks for the ports. Raises ControlError."""
+        """Checks and saves a replay, and asks for the ports. Raises ControlError."""
         with self._lock:
             known = self._known.get(request.replay or "")
             if known is not None:
@@ -95,7 +96,7 @@ class CaptureReplays:
                 id=name, state=ReplayState.STARTING, options=request.options, requested_at=time.time()
             )
             paths = {ending: self._path(name, ending) for ending in ENDINGS}
-            child = Child(made, files, config, paths, self)
+            child = Child(made, files, config, paths, Owner(self._check_live, self._note))
             self._write(made)
             try:
                 self._seat.ask(child)
@@ -106,7 +107,7 @@ class CaptureReplays:
             return ReplayChanged(replay=made, changed=True)
 
     def pause(self, name: str, *, paused: bool) -> ReplayChanged:
-        """Stops the clock of the captures, or restarts it. Raises ControlError."""
+        """Stops or resumes the clock of the captures. Raises ControlError."""
         with self._lock:
             known, child = self._going(name)
             wanted = ReplayState.PAUSED if paused else ReplayState.RUNNING
@@ -114,12 +115,12 @@ class CaptureReplays:
                 return ReplayChanged(replay=self._now(known), changed=False)
             if not child.pause(paused=paused):
                 raise refused(
-                    ErrorKind.UNAVAILABLE, f"replay '{name}' has not started yet; ask again in a moment"
+                    ErrorKind.UNAVAILABLE, f"replay '{name}' has not begun yet; ask again in a moment"
                 )
-            return ReplayChanged(replay=self._now(self.note(name, state=wanted)), changed=True)
+            return ReplayChanged(replay=self._now(self._note(name, state=wanted)), changed=True)
 
     def cancel(self, name: str, reason: str) -> ReplayChanged:
-        """Returns once every session has been reset. Raises ControlError."""
+        """Returns when every session has been reset. Raises ControlError."""
         with self._lock:
             known = self._find(name)
             if known.state in ENDED:
@@ -131,7 +132,7 @@ class CaptureReplays:
         return ReplayChanged(replay=self.get(name), changed=True)
 
     def cancel_any(self, reason: str) -> None:
-        """Cancels the running replay, if any."""
+        """Cancels the running replay, if there is one."""
         with self._lock:
             child = self._child
         if child is not None:
@@ -147,8 +148,8 @@ class CaptureReplays:
             self._remove(name)
             return ReplayChanged(replay=known, changed=True)
 
-    def note(self, name: str, **changes: Any) -> Replay:  # noqa: ANN401 - fields of Replay
-        """Records changes to a replay durably."""
+    def _note(self, name: str, **changes: Any) -> Replay:  # noqa: ANN401 - fields of Replay
+        """Changes what is known of a replay, durably."""
         with self._lock:
             changed = self._known[name].model_copy(update=changes)
             self._write(changed)
@@ -156,16 +157,18 @@ class CaptureReplays:
                 self._child = None
             return changed
 
-    def check_live(self) -> None:
-        """Raises ControlError unless the ports can be taken: armed, and no transfer replays live traffic."""
+    def _check_live(self) -> None:
+        """Raises ControlError unless the ports are free: armed, and no live transfer running."""
         if not self._live.saved.armed:
-            raise refused(ErrorKind.CONFLICT, "an emergency stop is in force; arm the appliance first")
+            raise refused(
+                ErrorKind.CONFLICT, "nothing is sent since the emergency stop; arm the appliance first"
+            )
         running = ", ".join(f"'{one.id}'" for one in self._live.saved.transfers if not one.paused)
         if running:
             raise refused(
                 ErrorKind.CONFLICT,
-                f"transfers {running} replay live traffic on {self._config.test.device}, which a replay of"
-                " captures needs for itself; pause them first: it can use their settings nevertheless",
+                f"live traffic is replayed on {self._config.test.device} (transfers {running}), and a port"
+                " has one owner; pause them first, their settings can be used for captures all the same",
             )
 
     def _check_idle(self) -> None:
@@ -174,7 +177,7 @@ class CaptureReplays:
                 ErrorKind.CONFLICT,
                 f"replay '{self._child.replay}' is running; wait for its end, or cancel it",
             )
-        self.check_live()
+        self._check_live()
 
     def _configuration(self, options: ReplayOptions) -> Config:
         """The child's configuration: the engine's, with these transfers and the targets allowed here."""

@@ -1,8 +1,8 @@
-"""Who uses the ports: the live engine, or for some time a job that needs them exclusively.
+"""Who has the ports: the live engine, or a job that needs them to itself for a while.
 
 An AF_XDP queue and a device's XDP program have one owner. A control thread asks for the ports on behalf of a
-job; the main thread then refuses further requests to the engine, waits for pending ones, closes the engine,
-runs the job, and opens the engine again.
+job; the main thread then turns new requests away, waits for those under way, closes the engine, runs the job,
+and opens the engine again.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from appliance.contract.base import ErrorKind, refused
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-WAKE = signal.SIGUSR2  # blocked; the main thread waits for it
+WAKE = signal.SIGUSR2  # the main thread waits for it
 
 
 class Job(Protocol):
-    """Work that needs the ports exclusively."""
+    """Something that needs the ports to itself."""
 
     why: str
-    """The answer to requests that need the engine while the job runs."""
+    """The answer to requests for the engine meanwhile."""
 
     def run(self, wait: Callable[[float], bool]) -> bool:
-        """Runs to its end in the main thread. ``wait`` sleeps; both return False if the engine must stop."""
+        """Runs to its end in the main thread; ``wait`` sleeps. Both return False if the engine is to stop."""
 
 
 class Seat:
-    """Who uses the ports now. Any thread may ask for them; only the main thread opens and closes."""
+    """The ports. Any thread may ask for them; only the main thread opens and closes the engine."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -61,20 +61,20 @@ class Seat:
                 self._changed.notify_all()
 
     def ask(self, job: Job) -> None:
-        """Runs a job as soon as no request is pending. Raises ControlError if the ports are in use."""
+        """Queues the job until nobody uses the engine. Raises ControlError if the ports are taken."""
         with self._changed:
             if self._closed or self.job is not None:
-                raise refused(ErrorKind.CONFLICT, self._closed or "the ports are in use")
+                raise refused(ErrorKind.CONFLICT, self._closed or "the ports are taken already")
             self.job, self._closed = job, job.why
         os.kill(os.getpid(), WAKE)
 
     def open(self) -> None:
-        """The engine is open, and takes requests."""
+        """The engine is open for requests."""
         with self._changed:
             self.job, self._closed = None, ""
 
     def close(self) -> None:
-        """Returns when no request to the engine is pending."""
+        """Returns when the last request has left the engine."""
         with self._changed:
             self._closed = self._closed or "the engine is stopping"
             self._changed.wait_for(lambda: not self._asking)

@@ -1,4 +1,4 @@
-"""``xdpcopy engine``: the privileged process, which is asked and told through its control socket."""
+"""``xdpcopy engine``: the privileged process behind the control socket."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ from appliance.contract.transfers import (
     ResumeTransfer,
 )
 from appliance.engine.engine import Engine
-from appliance.engine.replay import PAUSE
-from appliance.engine.run import check_ledger_path, conclude, report, ticks, write_ledger
+from appliance.engine.offline import PAUSE
+from appliance.engine.report import check_ledger_path, conclude, report, write_json
 from appliance.engine.stats import claim
 from appliance.errors import ConfigError
 from appliance.service import privileges
@@ -52,7 +52,7 @@ from appliance.service.replays import CaptureReplays
 from appliance.service.seat import WAKE, Seat
 from appliance.service.server import Listener
 from appliance.service.store import Store
-from appliance.signals import STOP_SIGNALS, held_signals
+from appliance.signals import STOP_SIGNALS, held_signals, ticks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,11 +66,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-HELD = STOP_SIGNALS | {WAKE, PAUSE}  # a child that is replaying captures inherits them held
+HELD = STOP_SIGNALS | {WAKE, PAUSE}  # a child that replays captures inherits the mask
 
 
 def serve(config: Config, engine: Callable[[Config], Engine] = Engine) -> None:
-    """Until SIGTERM, SIGINT or SIGHUP. Raises ApplianceError or OSError if it cannot start."""
+    """Runs until SIGTERM, SIGINT or SIGHUP. Raises ApplianceError or OSError if it cannot start."""
     check_ledger_path(config.ledger)
     store = Store(config.control.state)
     with ExitStack() as stack:
@@ -83,15 +83,14 @@ def serve(config: Config, engine: Callable[[Config], Engine] = Engine) -> None:
         privileges.drop()
         ledger = _Service(config, store, listener, stack).run(engine)
     if config.ledger is not None:
-        write_ledger(config.ledger, ledger)
+        write_json(config.ledger, ledger)
     conclude(ledger)
 
 
 class _Service:
-    """The engine, opened and closed; what is asked of it; and what has the ports in between."""
+    """Opens and closes the engine, serves requests, and runs the jobs that need the ports in between."""
 
     def __init__(self, config: Config, store: Store, listener: Listener, stack: ExitStack) -> None:
-        """Nothing is open yet."""
         self._config = config
         self._store = store
         self._listener = listener
@@ -101,29 +100,28 @@ class _Service:
         self._answers: Answers
 
     def run(self, engine: Callable[[Config], Engine]) -> dict[str, Any]:
-        """The ledger of the last engine."""
+        """Returns the ledger of the last engine."""
         while True:
             with engine(self._config.model_copy(update={"transfers": ()})) as running:
                 live = self._begin(running)
                 self._seat.open()
-                job = self._tend(running, live)
+                job = self._tend(running)
                 self._seat.close()
                 live.leave()
                 ledger = running.stop()
             if job is None or not job.run(_wait):
                 return ledger
 
-    def _tend(self, running: Engine, live: Live) -> Job | None:
-        """Until somebody needs the ports, or, None, the engine is to stop."""
+    def _tend(self, running: Engine) -> Job | None:
+        """Returns the job that needs the ports, or None when the engine is to stop."""
         for _ in ticks(WAKE):
             if self._seat.job is not None:
                 return self._seat.job
             running.tick()
-            live.tick()
         return None
 
     def _begin(self, running: Engine) -> Live:
-        """The first time with what is asked of it; later the same with another engine."""
+        """The first engine starts the control socket; later ones take its place behind it."""
         if self._live is not None:
             self._live.take(running)
             self._answers.take(running)
@@ -132,22 +130,22 @@ class _Service:
         self._answers = Answers(running, self._live)
         for line in report(running):
             print(line)
-        offline = CaptureReplays(self._config, self._live, self._seat)
+        replays = CaptureReplays(self._config, self._live, self._seat)
         doctor = Doctor(self._live, self._seat)
         self._seat.open()
-        answering = handlers(self._seat, self._live, self._answers, offline, doctor)
+        answering = handlers(self._seat, self._live, self._answers, replays, doctor)
         self._stack.enter_context(self._listener.serving(answering))
         print("ready", flush=True)
         return self._live
 
 
 def _wait(seconds: float) -> bool:
-    """False: the engine is to stop."""
+    """Sleeps. False: the engine is to stop."""
     return signal.sigtimedwait(STOP_SIGNALS, seconds) is None
 
 
-def handlers(seat: Seat, live: Live, answers: Answers, offline: CaptureReplays, doctor: Doctor) -> Handlers:
-    """What answers each call."""
+def handlers(seat: Seat, live: Live, answers: Answers, replays: CaptureReplays, doctor: Doctor) -> Handlers:
+    """The handler of each call."""
     asking: Handlers = {
         GetStatus: lambda _: answers.status(),
         GetWorkers: lambda _: answers.workers(),
@@ -165,26 +163,26 @@ def handlers(seat: Seat, live: Live, answers: Answers, offline: CaptureReplays, 
     }
     return {
         **{kind: _holding(seat, handler) for kind, handler in asking.items()},
-        **_aside(seat, asking, answers, offline),
+        **_aside(seat, asking, answers, replays),
         ListTransfers: lambda _: live.transfers(),
         GetTransfer: lambda request: live.transfer(request.transfer),
-        Stop: lambda _: _stop(live, offline),
+        Stop: lambda _: _stop(live, replays),
         Arm: lambda _: live.arm(armed=True),
-        StartReplay: offline.start,
-        ListReplays: lambda _: offline.all(),
-        GetReplay: lambda request: offline.get(request.replay),
-        GetReplayLedger: lambda request: offline.ledger(request.replay),
-        PauseReplay: lambda request: offline.pause(request.replay, paused=True),
-        ResumeReplay: lambda request: offline.pause(request.replay, paused=False),
-        CancelReplay: lambda request: offline.cancel(request.replay, "it was asked for"),
-        DeleteReplay: lambda request: offline.delete(request.replay),
+        StartReplay: replays.start,
+        ListReplays: lambda _: replays.all(),
+        GetReplay: lambda request: replays.get(request.replay),
+        GetReplayLedger: lambda request: replays.ledger(request.replay),
+        PauseReplay: lambda request: replays.pause(request.replay, paused=True),
+        ResumeReplay: lambda request: replays.pause(request.replay, paused=False),
+        CancelReplay: lambda request: replays.cancel(request.replay, "it was asked for"),
+        DeleteReplay: lambda request: replays.delete(request.replay),
         StartExamination: doctor.start,
         GetExamination: lambda _: doctor.get(),
     }
 
 
 def _holding(seat: Seat, handler: Handler) -> Handler:
-    """The engine stays open while it is asked."""
+    """Keeps the engine open while the handler runs."""
 
     def held(request: Any) -> Answer:  # noqa: ANN401 - any request
         with seat.held():
@@ -193,28 +191,28 @@ def _holding(seat: Seat, handler: Handler) -> Handler:
     return held
 
 
-def _aside(seat: Seat, asking: Handlers, answers: Answers, offline: CaptureReplays) -> Handlers:
-    """What can be answered while the engine is not open, too."""
+def _aside(seat: Seat, asking: Handlers, answers: Answers, replays: CaptureReplays) -> Handlers:
+    """Calls that have an answer while the engine is closed, too."""
 
     def status(request: GetStatus) -> Answer:
         why = seat.closed
         return answers.status_aside(why) if why else _holding(seat, asking[GetStatus])(request)
 
     def counters(request: GetCounters) -> Answer:
-        path = offline.stats()
+        path = replays.stats()
         return answers.counters_of(path) if path else _holding(seat, asking[GetCounters])(request)
 
     return {GetStatus: status, GetCounters: counters}
 
 
-def _stop(live: Live, offline: CaptureReplays) -> Answer:
-    """Nothing more is sent, by whatever has the ports."""
-    offline.cancel_any("the emergency stop")
+def _stop(live: Live, replays: CaptureReplays) -> Answer:
+    """The emergency stop, whatever has the ports."""
+    replays.cancel_any("the emergency stop")
     return live.arm(armed=False)
 
 
 def _join(group: int) -> None:
-    """Files that the api was given can be read by this group; systemd has seen to that before."""
+    """The group can read what was uploaded to the api. Under systemd the process is in it already."""
     if group not in os.getgroups() and os.geteuid() == 0:
         os.setgroups(sorted({*os.getgroups(), group}))
 
@@ -223,6 +221,4 @@ def _group(name: str) -> int:
     try:
         return grp.getgrnam(name).gr_gid if name else os.getegid()
     except KeyError:
-        raise ConfigError(
-            f"control.group: there is no group '{name}'; getent group shows those there are"
-        ) from None
+        raise ConfigError(f"control.group: there is no group '{name}'; getent group lists them") from None

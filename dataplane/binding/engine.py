@@ -14,7 +14,7 @@ from dataplane.binding.counters import COUNTERS, Segment
 from dataplane.binding.errors import DataplaneError, checked
 from dataplane.binding.limits import ANY, MAX_FRAME, MAX_ROWS, SECOND
 from dataplane.binding.sessions import Session, session_of
-from dataplane.binding.structs import address_bytes, config_struct, mac_bytes
+from dataplane.binding.structs import address_bytes, config_struct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,10 +145,6 @@ class Dataplane:
         if count == -errno.EAGAIN:
             return None
         return [session_of(rows[index]) for index in range(self._check(count))], bool(more[0])
-
-    def set_neighbour(self, transfer: int, mac: str) -> None:
-        """The next hop of the transfer's target has a new link-layer address."""
-        self._check(lib.dp_set_neighbour(self._engine, transfer, mac_bytes(mac)))
 
     def counters(self, worker: int | None = None) -> dict[str, int]:
         """Every counter by name: of one worker, or summed over all."""

@@ -259,9 +259,6 @@ int dp_change_taken(const struct dp_engine *engine);
  */
 uint32_t dp_unconfirmed(const struct dp_engine *engine);
 
-/* Live setting: the next hop of a transfer's target has moved. */
-int dp_set_neighbour(struct dp_engine *engine, uint32_t transfer, const uint8_t mac[6]);
-
 /* Counters: descriptors (the same for every engine), and a worker's value. */
 uint32_t dp_counter_count(void);
 const struct dp_counter *dp_counter_info(uint32_t counter);

@@ -4,8 +4,8 @@ from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import Any
 
-from appliance.engine.engine import Machine
-from appliance.engine.nic import Hop
+from appliance.engine.machine import Machine
+from appliance.engine.nic import Hop, Look, Neighbours
 from appliance.errors import NeighbourError
 from dataplane.binding import COUNTERS, PortMode, PortRole, PortStatistics
 from dataplane.pyxdp import AttachMode, Capabilities, Queues
@@ -97,38 +97,45 @@ class FakeDataplane:
         assert queue < self.config.ports[port].queues
         return PortStatistics(0, 0, 0, 0, 0, 0)
 
-    def change(self, transfers, sessions_per_second):  # noqa: ARG002
+    def change(self, transfers, sessions_per_second):
         self.scene.did(f"change to {len(transfers)} transfers")
+        self.scene.changes.append((list(transfers), sessions_per_second))
 
     def is_changed(self):
-        return True
+        return self.scene.follows
 
     def unconfirmed(self):
         return self.scene.unconfirmed.pop(0) if self.scene.unconfirmed else 0
 
-    def set_neighbour(self, transfer, mac):
-        self.scene.did(f"transfer {transfer} to {mac}")
+    def pause_capture(self):
+        self.scene.did("pause the capture")
+
+    def resume_capture(self):
+        self.scene.did("resume the capture")
 
 
-class FakeNeighbours:
+class FakeNeighbours(Neighbours):
+    """``late_macs`` of the scene are known to those who wait for them."""
+
     def __init__(self, scene):
         self.scene = scene
 
-    def resolve(self, targets, timeout_s=3.0):  # noqa: ARG002
+    def wait(self, targets, timeout_s=0.0):  # noqa: ARG002
         late = self.scene.late_macs
         self.scene.macs |= {target: late[target] for target in targets if target in late}
         found = self.lookup(targets)
-        for target in targets:
-            if target not in found:
-                raise NeighbourError(f"target {target} does not answer")
-        return found
+        silent = {
+            target: NeighbourError(f"target {target} does not answer")
+            for target in targets
+            if not found.is_over([target])
+        }
+        return Look(found.hops, {**found.problems, **silent})
 
     def lookup(self, targets):
         if self.scene.route_error:
-            raise self.scene.route_error
-        return {
-            target: Hop(target, self.scene.macs[target]) for target in targets if target in self.scene.macs
-        }
+            return Look({}, dict.fromkeys(targets, self.scene.route_error))
+        macs = self.scene.macs
+        return Look({target: Hop(target, macs[target]) for target in targets if target in macs}, {})
 
 
 class FakeMachine:
@@ -140,7 +147,7 @@ class FakeMachine:
         self.facts: dict[str, Capabilities] = {}
         self.macs = {ip_address("198.19.0.2"): MAC, ip_address("fd00::2"): MAC}
         self.late_macs: dict[object, str] = {}  # known to those who wait for them
-        self.route_error: Exception | None = None
+        self.route_error: NeighbourError | None = None
         self.forwarding: list[str] = []
         self.steerings: list[FakeSteering] = []
         self.redirected: dict[str, int] = {}
@@ -149,6 +156,8 @@ class FakeMachine:
         self.steps = 0
         self.told: Any = None
         self.unconfirmed: list[int] = []  # what the dataplane says next
+        self.changes: list[Any] = []
+        self.follows = True  # workers take up changes
         self.write_segment = lambda: None
         self.machine = Machine(
             capabilities=lambda device: self.facts.get(device) or capabilities(device),

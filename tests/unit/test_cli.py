@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance import cli
-from appliance.commands import letters
-from appliance.engine import run
+from appliance import cli, signals
+from appliance.commands import letters, run
 from appliance.engine.engine import Engine
 from appliance.engine.stats import rates
 from appliance.errors import ConfigError
@@ -157,7 +156,7 @@ class TestRun:
         assert scene.events[-1] == "restore mirror0"
 
     def test_a_status_line_is_shown_on_request(self, scene, capfd, segment, monkeypatch):
-        monkeypatch.setattr(run, "TICK_S", 0.01)
+        monkeypatch.setattr(signals, "TICK_S", 0.01)
         _, thread = self.stop_when_ready(signal.SIGTERM, capfd)
         assert status_of("run", *LETTERS, "--stats", str(segment), "--live") == 0
         thread.join()
@@ -166,7 +165,7 @@ class TestRun:
     def test_a_ledger_without_a_folder_is_refused_before_the_start(self, scene, capsys, segment, tmp_path):
         files = ["--stats", str(segment), "--ledger", str(tmp_path / "no" / "ledger.json")]
         assert status_of("run", *LETTERS, *files) == 2
-        assert f"the folder {tmp_path}/no is not there; make it" in capsys.readouterr().err
+        assert f"the folder {tmp_path}/no does not exist; create it" in capsys.readouterr().err
         assert scene.events == []
 
     def test_a_machine_that_refuses_is_said_with_status_1(self, scene, capsys, segment):

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from appliance.commands.run import run
 from appliance.contract.appliance import Arm, GetStatus, GetWorkers, Stop
 from appliance.contract.base import ControlError, ErrorKind
 from appliance.contract.calls import MAX_LINE
@@ -29,7 +30,6 @@ from appliance.contract.transfers import (
     ReplaceTransfer,
     ResumeTransfer,
 )
-from appliance.engine.run import run
 from appliance.errors import ConfigError
 from appliance.service import answers
 from appliance.service.store import Store

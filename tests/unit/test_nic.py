@@ -84,8 +84,8 @@ def test_a_neighbour_that_moves_is_seen():
     neighbours.resolve([target])
     run(f"ip -n {HERE} neigh replace 198.19.0.2 dev test0 lladdr {OTHER_MAC} nud permanent")
     try:
-        assert neighbours.lookup([target])[target].mac == OTHER_MAC
-        assert neighbours.lookup([target])[target].mac == OTHER_MAC
+        assert neighbours.lookup([target]).hops[target].mac == OTHER_MAC
+        assert neighbours.lookup([target]).hops[target].mac == OTHER_MAC
     finally:
         run(f"ip -n {HERE} neigh del 198.19.0.2 dev test0")
     assert neighbours.resolve([target])[target].mac == MAC

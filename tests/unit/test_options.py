@@ -13,10 +13,10 @@ import pytest
 import structlog
 
 from appliance import cli
-from appliance.commands import letters
+from appliance.commands import letters, playback
 from appliance.commands import replay as replay_command
 from appliance.commands.process_files import log_to, process_files
-from appliance.engine import replay
+from appliance.engine.offline import Outcome
 from appliance.errors import ConfigError
 from appliance.settings.config import Config
 from appliance.settings.transfer import Transfer
@@ -174,8 +174,8 @@ def test_letters_of_capture_files_belong_to_replay(letter, monkeypatch, tmp_path
     value, name, expected = FILES[letter]
     (tmp_path / "a.pcap").write_bytes(b"")
     found = []
-    outcome = replay.Outcome(test_replay.PROGRESS, {}, {"closes": True})
-    monkeypatch.setattr(replay, "run", lambda *asked, **_: found.append(asked) or outcome)  # type: ignore[func-returns-value]
+    outcome = Outcome(test_replay.PROGRESS, {}, {"closes": True})
+    monkeypatch.setattr(playback, "run", lambda *asked, **_: found.append(asked) or outcome)  # type: ignore[func-returns-value]
     words = ["-o", "test0", "-x", "80-198.19.0.2:8080", letter, value, "-n", "3", "-W"]
     assert status_of("replay", str(tmp_path / "a.pcap"), *words) == 0
     config, capture = found[0]

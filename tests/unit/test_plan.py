@@ -1,7 +1,6 @@
 import pytest
 
 from appliance.engine import plan
-from appliance.engine.nic import Hop
 from appliance.errors import ApplianceError, ConfigError, DeviceError
 from appliance.settings.loading import build
 from dataplane.binding import PortMode
@@ -26,6 +25,15 @@ def config(mirror=None, test=None, **changes):
 
 def facts(mirror=None, test=None):
     return {"m0": capabilities("m0", **(mirror or {})), "t0": capabilities("t0", **(test or {}))}
+
+
+def devices(made):
+    return (*made.mirrors, made.test)
+
+
+def dataplane(made):
+    told = [port.dataplane(Maps(number)) for number, port in enumerate(devices(made), 10)]
+    return plan.dataplane(made, told, 0)
 
 
 def combined(count):
@@ -80,8 +88,7 @@ def rss(*table):
 )
 def test_the_spread_of_answers_reaches_the_dataplane_where_it_is_of_use(known, settings, used):
     made = plan.make(config(**settings), facts(test={"rss": known, **combined(4)}), CPUS)
-    hops = {target: Hop(target, "02:00:00:00:00:02") for target in made.targets}
-    told = plan.dataplane(made, [Maps(10), Maps(11)], hops, 0).rss
+    told = dataplane(made).rss
     assert (told.table, len(told.key)) == (((0, 1, 2, 3), 40) if used else ((), 0))
 
 
@@ -98,7 +105,7 @@ def test_the_control_process_stays_where_it_is_if_every_cpu_has_a_worker():
     ("settings", "machine", "error", "sentence"),
     [
         ({"workers": 2}, {}, ConfigError, "workers: 2 workers for 1 queues of t0"),
-        ({"cpus": [9]}, {}, ConfigError, "cpus: CPU 9 is not there for this process; it may use 0, 1, 2, 3"),
+        ({"cpus": [9]}, {}, ConfigError, "CPU 9 is not available to this process; it may use 0, 1, 2, 3"),
         ({"mirror": {"queues": 2}}, {}, ConfigError, "queues: m0 has 1 in use, not 2; ethtool -L m0 changes"),
         ({"mirror": {"mode": "zerocopy"}}, {}, DeviceError, "m0: its driver veth has no zero-copy"),
         ({}, {"mirror": {"up": False}}, DeviceError, "m0 is down; bring it up: ip link set m0 up"),
@@ -139,15 +146,14 @@ def test_queues_that_are_not_served_are_warned_about():
 )
 def test_a_mode_says_how_to_attach_and_how_to_bind(mode, attach, bind):
     made = plan.make(config(mirror={"mode": mode}), facts(mirror={"zero_copy": True}), CPUS)
-    hops = {target: Hop(target, "02:00:00:00:00:02") for target in made.targets}
-    told = plan.dataplane(made, [Maps(10), Maps(11)], hops, 0)
-    assert made.ports[0].attach is attach
+    told = dataplane(made)
+    assert devices(made)[0].attach is attach
     assert told.ports[0].xsk.mode is bind
 
 
 def test_only_mirror_ports_pass_unwanted_frames_on_request():
     made = plan.make(config(mirror={"unwanted": "pass"}), facts(), CPUS)
-    assert [port.unwanted for port in made.ports] == ["pass", "drop"]
+    assert [port.unwanted for port in devices(made)] == ["pass", "drop"]
 
 
 def test_times_become_nanoseconds():
@@ -156,8 +162,7 @@ def test_times_become_nanoseconds():
         facts(),
         CPUS,
     )
-    hops = {target: Hop(target, "02:00:00:00:00:02") for target in made.targets}
-    timing = plan.dataplane(made, [Maps(10), Maps(11)], hops, 0).timing
+    timing = dataplane(made).timing
     assert (timing.settle, timing.gap_timeout, timing.tries) == (2_500_000, 500_000_000, 3)
     assert timing.datagram_timeout == 7_000_000_000
 
@@ -167,7 +172,6 @@ def test_times_become_nanoseconds():
 )
 def test_frames_in_several_buffers_are_asked_for_where_the_mtu_needs_them(mtu, splits, fragments):
     made = plan.make(config(), facts(mirror={"mtu": mtu, "splits": splits}), CPUS)
-    assert [port.facts.split for port in made.ports] == [fragments, False]
-    hops = {target: Hop(target, "02:00:00:00:00:02") for target in made.targets}
-    told = plan.dataplane(made, [Maps(10), Maps(11)], hops, 0)
+    assert [port.facts.split for port in devices(made)] == [fragments, False]
+    told = dataplane(made)
     assert [port.xsk.fragments for port in told.ports] == [fragments, False]

@@ -4,7 +4,6 @@ import pytest
 
 from appliance.engine import plan
 from appliance.engine.forecast import forecast
-from appliance.engine.nic import Hop
 from appliance.errors import ConfigError
 from appliance.settings.loading import build
 from appliance.settings.pool import parse_clients
@@ -26,9 +25,9 @@ def config(transfer=None, **changes):
 
 def told(transfer=None, **changes):
     """What the dataplane is told about the one transfer."""
-    made = plan.make(config(transfer, **changes), {d: capabilities(d) for d in ("m0", "t0")}, [0])
-    hops = {target: Hop(target, "02:00:00:00:00:02") for target in made.targets}
-    return plan.dataplane(made, [Maps(10), Maps(11)], hops, 0).transfers[0]
+    whole = config(transfer, **changes)
+    one = whole.transfers[0]
+    return plan.binding_transfer(whole, one, one.target.address, "02:00:00:00:00:02")
 
 
 @pytest.mark.parametrize(
@@ -171,8 +170,7 @@ def test_the_mtu_is_at_most_the_devices(mtu, told_mtu):
     made = plan.make(
         config(test={"device": "t0", "mtu": mtu}), {d: capabilities(d) for d in ("m0", "t0")}, [0]
     )
-    hops = {target: Hop(target, "02:00:00:00:00:02") for target in made.targets}
-    assert plan.dataplane(made, [Maps(10), Maps(11)], hops, 0).ports[1].mtu == told_mtu
+    assert made.test.dataplane(Maps(11)).mtu == told_mtu
 
 
 def test_the_filter_and_the_cap_reach_the_dataplane():
@@ -181,8 +179,7 @@ def test_the_filter_and_the_cap_reach_the_dataplane():
         {d: capabilities(d) for d in ("m0", "t0")},
         [0],
     )
-    hops = {target: Hop(target, "02:00:00:00:00:02") for target in made.targets}
-    found = plan.dataplane(made, [Maps(10), Maps(11)], hops, 0)
+    found = plan.dataplane(made, [made.test.dataplane(Maps(10))], 0)
     assert (found.filter, found.limits.sessions_per_second) == ("tcp port 80", 9)
 
 

@@ -12,10 +12,10 @@ import pytest
 from rich.console import Console
 
 from appliance import cli
+from appliance.commands import playback
 from appliance.commands import replay as replay_command
-from appliance.engine import replay
+from appliance.engine.offline import Outcome
 from appliance.errors import ConfigError
-from appliance.settings.config import Config
 from dataplane.binding import CaptureProgress, Dataplane, DataplaneError, PortKind
 from tests.line.tape import Tape
 from tests.unit.fakes import FakeMachine
@@ -40,11 +40,11 @@ def scene(monkeypatch):
     scene = FakeMachine()
 
     def over_memory(config):
-        test, *rest = config.ports
-        return Dataplane(replace(config, ports=(replace(test, kind=PortKind.MEMORY), *rest)))
+        mirror, test = config.ports
+        return Dataplane(replace(config, ports=(mirror, replace(test, kind=PortKind.MEMORY))))
 
     scene.machine = replace(scene.machine, dataplane=over_memory)
-    monkeypatch.setattr(replay, "Machine", lambda: scene.machine)
+    monkeypatch.setattr(playback, "Machine", lambda: scene.machine)
     return scene
 
 
@@ -81,9 +81,9 @@ def capture_of(monkeypatch, *arguments):
 
     def note(config, asked, **_):
         found.append((config, asked))
-        return replay.Outcome(PROGRESS, {}, {"closes": True})
+        return Outcome(PROGRESS, {}, {"closes": True})
 
-    monkeypatch.setattr(replay, "run", note)
+    monkeypatch.setattr(playback, "run", note)
     assert status_of("replay", *arguments) == 0
     return found[0]
 
@@ -97,7 +97,6 @@ class TestCommand:
         )
         assert asked.files == (str(capture), str(capture))
         assert (asked.speed, asked.idle_cap, asked.repeats, asked.fast) == (2.5, 100_000_000, 3, False)
-        assert config.mirror == ()
         assert config.test.device == "test0"
 
     def test_the_defaults(self, monkeypatch, capture):
@@ -132,7 +131,7 @@ class TestCommand:
 
     def test_files_must_be_there(self, tmp_path):
         with pytest.raises(ConfigError) as caught:
-            replay.check_files([tmp_path / "no.pcap", tmp_path])
+            playback.check_files([tmp_path / "no.pcap", tmp_path])
         assert len(caught.value.problems) == 2
         assert "no.pcap is not there" in caught.value.problems[0]
         assert "is no file" in caught.value.problems[1]
@@ -165,11 +164,25 @@ class TestRun:
         assert "silence mirror0" not in scene.events
         assert "detach test0" in scene.events
 
-    def test_a_signal_ends_it_early(self, arguments, capsys):
-        timer = threading.Timer(0.5, signal.pthread_kill, (threading.get_ident(), signal.SIGTERM))
-        timer.start()
-        assert status_of(*arguments, "-a", "0.01") == 0
-        timer.join()
+    def test_a_signal_ends_it_early(self, arguments, capsys, tmp_path):
+        progress, main = tmp_path / "progress", threading.get_ident()
+
+        def end():
+            deadline = time.monotonic() + 30
+            while time.monotonic() < deadline:
+                if progress.exists() and json.loads(progress.read_text())["frames"]:
+                    break
+                time.sleep(0.05)
+            signal.pthread_kill(main, signal.SIGTERM)
+
+        thread = threading.Thread(target=end)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            thread.start()
+            assert status_of(*arguments, "-a", "0.01", "--progress", str(progress)) == 0
+            thread.join()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         said = capsys.readouterr().out
         assert "ended early: 1 file, 0 of 1 time;" in said
         assert "stopped 1" in said
@@ -200,7 +213,7 @@ class TestRun:
     def test_a_terminal_shows_progress(self, arguments, monkeypatch):
         shown = io.StringIO()
         monkeypatch.setattr(
-            replay, "Console", lambda **_: Console(file=shown, force_terminal=True, width=100, height=20)
+            playback, "Console", lambda **_: Console(file=shown, force_terminal=True, width=100, height=20)
         )
         assert status_of(*arguments, "-T", "2") == 0
         assert "1/2 at 0." in shown.getvalue()
@@ -223,28 +236,23 @@ class TestRun:
         assert "the folder" in capsys.readouterr().err
 
     def test_a_ledger_that_does_not_close_is_a_failure(self, monkeypatch, arguments):
-        outcome = replay.Outcome(PROGRESS, {}, {"closes": False})
-        monkeypatch.setattr(replay, "run", lambda *_, **__: outcome)
+        outcome = Outcome(PROGRESS, {}, {"closes": False})
+        monkeypatch.setattr(playback, "run", lambda *_, **__: outcome)
         assert status_of(*arguments) == 1
 
 
 class TestWords:
     def test_position(self):
-        assert replay._position(replace(PROGRESS, position=1_500_000_000)) == "1/2 at 1.5 s"
-        assert replay._position(replace(PROGRESS, repeats=1, paused=True)) == "at 0.0 s paused"
-        assert replay._position(replace(PROGRESS, repeat=2, late=2_000_000_000)) == "2/2 at 0.0 s, 2.0 s late"
+        assert playback._position(replace(PROGRESS, position=1_500_000_000)) == "1/2 at 1.5 s"
+        assert playback._position(replace(PROGRESS, repeats=1, paused=True)) == "at 0.0 s paused"
+        assert (
+            playback._position(replace(PROGRESS, repeat=2, late=2_000_000_000)) == "2/2 at 0.0 s, 2.0 s late"
+        )
 
     def test_the_bar_is_for_terminals(self, monkeypatch):
-        assert replay._bar().disable
-        monkeypatch.setattr(replay, "Console", lambda **_: Console(force_terminal=True))
-        assert not replay._bar().disable
-
-    def test_mirrors_of_a_file_do_not_count(self):
-        transfers = [{"source": "80", "target": "198.19.0.2:8080"}]
-        config = Config.model_validate(
-            {"mirror": [{"device": "mirror0"}], "test": {"device": "test0"}, "transfers": transfers}
-        )
-        assert replay.without_mirrors(config).mirror == ()
+        assert playback._bar().disable
+        monkeypatch.setattr(playback, "Console", lambda **_: Console(force_terminal=True))
+        assert not playback._bar().disable
 
     def test_the_dataplane_says_what_it_cannot_open(self):
         error = DataplaneError(errno.EINVAL, "a sentence")

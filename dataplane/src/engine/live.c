@@ -93,14 +93,6 @@ uint32_t dp_unconfirmed(const struct dp_engine *engine)
     return sessions;
 }
 
-int dp_set_neighbour(struct dp_engine *engine, uint32_t transfer, const uint8_t mac[6])
-{
-    if (transfer >= engine->config->transfer_count)
-        return engine_fail(engine, -EINVAL, "there is no transfer %u", transfer);
-    __atomic_store_n(&engine->next_hops[transfer], mac_pack(mac), __ATOMIC_RELAXED);
-    return 0;
-}
-
 static bool all_have_told(const struct dp_engine *engine)
 {
     for (uint32_t i = 0; i < engine->config->workers; i++)
