@@ -303,7 +303,7 @@ class TestReplays:
             (outside, 422, "outside safety"),
             (missing, 404, "no capture"),
             ({**own, "captures": ["../state"]}, 422, "captures"),
-            ({**own, "fast": True, "speed": 2}, 422, "no pace"),
+            ({**own, "fast": True, "speed": 2}, 422, "ignores the recorded pace"),
             ({**own, "transfers": ["a"]}, 422, "either transfers or settings"),
             ({**own, "device": "eth9"}, 422, "device"),
         ):
