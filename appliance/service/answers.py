@@ -1,4 +1,4 @@
-"""Answers to the calls that only read."""
+"""Answers that change nothing: the engine's own view of itself."""
 
 from __future__ import annotations
 
@@ -39,22 +39,23 @@ UTIME, STIME = 13, 14  # proc_pid_stat(5), counted from the command's closing br
 
 
 class Answers:
-    """Reads from an engine that has been started."""
+    """Reads from a running engine."""
 
     def __init__(self, engine: Engine, live: Live) -> None:
+        """The engine has been started."""
         self._live = live
         self._began = time.monotonic()
         self._asking = threading.Lock()
         self.take(engine)
 
     def take(self, engine: Engine) -> None:
-        """Continues with another engine, started in place of the last."""
+        """Another one has been started in its place."""
         self._engine = engine
         self._stats = StatsFile(engine.config.stats)
         self._last = self.status()
 
     def status_aside(self, why: str) -> Status:
-        """The status while the engine is closed: as it was last, and what is using the ports now."""
+        """What it was when the engine was last open, and what has the ports now."""
         saved = self._live.saved
         return self._last.model_copy(
             update={
@@ -67,7 +68,7 @@ class Answers:
 
     @staticmethod
     def counters_of(path: Path) -> Counters:
-        """The counters of another process. Raises MachineError until it has any."""
+        """Those of another process. Raises MachineError while it has none."""
         stats = StatsFile(path)
         return Counters(
             schema_version=SCHEMA,
@@ -78,7 +79,7 @@ class Answers:
         )
 
     def status(self) -> Status:
-        """The appliance."""
+        """What the appliance is."""
         up = time.monotonic() - self._began
         return Status(
             version=version("xdpcopy"),
@@ -95,7 +96,7 @@ class Answers:
         )
 
     def workers(self) -> Workers:
-        """The workers."""
+        """One for each thread."""
         ages, times, cpus = self._stats.ages(), _cpu_seconds(), self._engine.plan.cpus
         return Workers(
             items=tuple(
@@ -110,7 +111,7 @@ class Answers:
         )
 
     def counters(self) -> Counters:
-        """Every counter."""
+        """All of them."""
         return Counters(
             schema_version=SCHEMA,
             at=time.time(),
@@ -120,12 +121,12 @@ class Answers:
         )
 
     def ledger(self) -> Ledger:
-        """The ledger so far."""
+        """The account so far."""
         made = self._engine.account()
         return Ledger(closes=made["closes"], ledger=made)
 
     def protocols(self) -> Protocols:
-        """Connections by protocol."""
+        """What was told from the first bytes."""
         prefix, counters = "protocol_", self._engine.counters()
         return Protocols(
             connections={
@@ -134,7 +135,7 @@ class Answers:
         )
 
     def latency(self) -> Latency:
-        """Answer times per transfer; production's only if there are any."""
+        """Answer times of each transfer; production only where it has been measured."""
         places, stats = self._live.places(), self._stats
         production = {name: stats.answer_times(at, Side.PRODUCTION) for name, at in places.items()}
         return Latency(
@@ -143,11 +144,11 @@ class Answers:
         )
 
     def sessions(self, request: ListSessions) -> Sessions:
-        """The sessions that match."""
+        """Those that fit."""
         try:
             client = ip_address(request.client) if request.client else None
         except ValueError:
-            problem = f"'{request.client}' is not an address; write one like 198.18.0.10"
+            problem = f"'{request.client}' is no address; write one like 198.18.0.10"
             raise refused(ErrorKind.INVALID, problem, Problem(field="client", message=problem)) from None
         state = None if request.state is None else binding.SessionState[request.state.name]
         places = self._live.places()
@@ -158,7 +159,7 @@ class Answers:
         return Sessions(items=tuple(found), truncated=more)
 
     def session(self, request: GetSession) -> SessionStatus:
-        """One session, by id."""
+        """One, by its id."""
         place = request.session.split(".")[1:2]
         if place and place[0].isdecimal() and int(place[0]) < binding.ANY:
             found, _ = self._ask(binding.MAX_ROWS, place=int(place[0]))
@@ -166,7 +167,7 @@ class Answers:
                 if one.id == request.session:
                     return one
         raise refused(
-            ErrorKind.NOT_FOUND, f"there is no session '{request.session}'; it has ended, or never existed"
+            ErrorKind.NOT_FOUND, f"there is no session '{request.session}'; it has ended, or never was"
         )
 
     def _ask(self, limit: int, **wanted: Any) -> tuple[list[SessionStatus], bool]:  # noqa: ANN401 - as in engine
@@ -228,12 +229,12 @@ def _session(one: binding.Session, transfer: str) -> SessionStatus:
 
 
 def _cpu_seconds() -> dict[str, float]:
-    """CPU time of this process's threads, by name."""
+    """CPU time of each thread of this process, by its name."""
     found = {}
     for task in TASKS.iterdir():
         try:
             text = (task / "stat").read_text()
-        except (FileNotFoundError, ProcessLookupError):  # the thread of a connection, which has ended
+        except (FileNotFoundError, ProcessLookupError):  # one that answered somebody has ended meanwhile
             continue
         name, fields = text[text.index("(") + 1 : text.rindex(")")], text[text.rindex(")") + 2 :].split()
         found[name] = (int(fields[UTIME - 2]) + int(fields[STIME - 2])) / TICKS_PER_S

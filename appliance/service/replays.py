@@ -1,7 +1,7 @@
-"""Replays of captures: each is a child process ``xdpcopy replay``, for which the engine gives up the ports.
+"""Replays of captures: each a child process ``xdpcopy replay``, while the engine steps aside.
 
-Each replay is described in ``ID.json``, beside what the child writes: ``ID.ledger``, ``ID.progress``,
-``ID.stats`` and ``ID.log``. A replay that was running when the engine ended has failed.
+What is known of a replay is a file of its own, ``ID.json``, beside what the child writes: ``ID.ledger``,
+``ID.progress``, ``ID.stats`` and ``ID.log``. A replay that was going on when the engine ended has failed.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ ENDINGS = ("json", "yaml", "ledger", "progress", "stats", "stats.lock", "log")
 
 
 class CaptureReplays:
-    """All replays, and the one that is running. Any thread may use it. Raises OSError."""
+    """All replays, and the one that goes on. Any thread may ask and change."""
 
     def __init__(self, config: Config, live: Live, seat: Seat) -> None:
+        """Raises OSError."""
         self._config = config
         self._live = live
         self._seat = seat
@@ -50,17 +51,17 @@ class CaptureReplays:
         self._child: Child | None = None
 
     def all(self) -> Replays:
-        """All replays, newest first."""
+        """The newest first."""
         with self._lock:
             return Replays(items=tuple(self._now(one) for one in reversed(self._known.values())))
 
     def get(self, name: str) -> Replay:
-        """One replay. Raises ControlError."""
+        """One of them. Raises ControlError."""
         with self._lock:
             return self._now(self._find(name))
 
     def ledger(self, name: str) -> Ledger:
-        """The ledger of a replay that has ended. Raises ControlError."""
+        """The account of one that has ended. Raises ControlError."""
         with self._lock:
             self._find(name)
             try:
@@ -72,12 +73,12 @@ class CaptureReplays:
         return Ledger(closes=made["closes"], ledger=made)
 
     def stats(self) -> Path | None:
-        """The stats file of the running replay."""
+        """The counters' file of the replay that has the ports."""
         with self._lock:
             return self._path(self._child.replay, "stats") if self._child else None
 
     def start(self, request: StartReplay) -> ReplayChanged:
-        """Checks a replay, records it, and asks for the ports. Raises ControlError."""
+        """Checked, written down, and asked for. Raises ControlError."""
         with self._lock:
             known = self._known.get(request.replay or "")
             if known is not None:
@@ -106,7 +107,7 @@ class CaptureReplays:
             return ReplayChanged(replay=made, changed=True)
 
     def pause(self, name: str, *, paused: bool) -> ReplayChanged:
-        """Stops the clock of the captures, or restarts it. Raises ControlError."""
+        """The clock of the captures stands still, or goes on. Raises ControlError."""
         with self._lock:
             known, child = self._going(name)
             wanted = ReplayState.PAUSED if paused else ReplayState.RUNNING
@@ -114,12 +115,12 @@ class CaptureReplays:
                 return ReplayChanged(replay=self._now(known), changed=False)
             if not child.pause(paused=paused):
                 raise refused(
-                    ErrorKind.UNAVAILABLE, f"replay '{name}' has not started yet; ask again in a moment"
+                    ErrorKind.UNAVAILABLE, f"replay '{name}' has not begun yet; ask again in a moment"
                 )
             return ReplayChanged(replay=self._now(self.note(name, state=wanted)), changed=True)
 
     def cancel(self, name: str, reason: str) -> ReplayChanged:
-        """Returns once every session has been reset. Raises ControlError."""
+        """Answered when every session has been reset. Raises ControlError."""
         with self._lock:
             known = self._find(name)
             if known.state in ENDED:
@@ -131,7 +132,7 @@ class CaptureReplays:
         return ReplayChanged(replay=self.get(name), changed=True)
 
     def cancel_any(self, reason: str) -> None:
-        """Cancels the running replay, if any."""
+        """Whichever goes on."""
         with self._lock:
             child = self._child
         if child is not None:
@@ -139,16 +140,16 @@ class CaptureReplays:
                 self.cancel(child.replay, reason)
 
     def delete(self, name: str) -> ReplayChanged:
-        """Deletes a replay that has ended. Raises ControlError."""
+        """Forgets one that has ended. Raises ControlError."""
         with self._lock:
             known = self._find(name)
             if known.state not in ENDED:
-                raise refused(ErrorKind.CONFLICT, f"replay '{name}' is running; cancel it first")
+                raise refused(ErrorKind.CONFLICT, f"replay '{name}' goes on; cancel it first")
             self._remove(name)
             return ReplayChanged(replay=known, changed=True)
 
     def note(self, name: str, **changes: Any) -> Replay:  # noqa: ANN401 - fields of Replay
-        """Records changes to a replay durably."""
+        """What is known of it from now on, and after a crash."""
         with self._lock:
             changed = self._known[name].model_copy(update=changes)
             self._write(changed)
@@ -157,27 +158,28 @@ class CaptureReplays:
             return changed
 
     def check_live(self) -> None:
-        """Raises ControlError unless the ports can be taken: armed, and no transfer replays live traffic."""
+        """The ports are needed: no transfer may replay live traffic. Raises ControlError."""
         if not self._live.saved.armed:
-            raise refused(ErrorKind.CONFLICT, "an emergency stop is in force; arm the appliance first")
+            raise refused(
+                ErrorKind.CONFLICT, "nothing is sent since the emergency stop; arm the appliance first"
+            )
         running = ", ".join(f"'{one.id}'" for one in self._live.saved.transfers if not one.paused)
         if running:
             raise refused(
                 ErrorKind.CONFLICT,
-                f"transfers {running} replay live traffic on {self._config.test.device}, which a replay of"
-                " captures needs for itself; pause them first: it can use their settings nevertheless",
+                f"live traffic is replayed on {self._config.test.device} (transfers {running}), and a port"
+                " has one owner; pause them first, their settings can be used for captures all the same",
             )
 
     def _check_idle(self) -> None:
         if self._child is not None:
             raise refused(
-                ErrorKind.CONFLICT,
-                f"replay '{self._child.replay}' is running; wait for its end, or cancel it",
+                ErrorKind.CONFLICT, f"replay '{self._child.replay}' goes on; wait for its end, or cancel it"
             )
         self.check_live()
 
     def _configuration(self, options: ReplayOptions) -> Config:
-        """The child's configuration: the engine's, with these transfers and the targets allowed here."""
+        """That of the child: the engine's, with these transfers, and no target but those allowed here."""
         saved = {one.id: one for one in self._live.saved.transfers}
         unknown = [name for name in options.transfers if name not in saved]
         if unknown:
@@ -234,7 +236,7 @@ class CaptureReplays:
         for one in sorted(found, key=lambda each: each.requested_at):
             known[one.id] = one
             if one.state not in ENDED:
-                reason = "the engine ended while it was running; start it again"
+                reason = "the engine ended while it went on; start it again"
                 update = {"state": ReplayState.FAILED, "reason": reason, "ended_at": time.time()}
                 known[one.id] = one.model_copy(update=update)
                 write_whole(self._path(one.id, "json"), known[one.id].model_dump_json(indent=2))

@@ -1,7 +1,6 @@
-"""The engine's end of the control socket.
+"""The engine's end of the control socket: lines in, answers out.
 
-Each connection has a thread, which reads a line, calls the handler and writes the answer. ``Live`` serialises
-changes.
+A thread for each connection reads, asks a handler, and writes; ``Live`` lets changes come one at a time.
 """
 
 from __future__ import annotations
@@ -35,15 +34,13 @@ IDLE_TIMEOUT_S = 30.0
 
 
 class Listener(socketserver.ThreadingUnixStreamServer):
-    """Binds at once, so that its file gets its owner before privileges are dropped; serves later.
-
-    Replaces a socket on which nothing listens any more. Raises OSError.
-    """
+    """Bound at once, so that its file's owner can be set before privileges are dropped; serves later."""
 
     daemon_threads = True
     request_queue_size = CONNECTIONS
 
     def __init__(self, path: Path, group: int) -> None:
+        """Takes the place of a socket that nobody listens at any more. Raises OSError."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         before = os.umask(0o177)
@@ -64,7 +61,7 @@ class Listener(socketserver.ThreadingUnixStreamServer):
 
     @contextmanager
     def serving(self, handlers: Handlers) -> Iterator[None]:
-        """Serves until the block is left."""
+        """Answers until the block is left."""
         self.answer = lambda line: answer(line, handlers)
         self.server_activate()
         thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="control", daemon=True)
@@ -82,7 +79,7 @@ class _Connection(socketserver.StreamRequestHandler):
     server: Listener
 
     def handle(self) -> None:
-        """Serves until the client hangs up, is idle for too long, or sends too long a line."""
+        """Until the other side has had enough, says nothing for long, or too much at once."""
         try:
             while line := self.rfile.readline(MAX_LINE + 1):
                 if len(line) > MAX_LINE:
@@ -104,7 +101,7 @@ class _Connection(socketserver.StreamRequestHandler):
 
 
 def answer(line: bytes, handlers: Handlers) -> dict[str, Any]:
-    """The answer to one line."""
+    """What is said to one line."""
     number: Any = None
     try:
         asked = _parsed(line)
@@ -129,7 +126,7 @@ def _parsed(line: bytes) -> dict[str, Any]:
     if not isinstance(asked, dict):
         raise refused(
             ErrorKind.INVALID,
-            f"no JSON object on one line of at most {MAX_LINE} bytes; see appliance/contract/calls.py",
+            f"no JSON object on one line of at most {MAX_LINE} bytes",
         )
     return asked
 
@@ -138,7 +135,7 @@ def _request(asked: dict[str, Any]) -> Request[Any]:
     kind = REQUESTS.get(str(asked.get("call")))
     if kind is None:
         raise refused(
-            ErrorKind.INVALID, f"there is no call '{asked.get('call')}'; known are {', '.join(REQUESTS)}"
+            ErrorKind.INVALID, f"there is no call '{asked.get('call')}'; there are {', '.join(REQUESTS)}"
         )
     try:
         return kind.model_validate(asked.get("with", {}))

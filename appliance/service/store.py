@@ -1,7 +1,7 @@
-"""The state that survives restarts: the transfers as last changed, and whether the appliance is armed.
+"""What must survive: the transfers as they were last changed, and whether the appliance is armed.
 
-One JSON file, replaced as a whole: after a crash at any moment it has the state from before or after a
-change.
+One JSON file, replaced as a whole: a start after a crash at any moment finds the state before a
+change or after it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class SavedTransfer(Model):
-    """A transfer; ``version`` counts its changes."""
+    """A transfer: ``version`` counts its changes."""
 
     id: Id
     version: int
@@ -29,7 +29,7 @@ class SavedTransfer(Model):
 
 
 class Saved(Model):
-    """The state. ``version`` counts all changes, ``named`` the ids picked by the engine."""
+    """The state. ``version`` counts all changes; ``named`` the ids that the engine has given."""
 
     format: Literal[1] = 1
     version: int = 0
@@ -39,13 +39,14 @@ class Saved(Model):
 
 
 class Store:
-    """The file of the state. Raises MachineError if it cannot be read, OSError if it cannot be written."""
+    """The file. Raises MachineError where it cannot be read, OSError where it cannot be written."""
 
     def __init__(self, path: Path) -> None:
+        """Nothing is read yet."""
         self.path = path
 
     def read(self) -> Saved | None:
-        """The last state written; None: there is none."""
+        """The last state that was written; None: none ever was."""
         try:
             return Saved.model_validate_json(self.path.read_bytes())
         except FileNotFoundError:
@@ -57,6 +58,6 @@ class Store:
             ) from error
 
     def write(self, saved: Saved) -> None:
-        """Writes the state durably."""
+        """Returns when a crash of the machine cannot lose it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(self.path, saved.model_dump_json(indent=2))

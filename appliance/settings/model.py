@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from dataplane.binding import MAX_PATH
+from dataplane.binding import MAX_STATS_PATH
 
 MAX_U32 = (1 << 32) - 1
 MAX_SECONDS = 1_000_000.0
@@ -20,8 +20,8 @@ class Model(BaseModel):
 
 
 def _path(value: Path) -> Path:
-    if not value.is_absolute() or len(str(value).encode()) > MAX_PATH:
-        raise ValueError(f"'{value}' cannot be used; give an absolute path of at most {MAX_PATH} bytes")
+    if not value.is_absolute() or len(str(value).encode()) > MAX_STATS_PATH:
+        raise ValueError(f"'{value}' cannot be used; give an absolute path of at most {MAX_STATS_PATH} bytes")
     return value
 
 
