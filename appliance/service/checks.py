@@ -1,4 +1,4 @@
-"""Validates transfers that are created or changed, like those of a configuration file and a little more."""
+"""Whether transfers that somebody wants may be: as for a configuration file, and a little more."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _INDEX = re.compile(r"transfers\[(\d+)\]")
 def checked(base: Config, transfers: Sequence[SavedTransfer]) -> Config:
     """The configuration with these transfers. Raises ControlError of kind invalid.
 
-    If the configuration has no allowed targets, only the targets of its own transfers are allowed: the socket
-    alone cannot make the appliance send to another host.
+    Where the configuration names no allowed targets they are those of its own transfers: nobody who may use
+    the socket can make the appliance send to another host.
     """
     try:
         made = Config.model_validate({**dict(base), "transfers": tuple(one.settings for one in transfers)})
@@ -49,7 +49,7 @@ def _outside(base: Config, transfers: Sequence[SavedTransfer]) -> list[Problem]:
         Problem(
             field="settings.target",
             value=str(one.settings.target),
-            message=f"transfer '{one.id}': '{one.settings.target}' is not a target of the configuration file;"
+            message=f"transfer '{one.id}': '{one.settings.target}' is no target of the configuration file;"
             " add its network to safety.allowed_targets there",
         )
         for one in transfers
@@ -58,7 +58,7 @@ def _outside(base: Config, transfers: Sequence[SavedTransfer]) -> list[Problem]:
 
 
 def _named(sentence: str, transfers: Sequence[SavedTransfer]) -> Problem:
-    """Replaces positions in the list by ids: the client does not see the list."""
+    """Positions in the list become ids: who asks does not see the list."""
     path, _, rest = sentence.partition(": ")
     field = _INDEX.sub("settings", path) if rest and _INDEX.match(path) else ""
 

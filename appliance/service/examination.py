@@ -1,4 +1,4 @@
-"""The doctor on the control socket; it takes over the ports unless live traffic is replayed."""
+"""The doctor, asked over the control socket: with the ports for itself where nothing is replayed live."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ LOOK_S = 0.05
 
 
 class Doctor:
-    """Runs examinations and keeps the newest; any thread may ask."""
+    """The newest examination; any thread may ask."""
 
     def __init__(
         self, live: Live, seat: Seat, examine: Callable[[Config, float], Iterable[Finding]] = examine
     ) -> None:
+        """There is none yet."""
         self._live = live
         self._seat = seat
         self._examine = examine
@@ -38,21 +39,19 @@ class Doctor:
         self._now = Examination(state=ExaminationState.NEVER)
 
     def get(self) -> Examination:
-        """The newest examination."""
+        """The newest."""
         with self._lock:
             return self._now
 
     def start(self, request: StartExamination) -> Examination:
-        """Starts an examination. Raises ControlError if one is running, or the ports are in use."""
+        """Begins one. Raises ControlError where one goes on, or something else has the ports."""
         with self._lock:
             if self._now.state is ExaminationState.RUNNING:
-                raise refused(
-                    ErrorKind.CONFLICT, "an examination is running; read its result when it is done"
-                )
+                raise refused(ErrorKind.CONFLICT, "an examination goes on; read its result when it is done")
             config, seconds = self._live.config, request.listen_s
             probed = self._live.is_idle() and self._live.saved.armed
             if probed:
-                # The closed engine's counters look alive for a moment longer, and would be read instead.
+                # Its counters go on looking alive for a moment, and would be asked in its place.
                 config = config.model_copy(update={"stats": config.stats.with_name("none")})
             work = _Work(lambda: self._run(config, seconds))
             if probed:
@@ -82,19 +81,20 @@ class Doctor:
 
 
 class _Work:
-    """An examination in a thread, and the job of the seat that waits for it."""
+    """A thread, and a job of the seat that waits for it."""
 
-    why = "the doctor is using the ports; ask again in a moment"
+    why = "the doctor has the ports for an examination; ask again in a moment"
 
     def __init__(self, work: Callable[[], None]) -> None:
+        """Nothing is started yet."""
         self._thread = threading.Thread(target=work, name="doctor", daemon=True)
 
     def begin(self) -> None:
-        """Starts the thread, without taking the ports."""
+        """Nobody waits for it."""
         self._thread.start()
 
     def run(self, wait: Callable[[float], bool]) -> bool:
-        """As ``seat.Job``. An engine that is stopping does not wait for the end."""
+        """As ``seat.Job``. An engine that is to stop does not wait for the end."""
         self._thread.start()
         while self._thread.is_alive():
             if not wait(LOOK_S):

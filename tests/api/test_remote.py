@@ -172,7 +172,7 @@ def test_a_stop_says_how_many_sessions_the_target_may_hold_yet(unconfirmed, doub
 def test_the_emergency_stop_asks_first(remote, said, monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
     assert status_of("stop") == 1
-    assert "send nothing more?" in capsys.readouterr().err
+    assert "and stop sending?" in capsys.readouterr().err
     assert "armed" in said("status")
     assert "nothing is sent; xdpcopy arm" in said("stop", "--yes")
     assert "nothing is sent" in said("status")
