@@ -172,7 +172,7 @@ def test_emergency_stop_resets_everything_and_nothing_is_sent(
     control.bed.finish()
 
 
-@pytest.mark.parametrize("browsing", [1_000_000], indirect=True)
+@pytest.mark.parametrize("browsing", [200_000], indirect=True)
 @pytest.mark.parametrize(
     ("end", "go_on"),
     [(Stop(), Arm()), (PauseTransfer(transfer=SHOP), ResumeTransfer(transfer=SHOP))],
@@ -184,7 +184,7 @@ def test_many_orders_under_load_leave_nothing_open(
     reset = 0
     for _ in range(ORDERS):
         turns = control.counted("turns_sent")
-        assert control.bed.replay.settle(partial(has_gone_on, turns), 10)
+        assert control.bed.replay.settle(partial(has_gone_on, turns), 60)
         done = control.client.call(end)
         assert (done.unconfirmed, control.bed.target_sockets()) == (0, []), done
         reset += done.sessions_reset
