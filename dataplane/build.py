@@ -1,6 +1,6 @@
 """Builds the extension ``dataplane._dataplane``: the C line, with the XDP object embedded.
 
-``include/dataplane.h`` is both the header of the C sources and the cdef, so nothing is declared twice.
+The headers in ``include`` are both those of the C sources and the cdef, so nothing is declared twice.
 Run by setuptools through ``cffi_modules`` in setup.py.
 """
 
@@ -15,7 +15,7 @@ from cffi import FFI
 
 ROOT = Path(__file__).resolve().parent.parent
 HERE = ROOT / "dataplane"
-HEADER = HERE / "include" / "dataplane.h"
+HEADERS = [HERE / "include" / name for name in ("dataplane_config.h", "dataplane.h")]
 STEER = HERE / "bpf" / "steer.bpf.c"
 
 WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wstrict-prototypes", "-Werror"]
@@ -58,7 +58,7 @@ def embedded(name: str, data: bytes) -> str:
 
 
 ffibuilder = FFI()
-ffibuilder.cdef(cdef(HEADER.read_text()))
+ffibuilder.cdef("".join(cdef(header.read_text()) for header in HEADERS))
 ffibuilder.set_source(
     "dataplane._dataplane",
     '#include "dataplane.h"\n' + embedded("dp_steer_object", compile_bpf(STEER)),

@@ -15,9 +15,11 @@ export function figures(value, integer = false) {
 
 export const count = (value) => figures(value, true);
 
-/** 12 sessions reset, and how many of them the target may hold yet. */
-export const resets = (done) =>
-  `${count(done.sessions_reset)} sessions reset${done.unconfirmed ? ` (${count(done.unconfirmed)} not confirmed)` : ""}`;
+/** 12 sessions reset, and how many of them the target may still hold. */
+export const resets = (done) => {
+  const doubt = done.unconfirmed ? ` (${count(done.unconfirmed)} not confirmed)` : "";
+  return `${count(done.sessions_reset)} sessions reset${doubt}`;
+};
 
 export const exact = (value) => whole.format(value);
 

@@ -3,7 +3,7 @@
 import { ask } from "./client.js";
 import { clear, confirm, fail, say } from "./dialog.js";
 import { h, show, text } from "./dom.js";
-import { duration, resets } from "./format.js";
+import { count, duration, resets } from "./format.js";
 
 const THEME = "xdpcopy-theme";
 const THEMES = { auto: "light", light: "dark", dark: "auto" };
