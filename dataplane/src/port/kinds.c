@@ -5,7 +5,7 @@
 
 int port_open(const struct dp_port *config, uint32_t queue, struct port **port, char *error)
 {
-#define PORT_KIND(kind, open) [kind] = open,
+#define PORT_KIND(kind, open) [kind] = (open),
     static int (*const OPEN[])(const struct dp_port *, uint32_t, struct port **,
                                char *) = {PORT_KINDS(PORT_KIND)};
 #undef PORT_KIND
