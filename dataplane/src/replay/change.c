@@ -48,7 +48,7 @@ static uint32_t end_connection(struct replay *replay, struct stream *stream)
 
 void change_reach(struct replay *replay, const struct session *session)
 {
-    if (replay->change.under_way && !session->end)
+    if (!session->end)
         end_connection(replay, session->stream);
 }
 
