@@ -51,6 +51,8 @@ static void advance(struct reassembly *reassembly, uint32_t size, uint16_t segme
 /* Leaves of the span what has not been in order yet. */
 static enum drop trim_known(const struct reassembly *reassembly, struct span *span)
 {
+    if (span->offset == reassembly->next) /* as nearly always */
+        return DROP_NONE;
     if (seq_before(span->offset, reassembly->next)) {
         uint32_t known = reassembly->next - span->offset;
         if (known >= span->size)
@@ -204,6 +206,15 @@ static struct chunk *append_chunk(struct reassembly *reassembly, struct pool *ch
     return chunk;
 }
 
+/* Moves what has become in order from waiting to the tail. */
+static void absorb(struct reassembly *reassembly, struct pool *chunks, uint16_t readers)
+{
+    for (struct chunk *chunk; (chunk = reassembly_ripe(reassembly, chunks));) {
+        chunk->turn = turn_of(reassembly, chunk->turn);
+        link_tail(reassembly, chunk, readers);
+    }
+}
+
 enum drop reassembly_store(struct reassembly *reassembly, struct pool *chunks, struct span *span,
                            uint16_t readers)
 {
@@ -220,10 +231,8 @@ enum drop reassembly_store(struct reassembly *reassembly, struct pool *chunks, s
     while (span->size)
         if (!append_chunk(reassembly, chunks, span, readers))
             return no_room(reassembly, span);
-    for (struct chunk *chunk; (chunk = reassembly_ripe(reassembly, chunks));) {
-        chunk->turn = turn_of(reassembly, chunk->turn);
-        link_tail(reassembly, chunk, readers);
-    }
+    if (reassembly->waiting)
+        absorb(reassembly, chunks, readers);
     return DROP_NONE;
 }
 

@@ -165,8 +165,7 @@ enum drop stream_append(struct stream *stream, struct pool *chunks, const struct
     enum drop drop = reassembly_store(&stream->client, chunks, &span, stream->session_count);
     for (struct chunk *chunk = tail ? tail->next : stream->client.head; chunk; chunk = chunk->next)
         chunk->goes_on = goes_on(stream, chunk->behind);
-    bool moved = stream->client.next != before;
-    if (stream->client.waiting != waited && (moved || !waited))
+    if (stream->client.waiting != waited && (!waited || stream->client.next != before))
         stream->gap_at = now; /* a hole has opened, or one is filled: the next one's time starts now */
     return drop;
 }
