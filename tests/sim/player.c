@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sim.h"
+#include "strays.h"
 
 enum { SERVER_MSS = 1460, PROBE_AFTER_MS = 2000 };
 
@@ -13,12 +14,16 @@ struct player {
     const struct scenario *scenario;
     struct connection *connection;
     struct random random;
+    struct random strays;
+    struct random acks;
     uint64_t now;
     uint32_t said;     /* by the client */
     uint32_t answered; /* by the server */
     uint32_t acked;    /* of it, by the client */
     uint32_t most;     /* bytes of a segment of the client */
+    uint32_t last;     /* of its last one */
     bool full;         /* the client's last segment was so large */
+    bool settled;      /* the handshake is over */
     bool fin_heard;    /* by the server */
     bool window_closed;
 };
@@ -35,7 +40,8 @@ static void note_turn(struct player *player)
         if (!connection->turns)
             abort();
     }
-    connection->turns[connection->turn_count++] = (struct turn){player->said, player->acked, player->full};
+    connection->turns[connection->turn_count++] =
+        (struct turn){.offset = player->said, .ack = player->acked, .goes_on = player->full};
 }
 
 /* --- segments ---------------------------------------------------------------------------------------------
@@ -46,8 +52,21 @@ static uint64_t show(struct player *player, struct segment *segment)
     uint8_t frame[MOST_FRAME];
     struct framing framing = {player->scenario->mirror_tags, below(&player->random, 3) ? 0 : 6};
     uint32_t size = frame_write(segment, &framing, frame);
-    return path_send(&player->sim->path, WAY_MIRROR, player->connection->index, player->now,
-                     player->connection->syn_at + 1, frame, size);
+    const struct scenario *scenario = player->scenario;
+    bool client = host_equal(&segment->from, &player->connection->client);
+    uint32_t late_us = client ? scenario->client_late_us : scenario->server_late_us;
+    bool overtakes = !client && scenario->client_late_us;
+    return path_send(&player->sim->path, WAY_MIRROR, player->connection->index,
+                     player->now + late_us * 1000ull, overtakes ? 0 : player->connection->syn_at + 1, frame,
+                     size);
+}
+
+/* A segment of an older connection, now and then, behind one of this connection. */
+static void let_stray(struct player *player)
+{
+    const struct moment moment = {player->now, player->said, player->answered, player->fin_heard};
+    if (player->scenario->strays && player->settled && chance(&player->strays, player->scenario->strays))
+        strays_show(player->sim, player->connection, &moment, &player->strays);
 }
 
 static uint16_t client_window(const struct player *player, uint8_t flags)
@@ -82,7 +101,9 @@ static uint64_t client_says(struct player *player, uint8_t flags, uint32_t offse
         .payload = bytes,
         .size = size,
     };
-    return show(player, &segment);
+    uint64_t at = show(player, &segment);
+    let_stray(player);
+    return at;
 }
 
 static void client_sends(struct player *player, uint8_t flags, uint32_t offset, uint32_t size)
@@ -117,8 +138,19 @@ static void server_sends(struct player *player, uint8_t flags, uint32_t offset, 
         .size = size,
     };
     player->now += player->scenario->pace_us * 1000ull;
-    if (player->scenario->both)
-        show(player, &segment);
+    if (!player->scenario->both)
+        return;
+    show(player, &segment);
+    let_stray(player);
+}
+
+/* It acknowledges at once; the client does not wait for that. */
+static void server_acks(struct player *player)
+{
+    uint64_t now = player->now;
+    player->now -= player->scenario->pace_us * 2000ull; /* right behind what the client has just said */
+    server_sends(player, ACK, player->answered, 0);
+    player->now = now;
 }
 
 /* --- exchanges --------------------------------------------------------------------------------------------
@@ -182,6 +214,32 @@ static void note_fin(struct player *player)
     player->connection->fin_ack = player->acked;
 }
 
+static void server_speaks(struct player *player, uint32_t size)
+{
+    for (uint32_t sent = 0; sent < size;) {
+        uint32_t part = size - sent < SERVER_MSS ? size - sent : SERVER_MSS;
+        server_sends(player, ACK | PSH, player->answered + sent, part);
+        sent += part;
+    }
+    player->answered += size;
+}
+
+/* What the server does while the request comes in: it may say something, or acknowledge alone. The client
+ * hears of it before some later segment. */
+static void server_hears(struct player *player, const struct exchange *exchange, uint32_t start)
+{
+    const struct scenario *scenario = player->scenario;
+    uint32_t got = player->said - start;
+    uint32_t last = got > player->last ? got - player->last : 0;
+    uint32_t updates = exchange_updates(exchange, got) - exchange_updates(exchange, last);
+    if (updates)
+        server_speaks(player, updates);
+    else if (scenario->server_acks && chance(&player->acks, scenario->server_acks))
+        server_acks(player);
+    if (exchange->every && player->acked != player->answered && chance(&player->acks, 300))
+        player->acked += between(&player->acks, 1, player->answered - player->acked);
+}
+
 static void client_requests(struct player *player, uint32_t index)
 {
     const struct exchange *exchange = &player->connection->dialogue.exchanges[index];
@@ -198,6 +256,8 @@ static void client_requests(struct player *player, uint32_t index)
         client_sends(player, (uint8_t)(ACK | (ends_burst ? PSH : 0) | (fin ? FIN : 0)), player->said, size);
         player->said += size;
         player->full = size == player->most;
+        player->last = size;
+        server_hears(player, exchange, start);
         if (exchange->overlap && player->acked != player->answered && chance(&player->random, 100))
             player->acked += between(&player->random, 1, player->answered - player->acked);
     }
@@ -208,12 +268,15 @@ static void server_answers(struct player *player, uint32_t size)
 {
     wait_round_trip(player);
     player->fin_heard = player->connection->has_fin;
-    for (uint32_t sent = 0; sent < size;) {
-        uint32_t part = size - sent < SERVER_MSS ? size - sent : SERVER_MSS;
-        server_sends(player, ACK | PSH, player->answered + sent, part);
-        sent += part;
-    }
-    player->answered += size;
+    server_speaks(player, size);
+}
+
+static void server_pushes(struct player *player, const struct exchange *exchange)
+{
+    if (!exchange->push)
+        return;
+    player->now += exchange->push_us * 1000ull;
+    server_speaks(player, exchange->push);
 }
 
 /* Each side may ask whether the other is still there: with a byte of the past, or with none. */
@@ -239,6 +302,7 @@ static void play_exchange(struct player *player, uint32_t index)
         client_reads(player, player->acked + below(&player->random, player->answered - player->acked + 1));
     else if (!exchange->pipelined)
         client_reads(player, player->answered);
+    player->now += exchange->pause_ms * 1000000ull;
     client_requests(player, index);
     bool last = index + 1 == dialogue->count;
     if (last && dialogue->ending == CLIENT_CLOSES_AT_ONCE) {
@@ -248,6 +312,7 @@ static void play_exchange(struct player *player, uint32_t index)
     if (last && dialogue->ending == CLIENT_RESETS_AT_ONCE)
         return;
     server_answers(player, exchange->answer);
+    server_pushes(player, exchange);
     if (chance(&player->random, player->scenario->probes) && !(last && player->connection->has_fin)) {
         client_reads(player, player->answered);
         probe(player);
@@ -264,6 +329,7 @@ static void play_handshake(struct player *player)
     wait_round_trip(player);
     server_sends(player, SYN | ACK, (uint32_t)-1, 0);
     client_acks(player);
+    player->settled = true;
     if (connection->dialogue.greeting)
         server_answers(player, connection->dialogue.greeting);
 }
@@ -344,6 +410,8 @@ void player_play(struct sim *sim, struct connection *connection, uint64_t start)
         .scenario = &sim->scenario,
         .connection = connection,
         .random = random_stream(sim->scenario.seed, 200 + connection->index),
+        .strays = random_stream(sim->scenario.seed, 500 + connection->index),
+        .acks = random_stream(sim->scenario.seed, 600 + connection->index),
         .now = start,
     };
     player.most = chance(&player.random, 800) ? player.scenario->client_mss
