@@ -42,19 +42,22 @@ static void calm(struct scenario *s, struct random *random)
     s->no_wait = s->ack_mirrored = 0;
 }
 
-/* Uploads that last longer than a hole in the mirror may, each segment acknowledged as it arrives. */
+/* Uploads that last longer than a hole in the mirror may, each segment acknowledged as it arrives: where the
+ * client's direction is late, the server's is never without bytes that the mirror has not shown. */
 static void mode_skew(struct scenario *s, struct random *random)
 {
+    uint32_t late_us = between(random, 1000, 5000);
+    bool server_is_late = chance(random, 300);
     complete(s);
     s->both = 1;
     s->connections = between(random, 1, 3);
     s->turns = between(random, 1, 4);
-    s->request_least = 300000;
-    s->client_mss = ONE_OF(random, 536, 1220);
-    s->pace_us = between(random, 10, 4500);
+    s->client_mss = 536;
+    s->pace_us = late_us * 9 / 10;
+    s->request_least = 536 * (1500000 / s->pace_us);
     s->quantum_us = 1;
     s->server_acks = ONE_OF(random, 500, 1000);
-    *(s->seed % 4 == 0 ? &s->server_late_us : &s->client_late_us) = between(random, 300, 5000);
+    *(server_is_late ? &s->server_late_us : &s->client_late_us) = late_us;
     s->target_read = 0;
 }
 
@@ -143,6 +146,7 @@ bool mode_apply(const char *name, struct scenario *scenario)
         if (strcmp(MODES[i].name, name) != 0)
             continue;
         MODES[i].apply(scenario, &random);
+        scenario->pool = scenario->connections == 1 ? scenario->pool : 0;
         return true;
     }
     return false;

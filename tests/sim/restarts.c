@@ -149,6 +149,8 @@ static void check_skipped(struct sim *sim)
         shown += ranges_reach(&sim->connections[i].shown, 0);
     for (uint32_t i = 0; i < sim->record_count; i++)
         reopened += sim->records[i].joined;
+    if (!line_counts("request_bytes_skipped") || !line_counts("sessions_reopened"))
+        sim_fail(sim, "the line has no counters request_bytes_skipped and sessions_reopened");
     uint64_t taken = line_count(sim, "request_bytes_taken");
     uint64_t skipped = line_count(sim, "request_bytes_skipped");
     if (taken + skipped != shown)
