@@ -96,6 +96,7 @@ static void draw_pushes(struct scenario *s, struct random *random)
     s->push_most = ONE_OF(random, 20, 500, 3000);
     s->push_pause_ms = ONE_OF(random, 1, 200);
     s->response_s = 30;
+    s->target_ack_ms = 0; /* else turns would leave later than production's, and the target's pushes, too */
 }
 
 static void mode_pushes(struct scenario *s, struct random *random)
