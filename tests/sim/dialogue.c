@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+enum { TELLING = 8 };
+
 static uint32_t scaled(uint32_t size, const struct scenario *scenario, struct random *random)
 {
     uint32_t factor = between(random, scenario->factor_least, scenario->factor_most);
@@ -9,9 +11,15 @@ static uint32_t scaled(uint32_t size, const struct scenario *scenario, struct ra
     return size && !result ? 1 : result;
 }
 
+/* Where sessions begin in the midst of a connection, the first bytes of a request tell which one it is. */
+static uint32_t least_request(const struct scenario *scenario)
+{
+    return scenario->restarts && scenario->request_least < TELLING ? TELLING : scenario->request_least;
+}
+
 static void draw_exchange(struct exchange *exchange, const struct scenario *scenario, struct random *random)
 {
-    exchange->request = scenario->request_least + any_size(random, scenario->request_most);
+    exchange->request = least_request(scenario) + any_size(random, scenario->request_most);
     exchange->answer = chance(random, scenario->no_answer) ? 0 : any_size(random, scenario->answer_most);
     exchange->target_answer = scaled(exchange->answer, scenario, random);
     exchange->think_us = below(random, scenario->target_think_us + 1);
