@@ -181,6 +181,11 @@ uint64_t line_count(const struct sim *sim, const char *name)
     return counter_sum(sim, counter);
 }
 
+bool line_counts(const char *name)
+{
+    return find_counter(name) < dp_counter_count();
+}
+
 uint64_t line_account(const struct sim *sim, enum account account)
 {
     return counter_sum(sim, sim->line.accounts[account]);

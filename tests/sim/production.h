@@ -20,6 +20,7 @@ struct turn {
     uint32_t offset;
     uint32_t ack;
     bool goes_on; /* behind a full segment: it may be in the midst of a request */
+    uint64_t shown_at;
 };
 
 struct connection {
@@ -33,6 +34,7 @@ struct connection {
     struct turn *turns;
     uint32_t turn_count;
     uint32_t turn_room;
+    uint32_t turns_shown;
     bool has_fin; /* the client closes; its FIN is a turn of its own */
     uint32_t fin_ack;
     uint64_t over_at;   /* when production was over */

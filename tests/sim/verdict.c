@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "in_step.h"
+#include "restarts.h"
 #include "sim.h"
 
 /* The reasons under which a session may have ended, as a set. */
@@ -92,10 +94,12 @@ static uint32_t possible(const struct sim *sim, const struct connection *connect
     uint32_t reasons = by_production(connection) | by_target(scenario);
     if (scenario->misbehaviour == REFUSES || scenario->misbehaviour == ABSENT)
         reasons &= ~(uint32_t)(COMPLETE | STOPPED);
-    if (scenario->resync)
+    if (scenario->resync && !scenario->restarts)
         reasons |= COMPLETE | CLIENT_RESET | MIRROR_GAP | STOPPED;
     if (scenario->resync && scenario->overlap)
         reasons |= TARGET_SILENT; /* joined in the midst of a request: it is not answered */
+    if (scenario->restarts)
+        reasons |= TARGET_RESET | TARGET_REFUSED | TARGET_CLOSED | TARGET_SILENT | TARGET_UNRESPONSIVE;
     if (scenario->stop_ms)
         reasons |= STOPPED;
     if (scenario->backlog < 100000000)
@@ -257,13 +261,17 @@ void verdict_check(struct sim *sim)
     bool all_let_in = scenario->limit >= 256 && !line_count(sim, "drop_mirror_overloaded");
     if (all_let_in && !scenario->stop_ms) {
         check_reasons(sim);
-        if (!scenario->resync && scenario->misbehaviour == BEHAVES)
+        if (!scenario->resync && !scenario->restarts && scenario->misbehaviour == BEHAVES)
             check_sessions(sim);
     }
     if (all_let_in && scenario->mirror_from_ms && scenario->resync)
         check_late_start(sim);
-    bool delivers =
-        scenario_completes(scenario) || (!scenario_mirror_is_whole(scenario) && !scenario->resync);
+    if (scenario->restarts)
+        restarts_check(sim);
+    if (scenario->in_step)
+        in_step_verdict(sim);
+    bool delivers = scenario_completes(scenario) ||
+                    (!scenario_mirror_is_whole(scenario) && !scenario->resync && !scenario->restarts);
     for (uint32_t i = 0; delivers && i < sim->record_count; i++)
         check_delivery(sim, &sim->records[i]);
 }
