@@ -74,5 +74,7 @@ enum protocol protocol_detect(const uint8_t *bytes, uint32_t size, int server_sp
         return PROTOCOL_postgresql;
     if (is_redis(&start))
         return PROTOCOL_redis;
+    if (begins_with(&start, "SSH-2.0-")) /* RFC 4253 4.2 */
+        return PROTOCOL_ssh;
     return is_mysql(&start, server_spoke) ? PROTOCOL_mysql : PROTOCOL_unknown;
 }
