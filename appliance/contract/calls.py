@@ -14,42 +14,17 @@ that it does not know; the client ignores one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from appliance.contract import appliance, doctor, observed, replays, transfers
-
-if TYPE_CHECKING:
-    from appliance.contract.base import Request
+from appliance.contract.base import Request
 
 MAX_LINE = 1 << 20
 
-CALLS: tuple[type[Request[Any]], ...] = (
-    appliance.GetStatus,
-    appliance.GetWorkers,
-    appliance.Stop,
-    appliance.Arm,
-    transfers.ListTransfers,
-    transfers.GetTransfer,
-    transfers.CreateTransfer,
-    transfers.ReplaceTransfer,
-    transfers.PauseTransfer,
-    transfers.ResumeTransfer,
-    transfers.DeleteTransfer,
-    observed.GetCounters,
-    observed.GetLedger,
-    observed.GetLatency,
-    observed.GetProtocols,
-    observed.ListSessions,
-    observed.GetSession,
-    replays.StartReplay,
-    replays.ListReplays,
-    replays.GetReplay,
-    replays.GetReplayLedger,
-    replays.PauseReplay,
-    replays.ResumeReplay,
-    replays.CancelReplay,
-    replays.DeleteReplay,
-    doctor.StartExamination,
-    doctor.GetExamination,
-)
-REQUESTS = {kind.call: kind for kind in CALLS}
+MODULES = (appliance, transfers, observed, replays, doctor)
+REQUESTS: dict[str, type[Request[Any]]] = {
+    kind.call: kind
+    for module in MODULES
+    for kind in vars(module).values()
+    if isinstance(kind, type) and issubclass(kind, Request) and hasattr(kind, "call")
+}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 from appliance.engine import afxdp, placement
 from appliance.engine.capture import CapturePlan
@@ -19,14 +19,13 @@ if TYPE_CHECKING:
     from appliance.engine.afxdp import AfXdpPlan
     from appliance.settings.config import Config
     from appliance.settings.endpoint import Address
-    from appliance.settings.timing import Timing
+    from appliance.settings.model import Model
     from appliance.settings.transfer import Transfer
     from dataplane.binding import Capture
     from dataplane.pyxdp import Capabilities
     from dataplane.pyxdp.rss import Rss
 
-NANOSECONDS_PER_S = 1_000_000_000
-NANOSECONDS_PER_MS = 1_000_000
+NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000}
 SAMPLES = 1 << 32
 
 
@@ -100,9 +99,9 @@ def dataplane(plan: Plan, ports: Sequence[binding.Port], clock_offset: int) -> b
         transfers=(),
         workers=plan.workers,
         cpus=plan.cpus,
-        limits=binding.Limits(**config.limits.model_dump()),
+        limits=binding.Limits(**_alike(config.limits, binding.Limits)),
         rss=_rss(plan.rss),
-        timing=_timing(config.timing),
+        timing=binding.Timing(**_alike(config.timing, binding.Timing)),
         filter=config.filter,
         clock_offset=clock_offset,
         stats_path=str(config.stats),
@@ -131,19 +130,12 @@ def binding_transfer(config: Config, transfer: Transfer, target: Address, mac: s
         target_port=transfer.target.port,
         target_mac=mac,
         transport=_transport(transfer),
-        multiplier=transfer.multiplier,
         sample=0 if whole else round(SAMPLES * transfer.sample_percent / 100),
-        ramp=round(transfer.ramp_s * NANOSECONDS_PER_S),
         pool=tuple(binding.Range(one.first, one.count) for one in config.pool(transfer)),
-        instance=transfer.instance,
-        instances=transfer.instances,
-        full_sessions_only=transfer.full_sessions_only,
-        no_wait=transfer.no_wait,
         ack_mirrored=transfer.ack is Ack.MIRRORED,
         tls_replay=transfer.tls is Tls.REPLAY,
-        mss=transfer.mss or 0,
         loopback_ip=transfer.loopback_clients,
-        sessions_per_second=transfer.sessions_per_second,
+        **_alike(transfer, binding.Transfer),
     )
 
 
@@ -155,14 +147,14 @@ def _transport(transfer: Transfer) -> Transport:
     return Transport.UDP if transfer.protocol is Protocol.UDP else Transport.TCP
 
 
-def _timing(timing: Timing) -> binding.Timing:
-    return binding.Timing(
-        settle=round(timing.settle_ms * NANOSECONDS_PER_MS),
-        response_timeout=round(timing.response_timeout_s * NANOSECONDS_PER_S),
-        idle_timeout=round(timing.idle_timeout_s * NANOSECONDS_PER_S),
-        datagram_timeout=round(timing.datagram_timeout_s * NANOSECONDS_PER_S),
-        gap_timeout=round(timing.gap_timeout_s * NANOSECONDS_PER_S),
-        linger=round(timing.linger_s * NANOSECONDS_PER_S),
-        tries=timing.tries,
-        syn_tries=timing.syn_tries,
-    )
+def _alike(settings: Model, told: type[Any]) -> dict[str, Any]:
+    """The settings that the dataplane knows by the same name; what ends in _s or _ms, without that, in ns."""
+    known = {each.name for each in fields(told)}
+    found: dict[str, Any] = {}
+    for name, value in dict(settings).items():
+        plain, _, unit = name.rpartition("_")
+        if name in known and value is not None:
+            found[name] = value
+        elif plain in known and unit in NANOSECONDS:
+            found[plain] = round(value * NANOSECONDS[unit])
+    return found

@@ -108,21 +108,19 @@ class Live:
         if all(one.id != request.transfer for one in self.saved.transfers):
             self._must_resolve(request.settings)
         with self._change:
-            return self._create(request)
-
-    def _create(self, request: CreateTransfer) -> Applied:
-        known = next((one for one in self.saved.transfers if one.id == request.transfer), None)
-        if known is not None:
-            if known.settings == request.settings:
-                return self._unchanged(known)
-            raise refused(
-                ErrorKind.CONFLICT,
-                f"there is a transfer '{known.id}' with other settings; change that one, or give another id",
-            )
-        named, name = self._name(request.transfer)
-        made = SavedTransfer(id=name, version=1, paused=request.paused, settings=request.settings)
-        done = self._commit([*self.saved.transfers, made], named=named)
-        return Applied(transfer=self._status(made), changed=True, **done)
+            known = next((one for one in self.saved.transfers if one.id == request.transfer), None)
+            if known is not None:
+                if known.settings == request.settings:
+                    return self._unchanged(known)
+                raise refused(
+                    ErrorKind.CONFLICT,
+                    f"there is a transfer '{known.id}' with other settings; change that one, or give"
+                    " another id",
+                )
+            named, name = self._name(request.transfer)
+            made = SavedTransfer(id=name, version=1, paused=request.paused, settings=request.settings)
+            done = self._commit([*self.saved.transfers, made], named=named)
+            return Applied(transfer=self._status(made), changed=True, **done)
 
     def replace(self, request: ReplaceTransfer) -> Applied:
         """Changes a transfer's settings. Raises ControlError."""

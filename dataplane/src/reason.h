@@ -1,4 +1,4 @@
-/* reason.h: the headings of the ledger: why a frame was not used, why a session ended.
+/* reason.h: what is counted by kind: why a frame was not used, why a session ended, what a connection speaks.
  *
  * Made of observe/stats.def. An early return without a reason is a bug.
  */
@@ -17,6 +17,12 @@ enum end {
 #define END(name, help) END_##name,
 #include "observe/stats.def"
     END_COUNT
+};
+
+enum protocol {
+#define PROTOCOL(name, help) PROTOCOL_##name,
+#include "observe/stats.def"
+    PROTOCOL_COUNT
 };
 
 #endif

@@ -19,7 +19,16 @@ FIRST_BYTES = {
     "http2": [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"],
     "redis": [b"*1\r\n$4\r\nPING\r\n"],
     "postgresql": [STARTUP, struct.pack("!II", 8, 80877103)],
-    "unknown": [b"hello", b"GETTING", b"*x\r\n$", b"\x16\x05\x01\x00\x10\x01", MYSQL, b"\0"],
+    "ssh": [b"SSH-2.0-OpenSSH_9.2\r\n"],
+    "unknown": [
+        b"hello",
+        b"SSH-1.5-old\r\n",
+        b"GETTING",
+        b"*x\r\n$",
+        b"\x16\x05\x01\x00\x10\x01",
+        MYSQL,
+        b"\0",
+    ],
 }
 CASES = [(protocol, data) for protocol, many in FIRST_BYTES.items() for data in many]
 

@@ -1,8 +1,13 @@
+from dataclasses import fields
+
 import pytest
 
 from appliance.engine import plan
 from appliance.errors import ApplianceError, ConfigError, DeviceError
+from appliance.settings.limits import Limits
 from appliance.settings.loading import build
+from appliance.settings.timing import Timing
+from dataplane import binding
 from dataplane.binding import PortMode
 from dataplane.pyxdp import AttachMode, Queues
 from dataplane.pyxdp.rss import Fields, Rss, Symmetry
@@ -165,6 +170,13 @@ def test_times_become_nanoseconds():
     timing = dataplane(made).timing
     assert (timing.settle, timing.gap_timeout, timing.tries) == (2_500_000, 500_000_000, 3)
     assert timing.datagram_timeout == 7_000_000_000
+
+
+@pytest.mark.parametrize(("settings", "told"), [(Timing, binding.Timing), (Limits, binding.Limits)])
+def test_every_time_and_limit_has_its_name_in_the_dataplane(settings, told):
+    """What has another would keep the default there."""
+    plain = {name.removesuffix("_ms").removesuffix("_s") for name in settings.model_fields}
+    assert plain == {each.name for each in fields(told)}
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,8 @@ static const struct row ROWS[] = {
     {{"drop_mirror_" #name, "frames", help, DP_DROP_MIRROR}, AT(drop[DP_ROLE_MIRROR][DROP_##name])},         \
         {{"drop_test_" #name, "frames", help, DP_DROP_TEST}, AT(drop[DP_ROLE_TEST][DROP_##name])},
 #define END(name, help) {{"end_" #name, "sessions", help, DP_SESSION_END}, AT(all.end[END_##name])},
+#define PROTOCOL(name, help)                                                                                 \
+    {{"protocol_" #name, "connections", help, DP_COUNTER}, AT(protocol[PROTOCOL_##name])},
 #include "stats.def"
 };
 

@@ -31,7 +31,8 @@ struct stats {
 #define GAUGE(name, unit, help) uint64_t name;
 #include "stats.def"
     uint64_t drop[2][DROP_COUNT]; /* by enum dp_port_role */
-    struct transfer_counts all;   /* transfers together; STATS_COUNT writes it */
+    uint64_t protocol[PROTOCOL_COUNT];
+    struct transfer_counts all; /* transfers together; STATS_COUNT writes it */
 } __attribute__((aligned(64)));
 
 /* One transfer of one worker. */

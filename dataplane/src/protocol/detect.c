@@ -65,14 +65,16 @@ enum protocol protocol_detect(const uint8_t *bytes, uint32_t size, int server_sp
 {
     struct view start = {bytes, size};
     if (is_tls(&start))
-        return PROTOCOL_TLS;
+        return PROTOCOL_tls;
     if (begins_with(&start, "PRI * HTTP/2.0\r\n"))
-        return PROTOCOL_HTTP2;
+        return PROTOCOL_http2;
     if (is_http1(&start))
-        return PROTOCOL_HTTP1;
+        return PROTOCOL_http1;
     if (is_postgresql(&start))
-        return PROTOCOL_POSTGRESQL;
+        return PROTOCOL_postgresql;
     if (is_redis(&start))
-        return PROTOCOL_REDIS;
-    return is_mysql(&start, server_spoke) ? PROTOCOL_MYSQL : PROTOCOL_UNKNOWN;
+        return PROTOCOL_redis;
+    if (begins_with(&start, "SSH-2.0-")) /* RFC 4253 4.2 */
+        return PROTOCOL_ssh;
+    return is_mysql(&start, server_spoke) ? PROTOCOL_mysql : PROTOCOL_unknown;
 }

@@ -10,16 +10,7 @@
 
 #include <stdint.h>
 
-enum protocol {
-    PROTOCOL_UNKNOWN,
-    PROTOCOL_TLS,
-    PROTOCOL_HTTP1,
-    PROTOCOL_HTTP2,
-    PROTOCOL_MYSQL,
-    PROTOCOL_POSTGRESQL,
-    PROTOCOL_REDIS,
-    PROTOCOL_COUNT,
-};
+#include "reason.h"
 
 /* server_spoke: the server spoke before these bytes. */
 enum protocol protocol_detect(const uint8_t *bytes, uint32_t size, int server_spoke);

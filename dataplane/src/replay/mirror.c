@@ -34,16 +34,9 @@ static bool detect(struct replay *replay, struct stream *stream)
         return true;
     stream->detected = true;
     const struct chunk *chunk = stream->client.head;
-    struct stats *stats = replay->context.stats;
-    uint64_t *const counters[PROTOCOL_COUNT] = {
-        [PROTOCOL_UNKNOWN] = &stats->protocol_unknown,       [PROTOCOL_TLS] = &stats->protocol_tls,
-        [PROTOCOL_HTTP1] = &stats->protocol_http1,           [PROTOCOL_HTTP2] = &stats->protocol_http2,
-        [PROTOCOL_MYSQL] = &stats->protocol_mysql,           [PROTOCOL_REDIS] = &stats->protocol_redis,
-        [PROTOCOL_POSTGRESQL] = &stats->protocol_postgresql,
-    };
     enum protocol protocol = protocol_detect(chunk->bytes, chunk->size, chunk->turn != 0);
-    stats_add(counters[protocol], 1);
-    return protocol != PROTOCOL_TLS || replay->config->transfers[stream->transfer].tls_replay;
+    stats_add(&replay->context.stats->protocol[protocol], 1);
+    return protocol != PROTOCOL_tls || replay->config->transfers[stream->transfer].tls_replay;
 }
 
 static enum drop append(struct replay *replay, struct stream *stream, const struct packet *packet)
