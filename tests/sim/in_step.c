@@ -10,6 +10,12 @@ static uint32_t offset_of(const struct sim *sim, const struct record *record, ui
     return turn < connection->turn_count ? connection->turns[turn].offset : connection->total;
 }
 
+static bool says_the_same(const struct scenario *scenario)
+{
+    return scenario->factor_least == 100 && scenario->factor_most == 100 &&
+           (!scenario->pushes || scenario->target_pushes == PUSHES_THE_SAME);
+}
+
 /* A target that says just what production says may be ahead of what production's client had read when it went
  * on; of any other, more than production's bytes tell nothing. */
 bool in_step_is_due(const struct sim *sim, const struct record *record, uint32_t turn)
@@ -20,7 +26,7 @@ bool in_step_is_due(const struct sim *sim, const struct record *record, uint32_t
     if (record->joined || !record->opened || !judge_is_shown(sim, record, turn) ||
         record->acked < offset_of(sim, record, turn))
         return false;
-    return sim->scenario.in_step ? record->answered >= level : record->answered == level;
+    return says_the_same(&sim->scenario) ? record->answered >= level : record->answered == level;
 }
 
 void in_step_note(struct sim *sim, struct record *record)

@@ -109,6 +109,16 @@ static uint64_t quiet_since(const struct record *record)
     return record->acked_at > since ? record->acked_at : since;
 }
 
+/* Since when the target has been quiet for so long that it has nothing more to say, or NEVER. */
+static uint64_t settled_since(const struct sim *sim, const struct record *record, bool silent, bool goes_on)
+{
+    if (silent && !goes_on)
+        return NEVER;
+    uint64_t settle = sim->scenario.settle_ms * 1000000ull;
+    uint64_t settled_at = quiet_since(record) + (silent && settle < SILENCE ? SILENCE : settle);
+    return settled_at <= sim->now ? settled_at : NEVER;
+}
+
 /* A turn may leave when the target has acknowledged all before, and has answered what production had, or
  * something and then nothing for a while. What it had said too early counts, too, after a while; and what
  * goes on behind a full segment may leave after a second without a word. Returns since when it may, or
@@ -127,12 +137,8 @@ static uint64_t due_since(const struct sim *sim, const struct record *record, ui
         return NEVER;
     if (own >= growth || in_step_is_due(sim, record, index))
         return sim->now;
-    bool silent = !own && !record->surplus;
-    if (silent && !(index < connection->turn_count && connection->turns[index].goes_on))
-        return NEVER;
-    uint64_t settle = sim->scenario.settle_ms * 1000000ull;
-    uint64_t settled_at = quiet_since(record) + (silent && settle < SILENCE ? SILENCE : settle);
-    return settled_at <= sim->now ? settled_at : NEVER;
+    bool goes_on = index < connection->turn_count && connection->turns[index].goes_on;
+    return settled_since(sim, record, !own && !record->surplus, goes_on);
 }
 
 /* Notes which turns may leave by now. */

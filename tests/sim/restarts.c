@@ -62,10 +62,11 @@ void restarts_note_reset(const struct sim *sim, struct record *record, const str
         record->reset_at = sim->now;
 }
 
-/* The first turn after that moment at which the connection could be taken up; turn_count: there is none. */
+/* The first turn after that moment at which the connection could be taken up; turn_count: there is none. Of
+ * the connection's very first nothing shows that it begins there, but for its SYN. */
 static uint32_t turn_from(const struct connection *connection, uint64_t moment)
 {
-    uint32_t turn = 0;
+    uint32_t turn = connection->turn_count ? 1 : 0;
     while (turn < connection->turn_count &&
            (connection->turns[turn].shown_at <= moment || connection->turns[turn].goes_on))
         turn++;
@@ -98,9 +99,10 @@ static void check_next(struct sim *sim, const struct record *record)
 /* --- what has been delivered -------------------------------------------------------------------------------
  */
 
-static bool is_torn(const struct record *before, const struct record *record)
+/* Whether the target gets for a second time what the session before has begun with. */
+static bool is_repeated(const struct record *before, const struct record *record)
 {
-    return before && before->base_known && record->base_known && record->base <= before->base;
+    return before && before->received && record->base_known && record->base <= before->base;
 }
 
 /* The last session, once nothing disturbs it any more, has delivered all from where it began. */
@@ -165,7 +167,7 @@ void restarts_check(struct sim *sim)
 {
     for (uint32_t i = 0; i < sim->record_count; i++) {
         const struct record *record = &sim->records[i];
-        if (is_torn(session_before(sim, record), record))
+        if (is_repeated(session_before(sim, record), record))
             sim_fail(sim, "session %u begins again at byte %u", record->index, record->base);
         check_next(sim, record);
         if (!session_after(sim, record))

@@ -79,13 +79,17 @@ static uint32_t by_target(const struct scenario *scenario)
     }
 }
 
-/* The same client port is used again: by a SYN; or, if the mirror has lost that, by segments that make no
- * sense. */
-static uint32_t by_successor(const struct connection *successor, uint32_t reasons)
+/* The same client port is used again, perhaps more than once: by a SYN; or, if the mirror has lost that, by
+ * segments that make no sense, and then perhaps by a later SYN. */
+static uint32_t by_successors(const struct sim *sim, const struct connection *connection, uint32_t reasons)
 {
-    if (successor->syn_shown)
-        return (reasons & ~(uint32_t)STOPPED) | SUPERSEDED;
-    return reasons | MIRROR_GAP | CLIENT_RESET;
+    while (connection->successor != NO_CONNECTION) {
+        connection = &sim->connections[connection->successor];
+        if (connection->syn_shown)
+            return (reasons & ~(uint32_t)STOPPED) | SUPERSEDED;
+        reasons |= MIRROR_GAP | CLIENT_RESET;
+    }
+    return reasons;
 }
 
 static uint32_t possible(const struct sim *sim, const struct connection *connection)
@@ -106,9 +110,7 @@ static uint32_t possible(const struct sim *sim, const struct connection *connect
         reasons |= BACKLOG_EXCEEDED;
     if (scenario->chunks < 100000)
         reasons |= BUFFERS_FULL;
-    if (connection->successor != NO_CONNECTION)
-        reasons = by_successor(&sim->connections[connection->successor], reasons);
-    return reasons;
+    return by_successors(sim, connection, reasons);
 }
 
 /* How many sessions replay the connection: those of its SYN, and those that were joined later. */
@@ -250,6 +252,21 @@ void verdict_check_quiet(struct sim *sim)
                  (unsigned long long)line_count(sim, "buffers_used"));
 }
 
+/* How sessions began and ended, where nobody was kept out. */
+static void check_all_let_in(struct sim *sim)
+{
+    const struct scenario *scenario = &sim->scenario;
+    if (!scenario->stop_ms) {
+        check_reasons(sim);
+        if (!scenario->resync && !scenario->restarts && scenario->misbehaviour == BEHAVES)
+            check_sessions(sim);
+    }
+    if (scenario->mirror_from_ms && scenario->resync)
+        check_late_start(sim);
+    if (scenario->restarts)
+        restarts_check(sim);
+}
+
 void verdict_check(struct sim *sim)
 {
     const struct scenario *scenario = &sim->scenario;
@@ -258,16 +275,8 @@ void verdict_check(struct sim *sim)
         sim_fail(sim, "%llu sessions have not ended", (unsigned long long)line_count(sim, "sessions_live"));
     check_frames(sim);
     check_target(sim);
-    bool all_let_in = scenario->limit >= 256 && !line_count(sim, "drop_mirror_overloaded");
-    if (all_let_in && !scenario->stop_ms) {
-        check_reasons(sim);
-        if (!scenario->resync && !scenario->restarts && scenario->misbehaviour == BEHAVES)
-            check_sessions(sim);
-    }
-    if (all_let_in && scenario->mirror_from_ms && scenario->resync)
-        check_late_start(sim);
-    if (scenario->restarts)
-        restarts_check(sim);
+    if (scenario->limit >= 256 && !line_count(sim, "drop_mirror_overloaded"))
+        check_all_let_in(sim);
     if (scenario->in_step)
         in_step_verdict(sim);
     bool delivers = scenario_completes(scenario) ||
