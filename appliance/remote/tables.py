@@ -24,6 +24,7 @@ STYLES = {
     TransferState.RUNNING: "green",
     TransferState.PAUSED: "yellow",
     TransferState.UNREACHABLE: "red",
+    TransferState.HELD: "red",
     TransferState.STOPPED: "red bold",
 }
 

@@ -283,6 +283,8 @@ class Live:
             return TransferState.STOPPED
         if one.paused:
             return TransferState.PAUSED
+        if self._transfers.held:
+            return TransferState.HELD
         return TransferState.RUNNING if known else TransferState.UNREACHABLE
 
 
