@@ -144,8 +144,9 @@ class Transfer(Model):
         default=None,
         ge=88,
         le=MAX_MSS,
-        description="Largest MSS that a SYN announces; left out: what the mirrored client announced, as far"
-        " as the test port carries it (tcpcopy's -D).",
+        description="Largest segment size of either direction: what a SYN announces, and what requests are"
+        " cut to; left out: what the mirrored client announced, and the target, as far as the test port"
+        " carries it (tcpcopy's -D).",
     )
     sessions_per_second: int = Field(
         default=0,

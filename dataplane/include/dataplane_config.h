@@ -120,7 +120,7 @@ struct dp_transfer {
         ack_mirrored; /* answers are acknowledged when, and with the window that, production's client did */
     uint32_t tls_replay;          /* 0: connections that speak TLS end under tls_not_replayable */
     uint32_t no_wait;             /* the next turn does not wait for the answer to the one before (-W) */
-    uint32_t mss;                 /* most that a SYN announces (-D); 0: what the test port carries */
+    uint32_t mss;                 /* most of either direction (-D); 0: what the test port carries */
     uint32_t sessions_per_second; /* new ones, all workers together; 0: no cap but that of dp_limits */
     uint8_t loopback_ip[16];      /* stands for clients with a loopback address (-H); ::: they keep it */
 };

@@ -31,9 +31,11 @@ static uint32_t link_payload(const struct session *session, const struct session
     return context->mtu - (address_is_ipv4(&session->flow.server) ? IPV4_HEADER : IPV6_HEADER);
 }
 
+/* The largest segment in either direction: what the test port carries, or less if so ordered (-D). */
 static uint32_t link_mss(const struct session *session, const struct session_context *context)
 {
-    return link_payload(session, context) - TCP_HEADER;
+    uint32_t mss = link_payload(session, context) - TCP_HEADER;
+    return session->most_mss ? min32(mss, session->most_mss) : mss;
 }
 
 uint32_t session_most_datagram(const struct session *session, const struct session_context *context)
@@ -45,9 +47,8 @@ uint32_t session_most_datagram(const struct session *session, const struct sessi
 static struct tcp_options options_of(const struct session *session, const struct session_context *context)
 {
     const struct stream *stream = session->stream;
-    uint32_t mss = min32(stream->mss, link_mss(session, context));
     return (struct tcp_options){
-        .mss = (uint16_t)(session->most_mss ? min32(mss, session->most_mss) : mss),
+        .mss = (uint16_t)min32(stream->mss, link_mss(session, context)),
         .window_scale = stream->window_scale,
         .has_timestamp = stream->timestamps,
         .sack_permitted = stream->sack,
@@ -216,6 +217,16 @@ void session_on_time(struct session *session, struct session_context *context)
         session_end(session, context, END_target_silent);
 }
 
+/* The urgent pointer counts from the segment that shows it (RFC 9293 3.8.5). One that lies behind is past. */
+static void note_urgent(const struct session *session, const struct chunk *chunk, struct segment *segment)
+{
+    uint32_t offset = segment->seq - session->tcp.iss - 1;
+    if (chunk->urgent == chunk->offset || !seq_after(chunk->urgent, offset))
+        return;
+    segment->flags |= TCP_URG;
+    segment->urgent = (uint16_t)min32(chunk->urgent - offset, UINT16_MAX);
+}
+
 /* Names the bytes of the segment; shortens it if they lie in more pieces than it can name. */
 static void find_pieces(struct session *session, struct segment *segment)
 {
@@ -234,6 +245,7 @@ static void find_pieces(struct session *session, struct segment *segment)
             offset += size;
             wanted -= size;
             session->send_chunk = chunk;
+            note_urgent(session, chunk, segment);
         }
         chunk = chunk->next;
     }

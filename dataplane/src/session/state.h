@@ -45,7 +45,7 @@ struct session {
     bool reset_due : 1;
     bool no_wait : 1;      /* turns do not wait for each other (-W) */
     bool ack_mirrored : 1; /* answers are acknowledged as the production client does */
-    uint16_t most_mss;     /* that the SYN announces (-D); 0: what the test port carries */
+    uint16_t most_mss;     /* of either direction (-D); 0: what the test port carries */
     struct tcp tcp;
     uint64_t opened_at;
     uint32_t retransmits;
