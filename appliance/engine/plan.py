@@ -9,7 +9,7 @@ from appliance.engine import afxdp, placement
 from appliance.engine.capture import CapturePlan
 from appliance.engine.forecast import forecast
 from appliance.errors import ConfigError
-from appliance.settings.transfer import Ack, Protocol, Tls
+from appliance.settings.transfer import Protocol, Tls
 from dataplane import binding
 from dataplane.binding import PortRole, Transport
 
@@ -139,7 +139,7 @@ def binding_transfer(config: Config, transfer: Transfer, target: Address, mac: s
         instances=transfer.instances,
         full_sessions_only=transfer.full_sessions_only,
         no_wait=transfer.no_wait,
-        ack_mirrored=transfer.ack is Ack.MIRRORED,
+        ack=binding.Ack[transfer.ack.name],
         tls_replay=transfer.tls is Tls.REPLAY,
         mss=transfer.mss or 0,
         loopback_ip=transfer.loopback_clients,

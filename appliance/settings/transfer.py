@@ -23,6 +23,7 @@ MAX_MSS = 65535
 class Ack(StrEnum):
     """When the target's answers are acknowledged."""
 
+    DELAYED = "delayed"
     PROMPT = "prompt"
     MIRRORED = "mirrored"
 
@@ -131,8 +132,9 @@ class Transfer(Model):
         description="Send requests without waiting for the answer to the previous one (tcpcopy's -W).",
     )
     ack: Ack = Field(
-        default=Ack.PROMPT,
-        description="When answers are acknowledged. prompt: at once; mirrored: when the production client"
+        default=Ack.DELAYED,
+        description="When answers are acknowledged. delayed: with the next request, every second full"
+        " segment, or after 40 ms, as clients do; prompt: at once; mirrored: when the production client"
         " did, with its window, so that the target feels the real clients' network.",
     )
     tls: Tls = Field(

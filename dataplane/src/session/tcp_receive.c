@@ -90,7 +90,7 @@ static enum tcp_event receive_in_syn_sent(struct tcp *tcp, const struct packet *
     restart_retransmission(tcp, now);
     tcp->state = ESTABLISHED;
     tcp->rcv_told = tcp->rcv_edge = packet->seq;
-    tcp->ack_due = true;
+    tcp->ack_due = tcp->ack_now = true;
     return TCP_OPENED;
 }
 
