@@ -9,7 +9,7 @@ from appliance.engine import afxdp, placement
 from appliance.engine.capture import CapturePlan
 from appliance.engine.forecast import forecast
 from appliance.errors import ConfigError
-from appliance.settings.transfer import Ack, Protocol, Tls
+from appliance.settings.transfer import Protocol, Tls
 from dataplane import binding
 from dataplane.binding import PortRole, Transport
 
@@ -132,7 +132,7 @@ def binding_transfer(config: Config, transfer: Transfer, target: Address, mac: s
         transport=_transport(transfer),
         sample=0 if whole else round(SAMPLES * transfer.sample_percent / 100),
         pool=tuple(binding.Range(one.first, one.count) for one in config.pool(transfer)),
-        ack_mirrored=transfer.ack is Ack.MIRRORED,
+        ack=binding.Ack[transfer.ack.name],
         tls_replay=transfer.tls is Tls.REPLAY,
         loopback_ip=transfer.loopback_clients,
         **_alike(transfer, binding.Transfer),

@@ -23,6 +23,7 @@ MAX_MSS = 65535
 class Ack(StrEnum):
     """When the target's answers are acknowledged."""
 
+    DELAYED = "delayed"
     PROMPT = "prompt"
     MIRRORED = "mirrored"
 
@@ -131,8 +132,9 @@ class Transfer(Model):
         description="Send requests without waiting for the answer to the previous one (tcpcopy's -W).",
     )
     ack: Ack = Field(
-        default=Ack.PROMPT,
-        description="When answers are acknowledged. prompt: at once; mirrored: when the production client"
+        default=Ack.DELAYED,
+        description="When answers are acknowledged. delayed: with the next request, every second full"
+        " segment, or after 40 ms, as clients do; prompt: at once; mirrored: when the production client"
         " did, with its window, so that the target feels the real clients' network.",
     )
     tls: Tls = Field(
@@ -144,8 +146,9 @@ class Transfer(Model):
         default=None,
         ge=88,
         le=MAX_MSS,
-        description="Largest MSS that a SYN announces; left out: what the mirrored client announced, as far"
-        " as the test port carries it (tcpcopy's -D).",
+        description="Largest segment size of either direction: what a SYN announces, and what requests are"
+        " cut to; left out: what the mirrored client announced, and the target, as far as the test port"
+        " carries it (tcpcopy's -D).",
     )
     sessions_per_second: int = Field(
         default=0,

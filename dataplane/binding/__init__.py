@@ -9,6 +9,7 @@ from dataplane.binding.captures import (
     inspect_capture,
 )
 from dataplane.binding.config import (
+    Ack,
     Capture,
     Config,
     Limits,
@@ -94,6 +95,7 @@ __all__ = [
     "SECOND",
     "TRANSFER_COUNTERS",
     "Address",
+    "Ack",
     "Capture",
     "CaptureFacts",
     "CaptureProgress",

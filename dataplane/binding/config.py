@@ -45,6 +45,14 @@ class Transport(IntEnum):
     UDP = lib.DP_UDP
 
 
+class Ack(IntEnum):
+    """When a target's answers are acknowledged."""
+
+    DELAYED = lib.DP_ACK_DELAYED
+    PROMPT = lib.DP_ACK_PROMPT
+    MIRRORED = lib.DP_ACK_MIRRORED
+
+
 class TransferState(IntEnum):
     """What a transfer does."""
 
@@ -131,7 +139,7 @@ class Transfer:
     instances: int = 1
     full_sessions_only: bool = False
     no_wait: bool = False
-    ack_mirrored: bool = False
+    ack: Ack = Ack.DELAYED
     tls_replay: bool = False
     mss: int = 0
     loopback_ip: IPv4Address | IPv6Address | None = None

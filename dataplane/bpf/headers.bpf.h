@@ -1,6 +1,6 @@
 /* headers.bpf.h: a frame's endpoints, read by an XDP program.
  *
- * Ethernet, up to two VLAN tags, IPv4, IPv6 with up to four extension headers, and the ports of TCP or UDP.
+ * Ethernet, up to eight VLAN tags, IPv4, IPv6 with up to four extension headers, and the ports of TCP or UDP.
  */
 #ifndef XDPCOPY_HEADERS_BPF_H
 #define XDPCOPY_HEADERS_BPF_H
@@ -13,7 +13,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#define MAX_VLAN_TAGS 2
+#define MAX_VLAN_TAGS 8
 #define MAX_EXTENSIONS 4
 
 #define IPV6_HOP_BY_HOP 0
@@ -72,6 +72,13 @@ static __always_inline __u32 read16(const __u8 *at)
     return (__u32)at[0] << 8 | at[1];
 }
 
+/* 802.1Q, 802.1ad, and the numbers that were used for stacked tags before it. */
+static __always_inline int is_vlan(__u32 type)
+{
+    return type == ETH_P_8021Q || type == ETH_P_8021AD || type == ETH_P_QINQ1 || type == ETH_P_QINQ2 ||
+           type == ETH_P_QINQ3;
+}
+
 /* The EtherType behind the VLAN tags, or 0 if the frame ends before. */
 static __always_inline __u32 read_link(struct cursor *cursor)
 {
@@ -80,7 +87,7 @@ static __always_inline __u32 read_link(struct cursor *cursor)
         return 0;
     __u32 type = read16(header + 12);
     for (int tags = 0; tags < MAX_VLAN_TAGS; tags++) {
-        if (type != ETH_P_8021Q && type != ETH_P_8021AD)
+        if (!is_vlan(type))
             break;
         header = take(cursor, 4);
         if (!header)

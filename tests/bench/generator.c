@@ -167,7 +167,7 @@ static void wait_tick(struct generator *generator)
 {
     struct timespec tick = {0, TICK};
     nanosleep(&tick, NULL);
-    stats_set(&generator->own->stats[0].sent_frames, sent_of(generator));
+    stats_set(&generator->own->stats[0].all.sent_frames, sent_of(generator));
 }
 
 /* The next frame of each connection, a batch at a time, and a moment for what they cause. */

@@ -27,6 +27,7 @@ from scapy.layers.l2 import Ether
 from dataplane import binding
 from dataplane.binding import (
     SECOND,
+    Ack,
     Config,
     Dataplane,
     Limits,
@@ -176,7 +177,10 @@ class Target:
 
 
 class Scene:
-    """The real line over memory ports, one mirrored connection, one target."""
+    """The real line over memory ports, one mirrored connection, one target.
+
+    Answers are acknowledged at once unless ``ack`` says otherwise, so that each one shows.
+    """
 
     def __init__(
         self, *, both: bool = True, ipv6: bool = False, start: int = 1000 * SECOND, **settings: Any
@@ -203,6 +207,8 @@ class Scene:
         source: str | None = None,
         verify_checksums: bool = True,
         filter: str = "",  # noqa: A002 - as it is called everywhere
+        ack: Ack = Ack.PROMPT,
+        ack_mirrored: bool = False,
         **transfer_settings: Any,
     ) -> Config:
         memory = Port(
@@ -220,6 +226,7 @@ class Scene:
             target_ip=ip_address(self.addresses[2][0]),
             target_port=self.addresses[2][1],
             target_mac="02:00:00:00:00:0b",
+            ack=Ack.MIRRORED if ack_mirrored else ack,
             **transfer_settings,
         )
         small = Limits(connections=4096, sessions=4096, buffer_bytes=32 << 20)

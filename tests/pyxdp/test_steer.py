@@ -153,7 +153,7 @@ def fragment_seen(data):
     """The length from which a first fragment is known as one, and TCP as what it carries."""
     if data[12:14] == b"\x08\x00" and data[20] & 0x20:
         return 14 + 20
-    if data[12:14] == b"\x86\xdd" and data[20] == 44:
+    if data[12:14] == b"\x86\xdd" and data[20] == 44 and data[56:58] != bytes(2):
         return 14 + 40 + 8 if data[54] == 6 else 14 + 40 + 8 + 8
     return len(data)
 

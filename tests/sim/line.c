@@ -54,7 +54,7 @@ static struct dp_config make_config(const struct sim *sim)
     struct host first = sim_host(sim, 20, 254, 0); /* so that the pool crosses a byte's limit */
     memcpy(config.ranges[0].first, first.ip, sizeof(first.ip));
     transfer->full_sessions_only = !s->resync;
-    transfer->ack_mirrored = s->ack_mirrored;
+    transfer->ack = s->ack_mirrored ? DP_ACK_MIRRORED : DP_ACK_DELAYED;
     transfer->no_wait = s->no_wait;
     transfer->tls_replay = 1;
     return config;

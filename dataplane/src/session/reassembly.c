@@ -20,6 +20,7 @@ static struct chunk *chunk_new(struct pool *chunks, const struct span *span)
     chunk->segment = 0;
     chunk->behind = 0;
     chunk->goes_on = false;
+    chunk->urgent = span->offset;
     return chunk;
 }
 
@@ -27,6 +28,8 @@ static struct chunk *chunk_new(struct pool *chunks, const struct span *span)
 static void chunk_fill(struct chunk *chunk, struct span *span)
 {
     uint32_t size = min32(span->size, CHUNK_BYTES - (uint32_t)chunk->size);
+    if (span->urgent)
+        chunk->urgent = span->end - span->segment + span->urgent;
     memcpy(chunk->bytes + chunk->size, span->bytes, size);
     chunk->size = (uint16_t)(chunk->size + size);
     span_skip(span, size);
@@ -38,6 +41,8 @@ static void chunk_trim(struct chunk *chunk, uint32_t size)
 {
     memmove(chunk->bytes, chunk->bytes + size, chunk->size - size);
     chunk->size = (uint16_t)(chunk->size - size);
+    if (chunk->urgent == chunk->offset)
+        chunk->urgent += size;
     chunk->offset += size;
 }
 

@@ -48,7 +48,8 @@ struct chunk {
     uint16_t segment; /* size of the segment that ends with it; 0: none does */
     uint16_t behind;  /* size of the segment that ends where it begins; 0: none does */
     bool goes_on; /* for the caller, false at first: its turn may begin in the midst of what was written */
-    uint8_t pad[7];
+    uint8_t pad[3];
+    uint32_t urgent; /* offset behind the urgent bytes; that of the chunk itself: none are */
     uint8_t bytes[CHUNK_BYTES];
 };
 
@@ -71,11 +72,12 @@ struct span {
     uint32_t turn;
     uint32_t end;     /* of the segment */
     uint16_t segment; /* its size */
+    uint16_t urgent;  /* so many bytes from its start are urgent */
 };
 
 static inline struct span span_of(const uint8_t *bytes, uint32_t offset, uint32_t size, uint32_t turn)
 {
-    return (struct span){bytes, offset, size, turn, offset + size, (uint16_t)size};
+    return (struct span){bytes, offset, size, turn, offset + size, (uint16_t)size, 0};
 }
 
 /* Stores the bytes for so many readers. DROP_NONE also if there are none. After DROP_buffers_full, what found

@@ -1,5 +1,6 @@
 #include "session.h"
 
+#include "acks.h"
 #include "observe/histogram.h"
 #include "turns.h"
 
@@ -9,7 +10,6 @@ enum {
     IPV4_HEADER = 20,
     IPV6_HEADER = 40,
     NANOSECONDS_PER_MILLI = 1000000,
-    MOST_ACK_DELAY = 190 * NANOSECONDS_PER_MILLI, /* just below the least RTO of Linux */
 };
 
 /* RFC 9293 3.4.1: a clock of about 4 microseconds, and a hash of the connection. The clock keeps
@@ -31,9 +31,11 @@ static uint32_t link_payload(const struct session *session, const struct session
     return context->mtu - (address_is_ipv4(&session->flow.server) ? IPV4_HEADER : IPV6_HEADER);
 }
 
+/* The largest segment in either direction: what the test port carries, or less if so ordered (-D). */
 static uint32_t link_mss(const struct session *session, const struct session_context *context)
 {
-    return link_payload(session, context) - TCP_HEADER;
+    uint32_t mss = link_payload(session, context) - TCP_HEADER;
+    return session->most_mss ? min32(mss, session->most_mss) : mss;
 }
 
 uint32_t session_most_datagram(const struct session *session, const struct session_context *context)
@@ -45,9 +47,8 @@ uint32_t session_most_datagram(const struct session *session, const struct sessi
 static struct tcp_options options_of(const struct session *session, const struct session_context *context)
 {
     const struct stream *stream = session->stream;
-    uint32_t mss = min32(stream->mss, link_mss(session, context));
     return (struct tcp_options){
-        .mss = (uint16_t)(session->most_mss ? min32(mss, session->most_mss) : mss),
+        .mss = (uint16_t)min32(stream->mss, link_mss(session, context)),
         .window_scale = stream->window_scale,
         .has_timestamp = stream->timestamps,
         .sack_permitted = stream->sack,
@@ -67,7 +68,7 @@ void session_open(struct session *session, struct session_context *context, cons
         .transfer = stream->transfer,
         .most_mss = (uint16_t)transfer->mss,
         .no_wait = transfer->no_wait,
-        .ack_mirrored = transfer->ack_mirrored,
+        .ack = transfer->ack & 3,
     };
     tcp_open(&session->tcp, initial_sequence_number(flow, context->now + context->clock_offset));
     stream->sessions = session;
@@ -177,12 +178,14 @@ enum drop session_on_answer(struct session *session, struct session_context *con
     }
     uint32_t before = tcp_received(&session->tcp);
     bool was_ended = tcp_is_ended(&session->tcp);
+    bool waiting = session->tcp.ack_due;
     struct tcp_options ours = options_of(session, context);
     enum tcp_event event =
         tcp_receive(&session->tcp, packet, &ours, link_mss(session, context), context->now);
     enum drop drop = take_event(session, context, event);
     if (session->end)
         return drop;
+    acks_note(session, context, packet, waiting);
     uint32_t fresh = tcp_received(&session->tcp) - before;
     if (fresh) {
         session->quiet_since = context->now;
@@ -202,8 +205,8 @@ uint64_t session_deadline(const struct session *session, const struct session_co
     uint64_t deadline = turns_deadline(session, context);
     if (session->tcp.retransmit_at < deadline)
         deadline = session->tcp.retransmit_at;
-    uint64_t ack_at = session->quiet_since + MOST_ACK_DELAY;
-    return session->ack_mirrored && session->tcp.ack_due && ack_at < deadline ? ack_at : deadline;
+    uint64_t ack_at = acks_deadline(session, context);
+    return ack_at < deadline ? ack_at : deadline;
 }
 
 void session_on_time(struct session *session, struct session_context *context)
@@ -211,9 +214,20 @@ void session_on_time(struct session *session, struct session_context *context)
     take_event(session, context, tcp_expire(&session->tcp, context->timing, context->now));
     if (session->end)
         return;
+    acks_on_time(session, context);
     open_gate(session, context);
     if (!session->end && turns_target_is_silent(session, context))
         session_end(session, context, END_target_silent);
+}
+
+/* The urgent pointer counts from the segment that shows it (RFC 9293 3.8.5). One that lies behind is past. */
+static void note_urgent(const struct session *session, const struct chunk *chunk, struct segment *segment)
+{
+    uint32_t offset = segment->seq - session->tcp.iss - 1;
+    if (chunk->urgent == chunk->offset || !seq_after(chunk->urgent, offset))
+        return;
+    segment->flags |= TCP_URG;
+    segment->urgent = (uint16_t)min32(chunk->urgent - offset, UINT16_MAX);
 }
 
 /* Names the bytes of the segment; shortens it if they lie in more pieces than it can name. */
@@ -234,6 +248,7 @@ static void find_pieces(struct session *session, struct segment *segment)
             offset += size;
             wanted -= size;
             session->send_chunk = chunk;
+            note_urgent(session, chunk, segment);
         }
         chunk = chunk->next;
     }
@@ -253,26 +268,6 @@ static void address_segment(const struct session *session, struct segment *segme
     segment->sack_count = 0;
     segment->window = 0;
     segment->again = false;
-}
-
-/* How far the answer may be acknowledged. Mirrored: as far as the production client has acknowledged its own
- * answer, counted from the start of the present turn, and with its window, so that the target feels the
- * client's network and the pace at which it reads. Where the target's answer is longer than production's,
- * nobody could have acknowledged the rest: it is, after a while. */
-static void allow_receiving(const struct session *session, const struct session_context *context,
-                            struct tcp_allowance *allowed)
-{
-    uint32_t received = tcp_received(&session->tcp);
-    if (!session->ack_mirrored) {
-        allowed->ack = received;
-        allowed->edge = received + RECEIVE_WINDOW;
-        return;
-    }
-    uint32_t reference = session->answer_mark + (session->stream->acked - session->turn);
-    if (seq_after(received, reference) && context->now >= session->quiet_since + MOST_ACK_DELAY)
-        reference = received;
-    allowed->ack = seq_before(received, reference) ? received : reference;
-    allowed->edge = reference + session->stream->window;
 }
 
 /* A datagram leaves as it came, as soon as there is room. */
@@ -305,7 +300,7 @@ bool session_next(struct session *session, struct session_context *context, stru
     if (is_udp(session))
         return next_datagram(session, segment);
     struct tcp_allowance allowed = {.end = session->gate, .fin = session->fin_open};
-    allow_receiving(session, context, &allowed);
+    acks_allow(session, context, &allowed);
     struct tcp_options ours = options_of(session, context);
     segment->options = (struct tcp_options){.window_scale = NO_WINDOW_SCALE};
     if (!tcp_plan(&session->tcp, &allowed, &ours, context->now, segment))
@@ -328,6 +323,8 @@ void session_sent(struct session *session, struct session_context *context, cons
     }
     tcp_sent(&session->tcp, segment, context->now);
     session->retransmits += segment->again;
+    if (segment->size)
+        session->tcp.acked_late = false;
     if (segment->size && !segment->again)
         session->asked_at = context->now;
     end_if_done(session, context);

@@ -43,9 +43,10 @@ struct session {
     bool fin_open : 1; /* the FIN may be sent */
     bool ready : 1;    /* is on the list */
     bool reset_due : 1;
-    bool no_wait : 1;      /* turns do not wait for each other (-W) */
-    bool ack_mirrored : 1; /* answers are acknowledged as the production client does */
-    uint16_t most_mss;     /* that the SYN announces (-D); 0: what the test port carries */
+    bool no_wait : 1;   /* turns do not wait for each other (-W) */
+    uint8_t ack : 2;    /* enum dp_ack */
+    uint16_t most_mss;  /* of either direction (-D); 0: what the test port carries */
+    uint16_t ack_since; /* about milliseconds: when what waits for its acknowledgement came (acks.h) */
     struct tcp tcp;
     uint64_t opened_at;
     uint32_t retransmits;

@@ -158,6 +158,7 @@ enum drop stream_append(struct stream *stream, struct pool *chunks, const struct
     uint32_t offset = packet->seq + ((packet->flags & TCP_SYN) ? 1 : 0) - stream->first;
     uint32_t turn = (packet->flags & TCP_ACK) ? packet->ack - stream->origin : stream->acked;
     struct span span = span_of(packet->payload, offset, packet->size, turn);
+    span.urgent = packet->urgent;
     uint32_t before = stream->client.next;
     struct chunk *tail = stream->client.tail;
     const struct chunk *waited = stream->client.waiting;

@@ -39,6 +39,7 @@ enum {
     LEAST_RTO = 200000,  /* as Linux has it; RFC 6298 2.4 would have 1 s */
     MOST_RTO = 60000000,
     RECEIVE_WINDOW = 512 << 10, /* all is swallowed at once, so it never closes */
+    TCP_QUICK = 15,             /* full segments: a congestion window of one cannot fill a second one */
 };
 
 /* In the order of use: an exchange without loss needs nothing from `sampled_at`'s end on but the ranges'
@@ -50,7 +51,8 @@ struct tcp {
     uint8_t duplicate_acks;
     uint8_t retries;
     uint8_t range_count;
-    uint16_t mss; /* of what we send, options taken off */
+    uint16_t mss;      /* of what we send, options taken off */
+    uint16_t rcv_full; /* the largest segment that came */
     bool timestamps : 1;
     bool sack : 1;
     bool ack_due : 1; /* something in order came that was not acknowledged */
@@ -60,6 +62,9 @@ struct tcp {
     bool probe : 1; /* one byte may go into a closed window */
     bool challenged : 1;
     bool has_peer_fin : 1;
+    bool acked_late : 1; /* an acknowledgement left alone, after its delay (acks.h) */
+    bool stalls : 1;     /* the target waits for the acknowledgement of a part of its answer */
+    uint8_t quick : 4;   /* so many full segments are acknowledged at once, each */
     uint32_t iss;
     uint32_t snd_una;
     uint32_t snd_nxt;
@@ -94,6 +99,7 @@ struct tcp_allowance {
     bool fin;      /* and a FIN behind them */
     uint32_t ack;  /* the target's bytes up to this offset may be acknowledged */
     uint32_t edge; /* and it may send up to this one */
+    bool bare;     /* and that may be told without data */
 };
 
 /* Ready to send a SYN. */

@@ -13,6 +13,7 @@ void tcp_open(struct tcp *tcp, uint32_t iss)
         .ssthresh = UINT32_MAX,
         .rto = FIRST_RTO,
         .state = SYN_SENT,
+        .quick = TCP_QUICK,
     };
 }
 
@@ -62,10 +63,13 @@ static void plan_receive(const struct tcp *tcp, const struct tcp_allowance *allo
 }
 
 /* Whether a segment without bytes is worth sending: it acknowledges, or opens the window by a segment. */
-static bool must_tell(const struct tcp *tcp, const struct segment *segment)
+static bool must_tell(const struct tcp *tcp, const struct tcp_allowance *allowed,
+                      const struct segment *segment)
 {
     uint32_t edge = segment->ack + ((uint32_t)segment->window << tcp->rcv_scale);
-    return tcp->ack_now || seq_after(segment->ack, tcp->rcv_told) ||
+    if (tcp->ack_now || !allowed->bare)
+        return tcp->ack_now;
+    return seq_after(segment->ack, tcp->rcv_told) ||
            (seq_after(edge, tcp->rcv_edge) && edge - tcp->rcv_edge >= tcp->mss);
 }
 
@@ -147,7 +151,7 @@ bool tcp_plan(struct tcp *tcp, const struct tcp_allowance *allowed, const struct
     segment->flags = TCP_ACK;
     plan_receive(tcp, allowed, segment);
     if (!plan_data(tcp, allowed, now, segment)) {
-        if (!must_tell(tcp, segment))
+        if (!must_tell(tcp, allowed, segment))
             return false;
         segment->seq = acceptable_number(tcp);
         segment->again = false;

@@ -12,7 +12,7 @@
 
 #include "dataplane.h"
 
-enum tcp_flag { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_PSH = 8, TCP_ACK = 16 };
+enum tcp_flag { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_PSH = 8, TCP_ACK = 16, TCP_URG = 32 };
 
 #define NO_WINDOW_SCALE 0xff
 
@@ -43,6 +43,7 @@ struct packet {
     uint32_t ack;
     uint32_t window; /* as in the header, not scaled */
     uint8_t flags;
+    uint16_t urgent; /* the urgent pointer; 0: nothing is urgent */
     struct tcp_options options;
     uint32_t size; /* of the payload */
     const uint8_t *payload;

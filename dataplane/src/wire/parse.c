@@ -7,17 +7,22 @@
 enum {
     ETHERTYPE_IPV4 = 0x0800,
     ETHERTYPE_IPV6 = 0x86dd,
-    ETHERTYPE_VLAN = 0x8100,
-    ETHERTYPE_QINQ = 0x88a8,
     ETHERNET_HEADER = 14,
     VLAN_TAG = 4,
-    MAX_VLAN_TAGS = 2,
+    MAX_VLAN_TAGS = 8,
     IPV4_HEADER = 20,
     IPV6_HEADER = 40,
     MAX_EXTENSIONS = 8,
     TCP_HEADER = 20,
     UDP_HEADER = 8,
 };
+
+/* 802.1Q, 802.1ad, and the numbers that were used for stacked tags before it. */
+static bool is_vlan(uint16_t ethertype)
+{
+    return ethertype == 0x8100 || ethertype == 0x88a8 || ethertype == 0x9100 || ethertype == 0x9200 ||
+           ethertype == 0x9300;
+}
 
 static enum drop parse_link(struct view *view, uint16_t *ethertype)
 {
@@ -26,7 +31,7 @@ static enum drop parse_link(struct view *view, uint16_t *ethertype)
         return DROP_truncated;
     *ethertype = load16(header + 12);
     for (int tag = 0; tag < MAX_VLAN_TAGS; tag++) {
-        if (*ethertype != ETHERTYPE_VLAN && *ethertype != ETHERTYPE_QINQ)
+        if (!is_vlan(*ethertype))
             break;
         header = view_take(view, VLAN_TAG);
         if (!header)
@@ -60,17 +65,19 @@ static enum drop parse_ipv4(struct view *view, bool verify, struct packet *packe
 }
 
 /* RFC 8200 4: hop-by-hop options (0), routing (43), fragment (44), authentication (51), destination
- * options (60). Anything else is the transport. */
+ * options (60). Anything else is the transport. A fragment with neither an offset nor more behind it is a
+ * whole packet (RFC 6946). */
 static enum drop skip_extensions(struct view *view, uint8_t *transport)
 {
     for (int i = 0; i < MAX_EXTENSIONS; i++) {
-        if (*transport == 44)
-            return DROP_fragment;
-        if (*transport != 0 && *transport != 43 && *transport != 51 && *transport != 60)
+        bool fragment = *transport == 44;
+        if (!fragment && *transport != 0 && *transport != 43 && *transport != 51 && *transport != 60)
             return DROP_NONE;
         if (!view_has(view, 8))
             return DROP_bad_ip_header;
-        uint32_t size = *transport == 51 ? (view->at[1] + 2u) * 4 : (view->at[1] + 1u) * 8;
+        if (fragment && (load16(view->at + 2) & 0xfff9))
+            return DROP_fragment;
+        uint32_t size = fragment ? 8 : *transport == 51 ? (view->at[1] + 2u) * 4 : (view->at[1] + 1u) * 8;
         const uint8_t *header = view_take(view, size);
         if (!header)
             return DROP_bad_ip_header;
@@ -161,6 +168,7 @@ static enum drop parse_tcp(struct view *view, bool verify, struct packet *packet
     packet->ack = load32(header + 8);
     packet->flags = header[13];
     packet->window = load16(header + 14);
+    packet->urgent = packet->flags & TCP_URG ? load16(header + 18) : 0;
     if (!flags_are_possible(packet->flags))
         return DROP_bad_tcp_header;
     struct view options = {header + TCP_HEADER, header_size - TCP_HEADER};
@@ -188,6 +196,7 @@ static enum drop parse_udp(struct view *view, bool verify, struct packet *packet
     packet->destination.port = load16(header + 2);
     packet->seq = packet->ack = packet->window = 0;
     packet->flags = 0;
+    packet->urgent = 0;
     packet->options = (struct tcp_options){.window_scale = NO_WINDOW_SCALE};
     view_skip(view, UDP_HEADER);
     packet->payload = view->at;

@@ -1,6 +1,6 @@
 /* parse.h: a frame's bytes to a packet, or the reason why not.
  *
- * Reads Ethernet, up to two VLAN tags (802.1Q, 802.1ad), IPv4 with options, IPv6 with extension headers, TCP
+ * Reads Ethernet, up to eight VLAN tags, IPv4 with options, IPv6 with extension headers, TCP
  * and UDP. Never trusts a length: what a header announces must fit into the frame; padding behind it is
  * ignored.
  */
