@@ -132,10 +132,9 @@ def binding_transfer(config: Config, transfer: Transfer, target: Address, mac: s
         transport=_transport(transfer),
         sample=0 if whole else round(SAMPLES * transfer.sample_percent / 100),
         pool=tuple(binding.Range(one.first, one.count) for one in config.pool(transfer)),
-        ack=binding.Ack[transfer.ack.name],
         tls_replay=transfer.tls is Tls.REPLAY,
         loopback_ip=transfer.loopback_clients,
-        **_alike(transfer, binding.Transfer),
+        **{**_alike(transfer, binding.Transfer), "ack": binding.Ack[transfer.ack.name]},
     )
 
 
