@@ -70,6 +70,7 @@ void stream_begin(struct stream *stream, const struct packet *packet)
 {
     stream->joining = false;
     stream->first = packet->seq;
+    stream->server_acked = 0;
     stream->client.next = stream->client.known = 0;
     stream->origin = packet->ack;
     stream->acked = 0;
@@ -118,7 +119,7 @@ void stream_note(struct stream *stream, const struct packet *packet)
         stream->reset = true;
     reassembly_note_known(&stream->client, packet->seq - stream->first);
     if (!had_gap)
-        stream->gap_at = stream->heard;
+        stream->gap_at = stream_tick(stream->heard);
 }
 
 void stream_on_server(struct stream *stream, const struct packet *packet)
@@ -129,16 +130,18 @@ void stream_on_server(struct stream *stream, const struct packet *packet)
     }
     if (packet->flags & TCP_RST)
         stream->reset = true;
+    stream->has_server = true;
     if (stream->joining || !(packet->flags & TCP_ACK))
         return;
-    bool had_gap = stream_has_gap(stream);
+    bool had_gap = stream_has_gap(stream) && stream_gap_is_ours(stream);
+    stream->server_acked = seq_max(stream->server_acked, packet->ack - stream->first);
     reassembly_note_known(&stream->client, packet->ack - stream->first);
     if (packet->flags & TCP_FIN) {
         stream->has_server_fin = true;
         stream->server_fin = packet->seq + packet->size - stream->origin;
     }
     if (!had_gap)
-        stream->gap_at = stream->heard;
+        stream->gap_at = stream_tick(stream->heard);
 }
 
 bool stream_take_missed_fin(struct stream *stream)
@@ -160,14 +163,14 @@ enum drop stream_append(struct stream *stream, struct pool *chunks, const struct
     struct span span = span_of(packet->payload, offset, packet->size, turn);
     uint32_t before = stream->client.next;
     struct chunk *tail = stream->client.tail;
-    const struct chunk *waited = stream->client.waiting;
+    bool waited = stream->client.waiting;
     note_full(stream, packet);
     enum drop drop = reassembly_store(&stream->client, chunks, &span, stream->session_count);
     for (struct chunk *chunk = tail ? tail->next : stream->client.head; chunk; chunk = chunk->next)
         chunk->goes_on = goes_on(stream, chunk->behind);
-    bool moved = stream->client.next != before;
-    if (stream->client.waiting != waited && (moved || !waited))
-        stream->gap_at = now; /* a hole has opened, or one is filled: the next one's time starts now */
+    bool opened = stream->client.waiting && !waited;
+    if (opened || stream->client.next != before)
+        stream->gap_at = stream_tick(now);
     return drop;
 }
 
