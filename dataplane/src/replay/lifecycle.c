@@ -183,8 +183,11 @@ enum drop connection_open(struct replay *replay, const struct dp_transfer *trans
     stats_add(&context->stats->mirror_syn, packet->transport == DP_TCP);
     keep_stream(replay, stream, transfer);
     connection_open_sessions(replay, stream);
-    if (stream->sessions)
+    if (stream->sessions) {
+        if (packet->transport == DP_TCP)
+            stream_hold_syn(stream, &context->chunks, packet);
         return DROP_NONE;
+    }
     connection_forget(replay, stream);
     return DROP_endpoint_taken;
 }

@@ -204,6 +204,14 @@ static struct chunk *append_chunk(struct reassembly *reassembly, struct pool *ch
     return chunk;
 }
 
+static void link_ripe(struct reassembly *reassembly, struct pool *chunks, uint16_t readers)
+{
+    for (struct chunk *chunk; (chunk = reassembly_ripe(reassembly, chunks));) {
+        chunk->turn = turn_of(reassembly, chunk->turn);
+        link_tail(reassembly, chunk, readers);
+    }
+}
+
 enum drop reassembly_store(struct reassembly *reassembly, struct pool *chunks, struct span *span,
                            uint16_t readers)
 {
@@ -220,11 +228,24 @@ enum drop reassembly_store(struct reassembly *reassembly, struct pool *chunks, s
     while (span->size)
         if (!append_chunk(reassembly, chunks, span, readers))
             return no_room(reassembly, span);
-    for (struct chunk *chunk; (chunk = reassembly_ripe(reassembly, chunks));) {
-        chunk->turn = turn_of(reassembly, chunk->turn);
-        link_tail(reassembly, chunk, readers);
-    }
+    link_ripe(reassembly, chunks, readers);
     return DROP_NONE;
+}
+
+enum drop reassembly_hold(struct reassembly *reassembly, struct pool *chunks, struct span *span)
+{
+    uint32_t known = reassembly->known;
+    enum drop drop = keep_waiting(reassembly, chunks, span);
+    reassembly->known = known;
+    return drop;
+}
+
+void reassembly_settle(struct reassembly *reassembly, struct pool *chunks, bool count, uint16_t readers)
+{
+    if (count)
+        link_ripe(reassembly, chunks, readers);
+    else
+        reassembly_clear(reassembly, chunks);
 }
 
 struct chunk *reassembly_store_apart(struct reassembly *reassembly, struct pool *chunks,

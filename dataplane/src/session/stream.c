@@ -156,6 +156,25 @@ bool stream_take_missed_fin(struct stream *stream)
     return true;
 }
 
+void stream_hold_syn(struct stream *stream, struct pool *chunks, const struct packet *syn)
+{
+    struct span span = span_of(syn->payload, 0, syn->size, 0);
+    stream->holds_syn = syn->size && !reassembly_hold(&stream->client, chunks, &span);
+}
+
+bool stream_settle_syn(struct stream *stream, struct pool *chunks, const struct packet *packet,
+                       bool from_client)
+{
+    const struct chunk *last = stream->client.waiting_last;
+    if (!stream->holds_syn || !stream->client.waiting || (!from_client && !(packet->flags & TCP_ACK)))
+        return false;
+    uint32_t reached = (from_client ? packet->seq : packet->ack) - stream->first;
+    bool counts = !seq_before(reached, last->offset + last->size);
+    stream->holds_syn = false;
+    reassembly_settle(&stream->client, chunks, counts, stream->session_count);
+    return counts;
+}
+
 enum drop stream_append(struct stream *stream, struct pool *chunks, const struct packet *packet, uint64_t now)
 {
     uint32_t offset = packet->seq + ((packet->flags & TCP_SYN) ? 1 : 0) - stream->first;

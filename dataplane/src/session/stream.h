@@ -54,8 +54,9 @@ struct stream {
     bool has_origin : 1;
     bool has_fin : 1;
     bool has_server_fin : 1;
-    bool reset : 1; /* the production connection was reset */
-    bool cut : 1;   /* … by the end of the capture */
+    bool reset : 1;     /* the production connection was reset */
+    bool cut : 1;       /* … by the end of the capture */
+    bool holds_syn : 1; /* the SYN's data waits for stream_settle_syn */
 };
 
 /* About a millisecond; wraps after 52 days. */
@@ -88,6 +89,14 @@ void stream_rejoin(struct stream *stream);
 /* Notes what the segment says besides its bytes: acknowledgement, FIN, RST, and that all before it was said.
  */
 void stream_note(struct stream *stream, const struct packet *packet);
+
+/* Data in the client's SYN (RFC 7413) counts if the server has acknowledged it. Until that is known, it is
+ * held. */
+void stream_hold_syn(struct stream *stream, struct pool *chunks, const struct packet *syn);
+
+/* A segment of either side may tell. True: the data counts, and is in order now. */
+bool stream_settle_syn(struct stream *stream, struct pool *chunks, const struct packet *packet,
+                       bool from_client);
 
 /* Stores the segment's bytes. DROP_NONE also if it carries none. After DROP_buffers_full the stream has a
  * hole for good. */
