@@ -55,6 +55,7 @@ def test_hole_is_never_sent_and_ends_the_session(open_scene):
     scene.target.acks()
     scene.client.says_unmirrored(b"lost")
     scene.client.says(b"three")
+    scene.server.acks()
     scene.advance(0.9)
     scene.expect()
     scene.advance(0.2)
@@ -76,6 +77,7 @@ def test_missing_bytes_before_the_fin_end_the_session(open_scene):
     scene = open_scene
     scene.client.says_unmirrored(b"lost")
     scene.client.closes()
+    scene.server.acks()
     scene.advance(1.1)
     scene.expect("RA")
     assert scene.ended() == {"mirror_gap": 1}

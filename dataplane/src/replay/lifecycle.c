@@ -2,11 +2,25 @@
 
 #include "ready.h"
 
+static const uint64_t RETRANSMISSIONS = 7000000000; /* nanoseconds */
+
 /* --- ends ----------------------------------------------------------------------------------------------- */
 
 static bool stream_is_over(const struct stream *stream)
 {
     return stream->has_fin || stream->reset;
+}
+
+/* A hole that the server does not have either may be production's own loss, and the client will say it again:
+ * after 1, 2 and 4 seconds (RFC 6298), or sooner. */
+static uint64_t gap_deadline(const struct replay *replay, const struct stream *stream)
+{
+    uint64_t began = stream_gap_since(stream, replay->context.now);
+    uint64_t since = began > replay->paused_until ? began : replay->paused_until;
+    uint64_t patience = replay->config->timing.gap_timeout;
+    if (!stream_gap_is_ours(stream) && patience < RETRANSMISSIONS)
+        patience = RETRANSMISSIONS;
+    return since + patience;
 }
 
 uint64_t connection_deadline(const struct replay *replay, const struct stream *stream)
@@ -17,8 +31,7 @@ uint64_t connection_deadline(const struct replay *replay, const struct stream *s
     bool udp = stream->flow.transport == DP_UDP;
     uint64_t idle = stream->heard + (udp ? timing->datagram_timeout : timing->idle_timeout);
     if (stream->session_count && stream_has_gap(stream)) {
-        uint64_t since = stream->gap_at > replay->paused_until ? stream->gap_at : replay->paused_until;
-        uint64_t gap = since + timing->gap_timeout;
+        uint64_t gap = gap_deadline(replay, stream);
         return gap < idle ? gap : idle;
     }
     return idle;
@@ -170,8 +183,11 @@ enum drop connection_open(struct replay *replay, const struct dp_transfer *trans
     stats_add(&context->stats->mirror_syn, packet->transport == DP_TCP);
     keep_stream(replay, stream, transfer);
     connection_open_sessions(replay, stream);
-    if (stream->sessions)
+    if (stream->sessions) {
+        if (packet->transport == DP_TCP)
+            stream_hold_syn(stream, &context->chunks, packet);
         return DROP_NONE;
+    }
     connection_forget(replay, stream);
     return DROP_endpoint_taken;
 }

@@ -39,16 +39,35 @@ static bool detect(struct replay *replay, struct stream *stream)
     return protocol != PROTOCOL_tls || replay->config->transfers[stream->transfer].tls_replay;
 }
 
+static void count_taken(struct replay *replay, struct stream *stream, uint32_t bytes)
+{
+    struct session_context *context = &replay->context;
+    uint64_t taken = (uint64_t)bytes * stream->session_count;
+    stream->asked_at = taken ? context->now : stream->asked_at;
+    stats_add(&context->stats->request_bytes_taken, taken);
+    stats_add(&context->stats->request_bytes_pending, taken);
+}
+
+/* The data of the SYN, once it is known to count. */
+static void take_syn_data(struct replay *replay, struct stream *stream, const struct packet *packet,
+                          bool from_client)
+{
+    if (!stream_settle_syn(stream, &replay->context.chunks, packet, from_client))
+        return;
+    count_taken(replay, stream, stream->client.next);
+    if (detect(replay, stream))
+        connection_tell(replay, stream, stream->client.head);
+    else
+        connection_end_sessions(replay, stream, END_tls_not_replayable);
+}
+
 static enum drop append(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
     struct session_context *context = &replay->context;
     const struct chunk *before = stream->client.tail;
     uint32_t next = stream->client.next;
     enum drop drop = stream_append(stream, &context->chunks, packet, context->now);
-    uint64_t taken = (uint64_t)(stream->client.next - next) * stream->session_count;
-    stream->asked_at = taken ? context->now : stream->asked_at;
-    stats_add(&context->stats->request_bytes_taken, taken);
-    stats_add(&context->stats->request_bytes_pending, taken);
+    count_taken(replay, stream, stream->client.next - next);
     if (!detect(replay, stream)) {
         connection_end_sessions(replay, stream, END_tls_not_replayable);
         return drop;
@@ -138,6 +157,7 @@ static enum drop on_client(struct replay *replay, struct stream *stream, const s
     bool said_before = !packet->size && (((packet->flags & TCP_FIN) && stream->has_fin) ||
                                          ((packet->flags & TCP_RST) && stream->reset));
     stream->heard = replay->context.now;
+    take_syn_data(replay, stream, packet, true);
     stream_note(stream, packet);
     enum drop drop = stream->sessions ? append(replay, stream, packet) : DROP_connection_ended;
     connection_watch(replay, stream);
@@ -159,6 +179,7 @@ static enum drop on_server(struct replay *replay, struct stream *stream, const s
     stats_add(&replay->context.stats->mirror_server_frames, 1);
     time_production(replay, stream, packet);
     stream->heard = replay->context.now;
+    take_syn_data(replay, stream, packet, false);
     stream_on_server(stream, packet);
     if (stream->reset && !was_reset)
         connection_tell(replay, stream, NULL);

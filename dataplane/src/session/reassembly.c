@@ -241,6 +241,22 @@ enum drop reassembly_store(struct reassembly *reassembly, struct pool *chunks, s
     return DROP_NONE;
 }
 
+enum drop reassembly_hold(struct reassembly *reassembly, struct pool *chunks, struct span *span)
+{
+    uint32_t known = reassembly->known;
+    enum drop drop = keep_waiting(reassembly, chunks, span);
+    reassembly->known = known;
+    return drop;
+}
+
+void reassembly_settle(struct reassembly *reassembly, struct pool *chunks, bool count, uint16_t readers)
+{
+    if (count)
+        absorb(reassembly, chunks, readers);
+    else
+        reassembly_clear(reassembly, chunks);
+}
+
 struct chunk *reassembly_store_apart(struct reassembly *reassembly, struct pool *chunks,
                                      const struct span *span, uint16_t readers)
 {

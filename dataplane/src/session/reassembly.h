@@ -85,6 +85,11 @@ static inline struct span span_of(const uint8_t *bytes, uint32_t offset, uint32_
 enum drop reassembly_store(struct reassembly *reassembly, struct pool *chunks, struct span *span,
                            uint16_t readers);
 
+/* Keeps the first bytes of all, of which nobody knows yet whether they count. Nothing may be stored before
+ * reassembly_settle has said so. */
+enum drop reassembly_hold(struct reassembly *reassembly, struct pool *chunks, struct span *span);
+void reassembly_settle(struct reassembly *reassembly, struct pool *chunks, bool count, uint16_t readers);
+
 /* Stores the bytes, which a chunk can hold, as a chunk of their own behind the last. NULL: no memory. */
 struct chunk *reassembly_store_apart(struct reassembly *reassembly, struct pool *chunks,
                                      const struct span *span, uint16_t readers);

@@ -70,6 +70,7 @@ void stream_begin(struct stream *stream, const struct packet *packet)
 {
     stream->joining = false;
     stream->first = packet->seq;
+    stream->server_acked = 0;
     stream->client.next = stream->client.known = 0;
     stream->origin = packet->ack;
     stream->acked = 0;
@@ -118,7 +119,7 @@ void stream_note(struct stream *stream, const struct packet *packet)
         stream->reset = true;
     reassembly_note_known(&stream->client, packet->seq - stream->first);
     if (!had_gap)
-        stream->gap_at = stream->heard;
+        stream->gap_at = stream_tick(stream->heard);
 }
 
 void stream_on_server(struct stream *stream, const struct packet *packet)
@@ -129,16 +130,18 @@ void stream_on_server(struct stream *stream, const struct packet *packet)
     }
     if (packet->flags & TCP_RST)
         stream->reset = true;
+    stream->has_server = true;
     if (stream->joining || !(packet->flags & TCP_ACK))
         return;
-    bool had_gap = stream_has_gap(stream);
+    bool had_gap = stream_has_gap(stream) && stream_gap_is_ours(stream);
+    stream->server_acked = seq_max(stream->server_acked, packet->ack - stream->first);
     reassembly_note_known(&stream->client, packet->ack - stream->first);
     if (packet->flags & TCP_FIN) {
         stream->has_server_fin = true;
         stream->server_fin = packet->seq + packet->size - stream->origin;
     }
     if (!had_gap)
-        stream->gap_at = stream->heard;
+        stream->gap_at = stream_tick(stream->heard);
 }
 
 bool stream_take_missed_fin(struct stream *stream)
@@ -153,6 +156,25 @@ bool stream_take_missed_fin(struct stream *stream)
     return true;
 }
 
+void stream_hold_syn(struct stream *stream, struct pool *chunks, const struct packet *syn)
+{
+    struct span span = span_of(syn->payload, 0, syn->size, 0);
+    stream->holds_syn = syn->size && !reassembly_hold(&stream->client, chunks, &span);
+}
+
+bool stream_settle_syn(struct stream *stream, struct pool *chunks, const struct packet *packet,
+                       bool from_client)
+{
+    const struct chunk *last = stream->client.waiting_last;
+    if (!stream->holds_syn || !stream->client.waiting || (!from_client && !(packet->flags & TCP_ACK)))
+        return false;
+    uint32_t reached = (from_client ? packet->seq : packet->ack) - stream->first;
+    bool counts = !seq_before(reached, last->offset + last->size);
+    stream->holds_syn = false;
+    reassembly_settle(&stream->client, chunks, counts, stream->session_count);
+    return counts;
+}
+
 enum drop stream_append(struct stream *stream, struct pool *chunks, const struct packet *packet, uint64_t now)
 {
     uint32_t offset = packet->seq + ((packet->flags & TCP_SYN) ? 1 : 0) - stream->first;
@@ -161,13 +183,14 @@ enum drop stream_append(struct stream *stream, struct pool *chunks, const struct
     span.urgent = packet->urgent;
     uint32_t before = stream->client.next;
     struct chunk *tail = stream->client.tail;
-    const struct chunk *waited = stream->client.waiting;
+    bool waited = stream->client.waiting;
     note_full(stream, packet);
     enum drop drop = reassembly_store(&stream->client, chunks, &span, stream->session_count);
     for (struct chunk *chunk = tail ? tail->next : stream->client.head; chunk; chunk = chunk->next)
         chunk->goes_on = goes_on(stream, chunk->behind);
-    if (stream->client.waiting != waited && (!waited || stream->client.next != before))
-        stream->gap_at = now; /* a hole has opened, or one is filled: the next one's time starts now */
+    bool opened = stream->client.waiting && !waited;
+    if (opened || stream->client.next != before)
+        stream->gap_at = stream_tick(now);
     return drop;
 }
 

@@ -26,14 +26,15 @@ struct stream {
     struct reassembly client; /* its bytes, for the sessions. Joining: empty, and client.last is the size of
                                  the segment before join_next */
     struct timer timer;
-    uint64_t heard;    /* when the last frame came */
-    uint64_t asked_at; /* when the client last spoke, while the server has not answered; else 0 */
-    uint64_t gap_at;   /* since when bytes are missing */
-    uint32_t first;    /* sequence number of the client's first byte */
-    uint32_t origin;   /* the acknowledgement number that stands for "nothing received" */
-    uint32_t acked;    /* how far the client has acknowledged the server, from origin */
-    uint32_t window;   /* that the client offers the server, in bytes */
-    uint32_t fin;      /* offset of the client's FIN */
+    uint64_t heard;        /* when the last frame came */
+    uint64_t asked_at;     /* when the client last spoke, while the server has not answered; else 0 */
+    uint32_t gap_at;       /* since when bytes are missing, and none came: ticks of stream_tick */
+    uint32_t server_acked; /* how far the server has acknowledged the client, from first */
+    uint32_t first;        /* sequence number of the client's first byte */
+    uint32_t origin;       /* the acknowledgement number that stands for "nothing received" */
+    uint32_t acked;        /* how far the client has acknowledged the server, from origin */
+    uint32_t window;       /* that the client offers the server, in bytes */
+    uint32_t fin;          /* offset of the client's FIN */
     uint32_t fin_turn;
     uint32_t server_fin; /* offset of the production server's FIN, from origin */
     uint32_t join_ack;   /* joining: what the payload seen last acknowledged */
@@ -45,16 +46,30 @@ struct stream {
     uint8_t window_scale;
     bool timestamps : 1;
     bool sack : 1;
-    uint8_t phase;     /* enum phase */
-    bool detected : 1; /* what it speaks has been counted */
-    bool joining : 1;  /* seen in mid-stream: nothing is kept until a turn begins */
+    uint8_t phase : 2;   /* enum phase */
+    bool has_server : 1; /* the server's direction is mirrored too */
+    bool detected : 1;   /* what it speaks has been counted */
+    bool joining : 1;    /* seen in mid-stream: nothing is kept until a turn begins */
     bool has_join_ack : 1;
     bool has_origin : 1;
     bool has_fin : 1;
     bool has_server_fin : 1;
-    bool reset : 1; /* the production connection was reset */
-    bool cut : 1;   /* … by the end of the capture */
+    bool reset : 1;     /* the production connection was reset */
+    bool cut : 1;       /* … by the end of the capture */
+    bool holds_syn : 1; /* the SYN's data waits for stream_settle_syn */
 };
+
+/* About a millisecond; wraps after 52 days. */
+static inline uint32_t stream_tick(uint64_t time)
+{
+    return (uint32_t)(time >> 20);
+}
+
+/* When the present hole's time began. */
+static inline uint64_t stream_gap_since(const struct stream *stream, uint64_t now)
+{
+    return now - ((uint64_t)(stream_tick(now) - stream->gap_at) << 20);
+}
 
 /* Begins with the client's SYN. The stream's memory may hold anything before. */
 void stream_open(struct stream *stream, const struct flow *flow, const struct packet *syn, uint64_t now);
@@ -74,6 +89,14 @@ void stream_rejoin(struct stream *stream);
 /* Notes what the segment says besides its bytes: acknowledgement, FIN, RST, and that all before it was said.
  */
 void stream_note(struct stream *stream, const struct packet *packet);
+
+/* Data in the client's SYN (RFC 7413) counts if the server has acknowledged it. Until that is known, it is
+ * held. */
+void stream_hold_syn(struct stream *stream, struct pool *chunks, const struct packet *syn);
+
+/* A segment of either side may tell. True: the data counts, and is in order now. */
+bool stream_settle_syn(struct stream *stream, struct pool *chunks, const struct packet *packet,
+                       bool from_client);
 
 /* Stores the segment's bytes. DROP_NONE also if it carries none. After DROP_buffers_full the stream has a
  * hole for good. */
@@ -95,6 +118,14 @@ bool stream_take_missed_fin(struct stream *stream);
 static inline bool stream_is_finished(const struct stream *stream)
 {
     return stream->has_fin && stream->client.next == stream->fin;
+}
+
+/* The server has something that is not here: production's network did not lose it, the mirror did. Nothing
+ * will come again after a RST either. */
+static inline bool stream_gap_is_ours(const struct stream *stream)
+{
+    return !stream->has_server || stream->reset ||
+           seq_after(stream->server_acked, stream->client.next + stream_is_finished(stream));
 }
 
 /* Bytes, or the FIN, were said and are not here. */
