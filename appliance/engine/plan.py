@@ -11,14 +11,14 @@ from appliance.engine.forecast import forecast
 from appliance.errors import ConfigError
 from appliance.settings.transfer import Ack, Protocol, Tls
 from dataplane import binding
-from dataplane.binding import PortRole, Transport
+from dataplane.binding import PortRole, TransferState, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from appliance.engine.afxdp import AfXdpPlan
+    from appliance.engine.nic import Hop
     from appliance.settings.config import Config
-    from appliance.settings.endpoint import Address
     from appliance.settings.model import Model
     from appliance.settings.transfer import Transfer
     from dataplane.binding import Capture
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000}
 SAMPLES = 1 << 32
+NO_MAC = "00:00:00:00:00:00"
 
 
 @dataclass(frozen=True)
@@ -120,21 +121,25 @@ def _workers(config: Config, test: AfXdpPlan, available: Sequence[int]) -> int:
     return config.workers
 
 
-def binding_transfer(config: Config, transfer: Transfer, target: Address, mac: str) -> binding.Transfer:
-    """What the dataplane is told of one transfer of the configuration."""
+def binding_transfer(
+    config: Config, transfer: Transfer, hop: Hop | None, state: TransferState = TransferState.RUNNING
+) -> binding.Transfer:
+    """What the dataplane is told of one transfer. It is paused while its next hop is not known."""
+    waits = hop is None and state is TransferState.RUNNING
     whole = transfer.sample_percent == 100  # noqa: PLR2004 - per cent
     return binding.Transfer(
         source_ip=transfer.source.address,
         source_port=transfer.source.port,
-        target_ip=target,
+        target_ip=transfer.target.address,
         target_port=transfer.target.port,
-        target_mac=mac,
+        target_mac=hop.mac if hop else NO_MAC,
         transport=_transport(transfer),
         sample=0 if whole else round(SAMPLES * transfer.sample_percent / 100),
         pool=tuple(binding.Range(one.first, one.count) for one in config.pool(transfer)),
         ack_mirrored=transfer.ack is Ack.MIRRORED,
         tls_replay=transfer.tls is Tls.REPLAY,
         loopback_ip=transfer.loopback_clients,
+        state=TransferState.PAUSED if waits else state,
         **_alike(transfer, binding.Transfer),
     )
 
