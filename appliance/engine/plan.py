@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from appliance.engine import afxdp, placement
@@ -100,9 +101,9 @@ def dataplane(plan: Plan, ports: Sequence[binding.Port], clock_offset: int) -> b
         transfers=(),
         workers=plan.workers,
         cpus=plan.cpus,
-        limits=binding.Limits(**_alike(config.limits, binding.Limits)),
+        limits=binding.Limits(**alike(config.limits, binding.Limits)),
         rss=_rss(plan.rss),
-        timing=binding.Timing(**_alike(config.timing, binding.Timing)),
+        timing=binding.Timing(**alike(config.timing, binding.Timing)),
         filter=config.filter,
         clock_offset=clock_offset,
         stats_path=str(config.stats),
@@ -140,7 +141,7 @@ def binding_transfer(
         tls_replay=transfer.tls is Tls.REPLAY,
         loopback_ip=transfer.loopback_clients,
         state=TransferState.PAUSED if waits else state,
-        **_alike(transfer, binding.Transfer),
+        **alike(transfer, binding.Transfer),
     )
 
 
@@ -152,14 +153,17 @@ def _transport(transfer: Transfer) -> Transport:
     return Transport.UDP if transfer.protocol is Protocol.UDP else Transport.TCP
 
 
-def _alike(settings: Model, told: type[Any]) -> dict[str, Any]:
-    """The settings that the dataplane knows by the same name; what ends in _s or _ms, without that, in ns."""
-    known = {each.name for each in fields(told)}
+def alike(settings: Model, told: type[Any]) -> dict[str, Any]:
+    """The settings that the dataplane knows by the same name; what ends in _s or _ms, without that, in ns.
+
+    A member of an enum becomes the member of that name.
+    """
+    known: dict[str, Any] = {each.name: each.default for each in fields(told)}
     found: dict[str, Any] = {}
     for name, value in dict(settings).items():
         plain, _, unit = name.rpartition("_")
         if name in known and value is not None:
-            found[name] = value
+            found[name] = type(known[name])[value.name] if isinstance(value, Enum) else value
         elif plain in known and unit in NANOSECONDS:
             found[plain] = round(value * NANOSECONDS[unit])
     return found
