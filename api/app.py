@@ -95,7 +95,7 @@ def _health(app: FastAPI) -> None:
 
 def _ask(ctx: Context) -> Health:
     try:
-        ctx.call(GetStatus())
+        ctx.client.call(GetStatus())
     except ControlError:
         return Health(engine="down")
     return Health(engine="up")

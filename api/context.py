@@ -65,10 +65,6 @@ class Context:
         self.counters = Shared(self.client, GetCounters(), FRESH_S)
         self.sessions = Shared(self.client, ListSessions(limit=MAX_SESSIONS), SESSIONS_FRESH_S)
 
-    def call(self, request: base.Request[A]) -> A:
-        """Ask the engine. Raises ControlError."""
-        return self.client.call(request)
-
 
 def context(request: Request) -> Context:
     """The context of the request's application."""

@@ -51,7 +51,7 @@ class Collector:
     def collect(self) -> Iterator[Metric]:
         """The metrics; without an engine, only that it is down."""
         try:
-            status = self._context.call(GetStatus())
+            status = self._context.client.call(GetStatus())
         except ControlError:
             status = None
         yield GaugeMetricFamily("xdpcopy_engine_up", "Whether the engine answers.", status is not None)
@@ -71,7 +71,7 @@ class Collector:
                 of_transfers.setdefault(name, {})[transfer,] = value
         for name, values in of_transfers.items():
             yield _total(f"transfer_{name}", values, ("transfer",))
-        latency = self._context.call(GetLatency())
+        latency = self._context.client.call(GetLatency())
         yield _times("target", latency.target)
         yield _times("production", latency.production)
 

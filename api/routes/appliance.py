@@ -44,13 +44,13 @@ class SessionsSummary(BaseModel):
 @router.get("/appliance", dependencies=[VIEWER], responses=ERRORS)
 def appliance(ctx: Ctx) -> contract.Status:
     """Version, uptime, ports, queues and their modes, and whether the engine is armed."""
-    return ctx.call(contract.GetStatus())
+    return ctx.client.call(contract.GetStatus())
 
 
 @router.get("/workers", dependencies=[VIEWER], responses=ERRORS)
 def workers(ctx: Ctx) -> contract.Workers:
     """The workers and their CPU time."""
-    return ctx.call(contract.GetWorkers())
+    return ctx.client.call(contract.GetWorkers())
 
 
 @router.get("/counters", dependencies=[VIEWER], responses=ERRORS)
@@ -98,19 +98,19 @@ async def _events(request: Request, ctx: Context, interval: float, count: int) -
 @router.get("/ledger", dependencies=[VIEWER], responses=ERRORS)
 def ledger(ctx: Ctx) -> observed.Ledger:
     """The ledger so far. While workers run, an equation can be off by what is in flight."""
-    return ctx.call(observed.GetLedger())
+    return ctx.client.call(observed.GetLedger())
 
 
 @router.get("/latency", dependencies=[VIEWER], responses=ERRORS)
 def latency(ctx: Ctx) -> observed.Latency:
     """Answer times per transfer, of the target and of production: percentiles and buckets."""
-    return ctx.call(observed.GetLatency())
+    return ctx.client.call(observed.GetLatency())
 
 
 @router.get("/protocols", dependencies=[VIEWER], responses=ERRORS)
 def protocols(ctx: Ctx) -> observed.Protocols:
     """The protocols of the replayed connections."""
-    return ctx.call(observed.GetProtocols())
+    return ctx.client.call(observed.GetProtocols())
 
 
 @router.get("/sessions", dependencies=[VIEWER], responses=QUERY_ERRORS | documented(404))
@@ -124,7 +124,7 @@ def sessions(
     limit: Annotated[int, Query(ge=1, le=observed.MAX_SESSIONS, description="At most this many.")] = 100,
 ) -> observed.Sessions:
     """The sessions that match every given filter."""
-    return ctx.call(observed.ListSessions(transfer=transfer, state=state, client=client, limit=limit))
+    return ctx.client.call(observed.ListSessions(transfer=transfer, state=state, client=client, limit=limit))
 
 
 @router.get("/sessions/summary", dependencies=[VIEWER], responses=ERRORS)
@@ -144,19 +144,19 @@ def session(
     ctx: Ctx, session: Annotated[str, Path(description="The session's id.", examples=["0.17.1a2b3c"])]
 ) -> observed.SessionStatus:
     """One session: its state, and what it waits for."""
-    return ctx.call(observed.GetSession(session=session[:64]))
+    return ctx.client.call(observed.GetSession(session=session[:64]))
 
 
 @router.post("/emergency-stop", dependencies=[OPERATOR], responses=documented(401, 403, 413, 429, 503))
 def emergency_stop(request: Request, ctx: Ctx) -> contract.Emergency:
     """Reset every session within a second, and send nothing until the engine is armed again."""
-    return _emergency(request, ctx.call(contract.Stop()))
+    return _emergency(request, ctx.client.call(contract.Stop()))
 
 
 @router.post("/arm", dependencies=[OPERATOR], responses=documented(401, 403, 413, 429, 503))
 def arm(request: Request, ctx: Ctx) -> contract.Emergency:
     """End an emergency stop."""
-    return _emergency(request, ctx.call(contract.Arm()))
+    return _emergency(request, ctx.client.call(contract.Arm()))
 
 
 @router.get("/audit", dependencies=[ADMIN], responses=documented(401, 403, 422, 429))

@@ -129,7 +129,7 @@ def _on_disk(work: Callable[[], T]) -> T:
 
 def _check_unused(ctx: Context, capture: str) -> None:
     try:
-        replays = ctx.call(ListReplays()).items
+        replays = ctx.client.call(ListReplays()).items
     except EngineDownError:
         return
     for one in replays:

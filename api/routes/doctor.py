@@ -24,7 +24,7 @@ class NewExamination(Model):
 @router.get("", dependencies=[VIEWER], responses=documented(401, 429, 503))
 def read_examination(ctx: Ctx) -> Examination:
     """The latest examination: each check with its verdict, finding, cause and cure."""
-    return ctx.call(GetExamination())
+    return ctx.client.call(GetExamination())
 
 
 @router.post(
@@ -38,6 +38,6 @@ def start_examination(
     If no transfer replays live traffic, the engine steps aside and the doctor sends each target a SYN, the
     answer to which must reach the test port. Otherwise it sends nothing and examines the engine's counters.
     """
-    done = ctx.call(StartExamination(listen_s=body.listen_s))
+    done = ctx.client.call(StartExamination(listen_s=body.listen_s))
     request.state.after = done.model_dump(mode="json", include={"state", "probed", "listen_s"})
     return done

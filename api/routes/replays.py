@@ -42,7 +42,7 @@ class NewReplay(Model):
 @router.get("", dependencies=[VIEWER], responses=documented(401, 429, 503))
 def list_replays(ctx: Ctx) -> Replays:
     """All replays of captures, newest first."""
-    return ctx.call(offline.ListReplays())
+    return ctx.client.call(offline.ListReplays())
 
 
 @router.post(
@@ -56,7 +56,7 @@ def start_replay(
     request: Request, response: Response, ctx: Ctx, body: Annotated[NewReplay, Body(examples=EXAMPLES)]
 ) -> Replay:
     """Start replaying captures on the test port. Refused while a transfer replays live traffic."""
-    done = ctx.call(offline.StartReplay(replay=body.id, options=body.options))
+    done = ctx.client.call(offline.StartReplay(replay=body.id, options=body.options))
     response.status_code = 201 if done.changed else 200
     response.headers["Location"] = f"{request.url.path}/{done.replay.id}"
     return _noted(request, done)
@@ -65,37 +65,37 @@ def start_replay(
 @router.get("/{replay}", dependencies=[VIEWER], responses=READ)
 def read_replay(ctx: Ctx, replay: One) -> Replay:
     """One replay: its progress and estimated end, or its summary once it has ended."""
-    return ctx.call(offline.GetReplay(replay=replay))
+    return ctx.client.call(offline.GetReplay(replay=replay))
 
 
 @router.get("/{replay}/ledger", dependencies=[VIEWER], responses=READ)
 def read_replay_ledger(ctx: Ctx, replay: One) -> Ledger:
     """The ledger of a replay that has ended: equations, drops and ends by reason, counters."""
-    return ctx.call(offline.GetReplayLedger(replay=replay))
+    return ctx.client.call(offline.GetReplayLedger(replay=replay))
 
 
 @router.post("/{replay}/pause", dependencies=[OPERATOR], responses=CHANGE)
 def pause_replay(request: Request, ctx: Ctx, replay: One) -> Replay:
     """Stop the captures' clock. Sessions carry on with what they already have."""
-    return _noted(request, ctx.call(offline.PauseReplay(replay=replay)))
+    return _noted(request, ctx.client.call(offline.PauseReplay(replay=replay)))
 
 
 @router.post("/{replay}/resume", dependencies=[OPERATOR], responses=CHANGE)
 def resume_replay(request: Request, ctx: Ctx, replay: One) -> Replay:
     """Let the captures' clock run on from where it stopped."""
-    return _noted(request, ctx.call(offline.ResumeReplay(replay=replay)))
+    return _noted(request, ctx.client.call(offline.ResumeReplay(replay=replay)))
 
 
 @router.post("/{replay}/cancel", dependencies=[OPERATOR], responses=CHANGE)
 def cancel_replay(request: Request, ctx: Ctx, replay: One) -> Replay:
     """Reset all sessions of the replay and end it."""
-    return _noted(request, ctx.call(offline.CancelReplay(replay=replay)))
+    return _noted(request, ctx.client.call(offline.CancelReplay(replay=replay)))
 
 
 @router.delete("/{replay}", dependencies=[OPERATOR], responses=CHANGE)
 def delete_replay(request: Request, ctx: Ctx, replay: One) -> Replay:
     """Forget a replay that has ended. The answer is its last state."""
-    done = ctx.call(offline.DeleteReplay(replay=replay))
+    done = ctx.client.call(offline.DeleteReplay(replay=replay))
     request.state.before = done.replay.model_dump(mode="json")
     return done.replay
 

@@ -42,7 +42,7 @@ class NewTransfer(Model):
 @router.get("", dependencies=[VIEWER], responses=documented(401, 429, 503))
 def list_transfers(ctx: Ctx) -> Transfers:
     """All transfers, oldest first."""
-    return ctx.call(ListTransfers())
+    return ctx.client.call(ListTransfers())
 
 
 @router.post(
@@ -60,7 +60,7 @@ def create_transfer(
 ) -> Applied:
     """Create a transfer. With an id, repeating the request changes nothing."""
     asked = contract.CreateTransfer(transfer=body.id, settings=body.settings, paused=body.paused)
-    done = ctx.call(asked)
+    done = ctx.client.call(asked)
     response.status_code = 201 if done.changed else 200
     response.headers["Location"] = f"{request.url.path}/{done.transfer.id}"
     return _applied(request, response, None, done)
@@ -69,7 +69,7 @@ def create_transfer(
 @router.get("/{transfer}", dependencies=[VIEWER], responses=READ)
 def read_transfer(response: Response, ctx: Ctx, transfer: TransferId) -> TransferStatus:
     """One transfer. Its ETag goes into If-Match."""
-    found = ctx.call(GetTransfer(transfer=transfer))
+    found = ctx.client.call(GetTransfer(transfer=transfer))
     response.headers["ETag"] = _etag(found)
     return found
 
@@ -141,7 +141,7 @@ def _etag(transfer: TransferStatus) -> str:
 
 def _present(request: Request, ctx: Context, transfer: str, if_match: str | None) -> TransferStatus:
     """The current transfer, noted for the audit log. Raises 412 if it does not match ``if_match``."""
-    found = ctx.call(GetTransfer(transfer=transfer))
+    found = ctx.client.call(GetTransfer(transfer=transfer))
     request.state.before = found.model_dump(mode="json")
     tags = re.findall(r'"[^"]*"', if_match or "")
     if if_match is not None and if_match.strip() != "*" and _etag(found) not in tags:
@@ -157,7 +157,7 @@ def _call(
     | contract.ResumeTransfer,
 ) -> Applied:
     try:
-        return ctx.call(asked)
+        return ctx.client.call(asked)
     except ControlError as error:
         if error.kind is ErrorKind.CONFLICT:
             raise HTTPException(412, f"{error}; read it again") from error

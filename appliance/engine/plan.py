@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from appliance.engine import afxdp, placement
@@ -11,14 +12,14 @@ from appliance.engine.forecast import forecast
 from appliance.errors import ConfigError
 from appliance.settings.transfer import Protocol, Tls
 from dataplane import binding
-from dataplane.binding import PortRole, Transport
+from dataplane.binding import PortRole, TransferState, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from appliance.engine.afxdp import AfXdpPlan
+    from appliance.engine.nic import Hop
     from appliance.settings.config import Config
-    from appliance.settings.endpoint import Address
     from appliance.settings.model import Model
     from appliance.settings.transfer import Transfer
     from dataplane.binding import Capture
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000}
 SAMPLES = 1 << 32
+NO_MAC = "00:00:00:00:00:00"
 
 
 @dataclass(frozen=True)
@@ -99,9 +101,9 @@ def dataplane(plan: Plan, ports: Sequence[binding.Port], clock_offset: int) -> b
         transfers=(),
         workers=plan.workers,
         cpus=plan.cpus,
-        limits=binding.Limits(**_alike(config.limits, binding.Limits)),
+        limits=binding.Limits(**alike(config.limits, binding.Limits)),
         rss=_rss(plan.rss),
-        timing=binding.Timing(**_alike(config.timing, binding.Timing)),
+        timing=binding.Timing(**alike(config.timing, binding.Timing)),
         filter=config.filter,
         clock_offset=clock_offset,
         stats_path=str(config.stats),
@@ -120,21 +122,25 @@ def _workers(config: Config, test: AfXdpPlan, available: Sequence[int]) -> int:
     return config.workers
 
 
-def binding_transfer(config: Config, transfer: Transfer, target: Address, mac: str) -> binding.Transfer:
-    """What the dataplane is told of one transfer of the configuration."""
+def binding_transfer(
+    config: Config, transfer: Transfer, hop: Hop | None, state: TransferState = TransferState.RUNNING
+) -> binding.Transfer:
+    """What the dataplane is told of one transfer. It is paused while its next hop is not known."""
+    waits = hop is None and state is TransferState.RUNNING
     whole = transfer.sample_percent == 100  # noqa: PLR2004 - per cent
     return binding.Transfer(
         source_ip=transfer.source.address,
         source_port=transfer.source.port,
-        target_ip=target,
+        target_ip=transfer.target.address,
         target_port=transfer.target.port,
-        target_mac=mac,
+        target_mac=hop.mac if hop else NO_MAC,
         transport=_transport(transfer),
         sample=0 if whole else round(SAMPLES * transfer.sample_percent / 100),
         pool=tuple(binding.Range(one.first, one.count) for one in config.pool(transfer)),
         tls_replay=transfer.tls is Tls.REPLAY,
         loopback_ip=transfer.loopback_clients,
-        **{**_alike(transfer, binding.Transfer), "ack": binding.Ack[transfer.ack.name]},
+        state=TransferState.PAUSED if waits else state,
+        **alike(transfer, binding.Transfer),
     )
 
 
@@ -146,14 +152,17 @@ def _transport(transfer: Transfer) -> Transport:
     return Transport.UDP if transfer.protocol is Protocol.UDP else Transport.TCP
 
 
-def _alike(settings: Model, told: type[Any]) -> dict[str, Any]:
-    """The settings that the dataplane knows by the same name; what ends in _s or _ms, without that, in ns."""
-    known = {each.name for each in fields(told)}
+def alike(settings: Model, told: type[Any]) -> dict[str, Any]:
+    """The settings that the dataplane knows by the same name; what ends in _s or _ms, without that, in ns.
+
+    A member of an enum becomes the member of that name.
+    """
+    known: dict[str, Any] = {each.name: each.default for each in fields(told)}
     found: dict[str, Any] = {}
     for name, value in dict(settings).items():
         plain, _, unit = name.rpartition("_")
         if name in known and value is not None:
-            found[name] = value
+            found[name] = type(known[name])[value.name] if isinstance(value, Enum) else value
         elif plain in known and unit in NANOSECONDS:
             found[plain] = round(value * NANOSECONDS[unit])
     return found

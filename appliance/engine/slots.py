@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from appliance.settings.transfer import Transfer
     from dataplane import binding
 
-NO_MAC = "00:00:00:00:00:00"
-
 Owner = tuple[str, str, str, str]
 
 
@@ -66,7 +64,8 @@ def place(
     where = {slot.owner: index for index, slot in enumerate(slots)}
     fresh: list[Slot] = []
     for one in wanted:
-        made = Slot(one.owner, _told(config, one, hops.get(one.target)))
+        told = plan.binding_transfer(config, one.settings, hops.get(one.target), one.state)
+        made = Slot(one.owner, told)
         index = where.get(made.owner)
         if index is None:
             fresh.append(made)
@@ -79,12 +78,6 @@ def place(
 def slot_of(slots: Sequence[Slot], one: Wanted) -> int:
     """The slot of a transfer that is in force."""
     return next(index for index, slot in enumerate(slots) if slot.owner == one.owner)
-
-
-def _told(config: Config, one: Wanted, hop: Hop | None) -> binding.Transfer:
-    told = plan.binding_transfer(config, one.settings, one.target, hop.mac if hop else NO_MAC)
-    waits = one.state is TransferState.RUNNING and hop is None
-    return replace(told, state=TransferState.PAUSED if waits else one.state)
 
 
 def _with(places: list[Slot], free: list[int], fresh: list[Slot]) -> tuple[Slot, ...]:

@@ -7,6 +7,7 @@ own api. Its proxy is a port of this machine where nobody listens: what is not o
 from __future__ import annotations
 
 import json
+import re
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
+from api.dashboard import STATIC
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -32,7 +35,7 @@ LAPTOP = (1366, 641)  # what a browser's own bars leave of 1366 x 768
 WAIT_S = 30.0
 NOT_YET = (ElementClickInterceptedException, NoSuchElementException, StaleElementReferenceException)
 NOBODY = "127.0.0.1:9"
-PAGES = ("overview", "transfers", "sessions", "captures")
+PAGES = tuple(re.findall(r"^  (\w+): \{ title:", (STATIC / "app.js").read_text(), re.MULTILINE))
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 import json
 import socket
 import threading
+from unittest.mock import Mock
 
 import pytest
 from pydantic import ValidationError
@@ -10,6 +11,7 @@ from appliance.contract.calls import REQUESTS
 from appliance.contract.client import Client, EngineDownError
 from appliance.contract.observed import GetProtocols, ListSessions
 from appliance.contract.transfers import CreateTransfer, GetTransfer
+from appliance.service.serve import handlers
 from appliance.settings.transfer import Transfer
 
 
@@ -39,6 +41,10 @@ def test_each_call_has_a_name_and_an_answer():
     for name, kind in REQUESTS.items():
         assert kind.call == name
         assert issubclass(kind.answer, Answer)
+
+
+def test_each_call_has_a_handler():
+    assert set(handlers(Mock(), Mock(), Mock(), Mock(), Mock())) == set(REQUESTS.values())
 
 
 def test_a_request_is_a_line_and_its_answer_a_model(engine):

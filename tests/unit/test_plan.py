@@ -1,4 +1,5 @@
-from dataclasses import fields
+from dataclasses import dataclass, fields
+from enum import IntEnum, StrEnum
 
 import pytest
 
@@ -6,6 +7,7 @@ from appliance.engine import plan
 from appliance.errors import ApplianceError, ConfigError, DeviceError
 from appliance.settings.limits import Limits
 from appliance.settings.loading import build
+from appliance.settings.model import Model
 from appliance.settings.timing import Timing
 from dataplane import binding
 from dataplane.binding import PortMode
@@ -170,6 +172,33 @@ def test_times_become_nanoseconds():
     timing = dataplane(made).timing
     assert (timing.settle, timing.gap_timeout, timing.tries) == (2_500_000, 500_000_000, 3)
     assert timing.datagram_timeout == 7_000_000_000
+
+
+class Written(StrEnum):
+    SLOW = "slow"
+
+
+class Numbered(IntEnum):
+    FAST = 0
+    SLOW = 1
+
+
+class Settings(Model):
+    pace: Written = Written.SLOW
+    wait_ms: float = 1.5
+    mss: int | None = None
+    label: str = "mine"
+
+
+@dataclass(frozen=True)
+class Told:
+    pace: Numbered = Numbered.FAST
+    wait: int = 0
+    mss: int = 0
+
+
+def test_settings_reach_the_dataplane_by_their_name():
+    assert Told(**plan.alike(Settings(), Told)) == Told(Numbered.SLOW, 1_500_000, 0)
 
 
 @pytest.mark.parametrize(("settings", "told"), [(Timing, binding.Timing), (Limits, binding.Limits)])

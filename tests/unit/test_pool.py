@@ -4,6 +4,7 @@ import pytest
 
 from appliance.engine import plan
 from appliance.engine.forecast import forecast
+from appliance.engine.nic import Hop
 from appliance.errors import ConfigError
 from appliance.settings.loading import build
 from appliance.settings.pool import parse_clients
@@ -28,7 +29,7 @@ def told(transfer=None, **changes):
     """What the dataplane is told about the one transfer."""
     whole = config(transfer, **changes)
     one = whole.transfers[0]
-    return plan.binding_transfer(whole, one, one.target.address, "02:00:00:00:00:02")
+    return plan.binding_transfer(whole, one, Hop(one.target.address, "02:00:00:00:00:02"))
 
 
 @pytest.mark.parametrize(
