@@ -81,7 +81,7 @@ static uint32_t listed(struct dp_engine *engine, uint32_t transfer)
 {
     static struct dp_session_row rows[WORKERS * DP_MAX_ROWS];
     struct dp_session_query query = {
-        .transfer = transfer, .state = DP_ANY, .place = DP_ANY, .limit = DP_MAX_ROWS};
+        .transfer = transfer, .state = DP_ANY, .slot = DP_ANY, .limit = DP_MAX_ROWS};
     uint32_t more;
     int count;
     CHECK(dp_sessions_ask(engine, &query) == 0);
