@@ -7,7 +7,10 @@
 #include "replay/offline.h"
 #include "wire/parse.h"
 
-enum { MOST_BURSTS = 4 }; /* from one ring in one loop, unless it is filling up */
+enum {
+    MOST_BURSTS = 4,         /* from one ring in one loop, unless it is filling up */
+    LATE = 50 * 1000 * 1000, /* that a worker may be; less than the shortest retransmission timeout */
+};
 
 /* A frame of a burst, and what a look at it has shown. */
 struct seen {
@@ -141,14 +144,24 @@ static void count_received(struct stats *stats, const struct port *port, uint32_
     stats_add(mirror ? &stats->mirror_bytes : &stats->test_bytes, bytes);
 }
 
-/* Whether a whole burst could be handed off. If not, frames stay where they are: the RX ring has more room.
- */
+/* Whether a whole burst could be handed off. */
 static bool may_hand_off(const struct worker *worker)
 {
     for (uint32_t other = 0; other < worker->config->workers; other++)
         if (worker->to[other] && !handoff_has_room(worker->to[other], PORT_BURST))
             return false;
     return true;
+}
+
+/* Where a hand-off ring is full, frames stay in the RX ring, which has more room: the other worker may only
+ * be late. If it hangs, or the RX ring fills up, frames for that worker alone are lost. */
+static bool waits_for_others(struct worker *worker, const struct port *port, uint64_t now)
+{
+    if (may_hand_off(worker)) {
+        worker->could_hand_off = now;
+        return false;
+    }
+    return now - worker->could_hand_off < LATE && port->ops->waiting(port) <= port->room / 2;
 }
 
 /* One burst of one queue. */
@@ -159,7 +172,7 @@ static bool receive_burst(struct worker *worker, const struct inlet *inlet, uint
     struct port *port = inlet->port;
     if (port->patience && worker->draining)
         return false; /* what waits there stays there */
-    if (!port->patience && !may_hand_off(worker))
+    if (!port->patience && waits_for_others(worker, port, now))
         return true; /* look again at once */
     uint32_t count = port->ops->rx(port, now, frames, PORT_BURST);
     for (uint32_t i = 0; i < count; i++) {

@@ -56,7 +56,8 @@ struct worker {
     struct handoff *patient_to[DP_MAX_WORKERS];
     struct handoff *patient_from[DP_MAX_WORKERS];
     uint64_t housekeeping_at;
-    uint64_t had_room; /* when all that was ready could last be sent */
+    uint64_t could_hand_off; /* when each hand-off ring last had room for a burst */
+    uint64_t had_room;       /* when all that was ready could last be sent */
     const struct orders *orders;
     uint32_t epoch; /* of the configuration in use */
     struct followed followed;

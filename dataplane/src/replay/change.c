@@ -13,9 +13,25 @@ static bool stops_any(const struct dp_config *before, const struct dp_config *af
     return false;
 }
 
+/* A slot is used again: what is counted begins anew, and what the target before is still owed must not go to
+ * the new one. */
+static void begin_anew(struct replay *replay, uint16_t transfer)
+{
+    uint32_t kept = 0;
+    stats_clear_transfer(&replay->context.transfers[transfer]);
+    for (uint32_t i = 0; i < replay->stray_count; i++)
+        if (replay->strays[i].transfer != transfer)
+            replay->strays[kept++] = replay->strays[i];
+    replay->stray_count = kept;
+}
+
 void change_adopt(struct replay *replay, const struct dp_config *config)
 {
-    replay->change = (struct change){.under_way = stops_any(replay->config, config)};
+    const struct dp_config *before = replay->config;
+    for (uint16_t i = 0; i < before->transfer_count; i++)
+        if (before->transfers[i].state == DP_REMOVED && config->transfers[i].state != DP_REMOVED)
+            begin_anew(replay, i);
+    replay->change = (struct change){.under_way = stops_any(before, config)};
     admission_adopt(&replay->admission, config);
     transfers_open(&replay->transfers, config);
     replay->endpoints.config = config;
