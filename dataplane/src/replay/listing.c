@@ -71,7 +71,7 @@ static void tell(const struct replay *replay, const struct session *session, str
         .turns = session->turns,
         .request_bytes = stream->client.next,
         .pending_bytes = stream->client.next - session->delivered,
-        .answer_bytes = tcp_received(&session->tcp),
+        .answer_bytes = session->received,
         .retransmits = session->retransmits,
         .rtt = session->tcp.srtt,
     };

@@ -185,6 +185,7 @@ enum drop session_on_answer(struct session *session, struct session_context *con
         return drop;
     uint32_t fresh = tcp_received(&session->tcp) - before;
     if (fresh) {
+        session->received += fresh;
         session->quiet_since = context->now;
         count_answer(session, context, fresh - (!was_ended && tcp_is_ended(&session->tcp)));
     }
@@ -268,11 +269,14 @@ static void allow_receiving(const struct session *session, const struct session_
         allowed->edge = received + RECEIVE_WINDOW;
         return;
     }
-    uint32_t reference = session->answer_mark + (session->stream->acked - session->turn);
-    if (seq_after(received, reference) && context->now >= session->quiet_since + MOST_ACK_DELAY)
-        reference = received;
-    allowed->ack = seq_before(received, reference) ? received : reference;
-    allowed->edge = reference + session->stream->window;
+    uint64_t reference = session->answer_mark + (session->stream->acked - session->turn);
+    if (session->received > reference && context->now >= session->quiet_since + MOST_ACK_DELAY)
+        reference = session->received;
+    if (reference > session->received + FURTHEST_AHEAD)
+        reference = session->received + FURTHEST_AHEAD;
+    uint32_t offset = received + (uint32_t)(reference - session->received);
+    allowed->ack = reference < session->received ? offset : received;
+    allowed->edge = offset + session->stream->window;
 }
 
 /* A datagram leaves as it came, as soon as there is room. */

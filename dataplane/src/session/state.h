@@ -28,11 +28,12 @@ struct session {
     uint64_t delivered_at; /* when the target last acknowledged something new */
     uint64_t quiet_since;  /* when the target last said something new, or the present turn began */
     uint64_t asked_at;     /* when bytes last left, while the target has not answered them; else 0 */
+    uint64_t received;     /* how much the target has said (and its FIN) */
+    uint64_t turn;         /* the present turn: production's answers up to it had been seen by the client */
+    uint64_t turn_end;     /* turns up to this one have left with it */
+    uint64_t answer_mark;  /* `received` when the present turn began */
+    uint64_t credit;       /* what the target had said by then beyond production's answers */
     uint32_t gate;         /* bytes up to this offset may be sent */
-    uint32_t turn;         /* the present turn: production's answers up to it had been seen by the client */
-    uint32_t turn_end;     /* turns up to this one have left with it */
-    uint32_t answer_mark;  /* how much the target had answered when the present turn began */
-    uint32_t credit;       /* what the target had said by then beyond production's answers */
     uint32_t owed;         /* by how much its last answer was shorter than production's; may still come */
     uint32_t delivered;    /* bytes up to this offset have been accounted as acknowledged */
     uint32_t turns;        /* begun */

@@ -72,7 +72,7 @@ void stream_begin(struct stream *stream, const struct packet *packet)
     stream->first = packet->seq;
     stream->client.next = stream->client.known = 0;
     stream->origin = packet->ack;
-    stream->acked = 0;
+    stream->acked = stream->said = 0;
     stream->has_origin = true;
     stream->timestamps = packet->options.has_timestamp;
 }
@@ -82,7 +82,7 @@ void stream_rejoin(struct stream *stream)
 {
     if (stream->has_fin || stream->reset)
         return;
-    stream->join_ack = stream->origin + stream->acked;
+    stream->join_ack = stream->origin + (uint32_t)stream->acked;
     stream->join_next = stream->first + stream->client.known;
     const struct chunk *end = stream->client.waiting ? stream->client.waiting_last : NULL;
     bool is_last = end && end->offset + end->size == stream->client.known;
@@ -104,14 +104,15 @@ void stream_note(struct stream *stream, const struct packet *packet)
             stream->origin = packet->ack;
             stream->has_origin = true;
         }
-        uint32_t acked = packet->ack - stream->origin;
-        if (!seq_before(acked, stream->acked))
+        uint64_t acked = stream_turn(stream, packet->ack);
+        if (acked >= stream->acked) {
             stream->window = packet->window << window_shift(stream);
-        stream->acked = seq_max(stream->acked, acked);
+            stream->acked = acked;
+        }
     }
     if ((packet->flags & TCP_FIN) && !stream->has_fin) {
         stream->fin = packet->seq + packet->size - stream->first;
-        stream->fin_turn = packet->ack - stream->origin;
+        stream->fin_turn = stream_turn(stream, packet->ack);
         stream->has_fin = true;
     }
     if (packet->flags & TCP_RST)
@@ -135,7 +136,11 @@ void stream_on_server(struct stream *stream, const struct packet *packet)
     reassembly_note_known(&stream->client, packet->ack - stream->first);
     if (packet->flags & TCP_FIN) {
         stream->has_server_fin = true;
-        stream->server_fin = packet->seq + packet->size - stream->origin;
+        stream->server_fin = stream_turn(stream, packet->seq + packet->size);
+    }
+    if (stream->has_origin && !(packet->flags & TCP_SYN)) {
+        uint64_t said = stream_turn(stream, packet->seq + packet->size);
+        stream->said = said > stream->said ? said : stream->said;
     }
     if (!had_gap)
         stream->gap_at = stream->heard;
@@ -149,14 +154,14 @@ bool stream_take_missed_fin(struct stream *stream)
     stream->has_fin = true;
     stream->fin = client->next;
     /* Before the server's own FIN: nobody knows who closed first, and the target may wait for us. */
-    stream->fin_turn = seq_after(stream->acked, stream->server_fin) ? stream->server_fin : stream->acked;
+    stream->fin_turn = stream->acked > stream->server_fin ? stream->server_fin : stream->acked;
     return true;
 }
 
 enum drop stream_append(struct stream *stream, struct pool *chunks, const struct packet *packet, uint64_t now)
 {
     uint32_t offset = packet->seq + ((packet->flags & TCP_SYN) ? 1 : 0) - stream->first;
-    uint32_t turn = (packet->flags & TCP_ACK) ? packet->ack - stream->origin : stream->acked;
+    uint64_t turn = (packet->flags & TCP_ACK) ? stream_turn(stream, packet->ack) : stream->acked;
     struct span span = span_of(packet->payload, offset, packet->size, turn);
     uint32_t before = stream->client.next;
     struct chunk *tail = stream->client.tail;

@@ -4,8 +4,8 @@
  * acknowledgements, windows, FIN, RST, what was said but not seen. Also finds the place where a connection
  * seen in its midst can be taken up. Knows nothing of the target. Several sessions can read one stream.
  *
- * Offsets count from the client's first byte (`first`); turns are the client's acknowledgements, counted from
- * `origin`.
+ * Offsets count from the client's first byte (`first`): 32 bits, because they are only compared with others
+ * in the same window. Turns are the client's acknowledgements, counted from `origin`: 64 bits.
  */
 #ifndef XDPCOPY_STREAM_H
 #define XDPCOPY_STREAM_H
@@ -29,13 +29,14 @@ struct stream {
     uint64_t heard;    /* when the last frame came */
     uint64_t asked_at; /* when the client last spoke, while the server has not answered; else 0 */
     uint64_t gap_at;   /* since when bytes are missing */
-    uint32_t first;    /* sequence number of the client's first byte */
-    uint32_t origin;   /* the acknowledgement number that stands for "nothing received" */
-    uint32_t acked;    /* how far the client has acknowledged the server, from origin */
-    uint32_t window;   /* that the client offers the server, in bytes */
-    uint32_t fin;      /* offset of the client's FIN */
-    uint32_t fin_turn;
-    uint32_t server_fin; /* offset of the production server's FIN, from origin */
+    uint64_t acked;    /* how far the client has acknowledged the server, from origin */
+    uint64_t said;     /* how far the server has got, as far as its own frames are mirrored */
+    uint64_t fin_turn;
+    uint64_t server_fin; /* offset of the production server's FIN, from origin */
+    uint32_t first;      /* sequence number of the client's first byte */
+    uint32_t origin;     /* the acknowledgement number that stands for "nothing received" */
+    uint32_t window;     /* that the client offers the server, in bytes */
+    uint32_t fin;        /* offset of the client's FIN */
     uint32_t join_ack;   /* joining: what the payload seen last acknowledged */
     uint32_t join_next;  /* joining: the sequence number behind it */
     uint16_t session_count;
@@ -90,6 +91,14 @@ void stream_on_server(struct stream *stream, const struct packet *packet);
 /* For a gap that has lasted too long: if one number is missing and the server has closed, it is the client's
  * FIN and is taken as said. */
 bool stream_take_missed_fin(struct stream *stream);
+
+/* The server's offset that this acknowledgement or sequence number stands for: the one nearest to what the
+ * client has acknowledged. */
+static inline uint64_t stream_turn(const struct stream *stream, uint32_t number)
+{
+    int64_t turn = (int64_t)stream->acked + (int32_t)(number - stream->origin - (uint32_t)stream->acked);
+    return turn > 0 ? (uint64_t)turn : 0;
+}
 
 /* The client has closed, and all its bytes are here. */
 static inline bool stream_is_finished(const struct stream *stream)

@@ -11,29 +11,29 @@ enum {
 };
 
 /* What the target has said since the present turn began. */
-static uint32_t said(const struct session *session)
+static uint64_t said(const struct session *session)
 {
-    return tcp_received(&session->tcp) - session->answer_mark;
+    return session->received - session->answer_mark;
 }
 
 /* The same without what is likely the rest of the answer before. */
-static uint32_t answered(const struct session *session)
+static uint64_t answered(const struct session *session)
 {
     return said(session) > session->owed ? said(session) - session->owed : 0;
 }
 
 /* Whether the answer that the client had seen before this turn has come from the target too: in bytes since
  * the present turn began, or with what the target had said too early (credit). */
-static bool is_answered(const struct session *session, uint32_t turn)
+static bool is_answered(const struct session *session, uint64_t turn)
 {
     return answered(session) + session->credit >= turn - session->turn;
 }
 
 /* Whether the target has said, in all, as much as production had: the answer may have come with an earlier
  * one. Where its answers are always longer this says little. */
-static bool is_level(const struct session *session, uint32_t turn)
+static bool is_level(const struct session *session, uint64_t turn)
 {
-    return !seq_before(tcp_received(&session->tcp), turn);
+    return session->received >= turn;
 }
 
 static uint64_t later(uint64_t a, uint64_t b)
@@ -42,7 +42,7 @@ static uint64_t later(uint64_t a, uint64_t b)
 }
 
 /* Whether the target has said anything that may be the awaited answer. */
-static bool has_spoken(const struct session *session, uint32_t turn)
+static bool has_spoken(const struct session *session, uint64_t turn)
 {
     return said(session) || is_answered(session, turn) || is_level(session, turn);
 }
@@ -52,10 +52,10 @@ static bool has_spoken(const struct session *session, uint32_t turn)
  * answer, held up by a busy machine, or by a loss that costs it a retransmission timeout (200 ms and more on
  * Linux). */
 static uint64_t settle_time(const struct session *session, const struct session_context *context,
-                            uint32_t turn)
+                            uint64_t turn)
 {
     uint64_t quiet = later(context->timing->settle, 2000ull * session->tcp.srtt);
-    uint32_t missing = turn - session->turn - answered(session);
+    uint64_t missing = turn - session->turn - answered(session);
     if (is_answered(session, turn) || (answered(session) && missing <= SLIGHTLY_SHORTER))
         return quiet;
     return later(quiet, said(session) ? MID_ANSWER : LEVEL_QUIET);
@@ -64,7 +64,7 @@ static uint64_t settle_time(const struct session *session, const struct session_
 /* When the target will have been quiet for long enough to have said all that it is going to say. It cannot
  * have been before it had the whole request. */
 static uint64_t settled_at(const struct session *session, const struct session_context *context,
-                           uint32_t turn)
+                           uint64_t turn)
 {
     return later(session->quiet_since, session->delivered_at) + settle_time(session, context, turn);
 }
@@ -76,9 +76,9 @@ static bool has_delivered(const struct session *session)
 }
 
 /* Whether a turn after so much of production's answer may begin; see session.h. */
-static bool may_begin(const struct session *session, const struct session_context *context, uint32_t turn)
+static bool may_begin(const struct session *session, const struct session_context *context, uint64_t turn)
 {
-    if (!seq_after(turn, session->turn_end) || session->no_wait)
+    if (turn <= session->turn_end || session->no_wait)
         return true;
     if (!has_delivered(session))
         return false;
@@ -104,29 +104,29 @@ static bool may_go_on(const struct session *session, const struct session_contex
 /* An answer that was a little shorter than production's, when silence ended it, may have been held up: its
  * rest is owed, and is not the answer to the present turn. If it does not come, the target's answers are
  * shorter. */
-static void note_owed(struct session *session, uint32_t growth)
+static void note_owed(struct session *session, uint64_t growth)
 {
-    uint32_t had = said(session) + session->credit;
-    uint32_t missing = growth > had ? growth - had : 0;
+    uint64_t had = said(session) + session->credit;
+    uint64_t missing = growth > had ? growth - had : 0;
     session->shorter = missing && (session->shorter || session->owed);
     bool held_up = said(session) && missing <= SLIGHTLY_SHORTER && !session->shorter;
-    session->owed = held_up ? missing : 0;
+    session->owed = held_up ? (uint32_t)missing : 0;
 }
 
 /* What the target has said beyond production's answer is kept as a credit: it may be the next answer, given
  * before production gave it (to requests that were sent together). Where each turn is answered in full, it is
  * only a longer answer, and the credit is that of one turn. */
-static void begin(struct session *session, const struct session_context *context, uint32_t turn)
+static void begin(struct session *session, const struct session_context *context, uint64_t turn)
 {
-    uint32_t growth = seq_after(turn, session->turn) ? turn - session->turn : 0;
-    uint32_t own = answered(session);
+    uint64_t growth = turn > session->turn ? turn - session->turn : 0;
+    uint64_t own = answered(session);
     note_owed(session, growth);
     if (own >= growth)
         session->credit = own - growth;
     else
         session->credit = own + session->credit >= growth ? own + session->credit - growth : 0;
-    session->turn = session->turn_end = seq_max(session->turn_end, turn);
-    session->answer_mark = tcp_received(&session->tcp);
+    session->turn = session->turn_end = later(session->turn_end, turn);
+    session->answer_mark = session->received;
     session->quiet_since = context->now;
     session->begun = true;
 }
@@ -160,7 +160,7 @@ static bool cut_is_due(const struct session *session, const struct session_conte
 {
     if (!has_delivered(session))
         return false;
-    if (seq_after(session->stream->acked, session->turn_end))
+    if (session->stream->acked > session->turn_end)
         return may_begin(session, context, session->stream->acked);
     return context->now - session->quiet_since >= CUT_QUIET;
 }
@@ -182,7 +182,7 @@ static void count_turn(struct session *session, struct session_context *context)
 /* Opens the gate for one chunk, if it may leave. */
 static bool open_for(struct session *session, struct session_context *context, struct chunk *chunk)
 {
-    bool next_turn = !session->begun || seq_after(chunk->turn, session->turn_end);
+    bool next_turn = !session->begun || chunk->turn > session->turn_end;
     if (may_begin(session, context, chunk->turn)) {
         if (next_turn) {
             begin(session, context, chunk->turn);
@@ -212,7 +212,7 @@ enum end turns_open(struct session *session, struct session_context *context)
 }
 
 /* The turn that waits for the target: of bytes, of the FIN or of a RST. False: none does. */
-static bool next_turn(const struct session *session, uint32_t *turn)
+static bool next_turn(const struct session *session, uint64_t *turn)
 {
     const struct chunk *chunk = chunk_at_gate(session);
     if (!chunk && !fin_waits(session) && !reset_waits(session))
@@ -223,7 +223,7 @@ static bool next_turn(const struct session *session, uint32_t *turn)
 
 bool turns_wait_for_target(const struct session *session)
 {
-    uint32_t turn;
+    uint64_t turn;
     return session->fin_open || next_turn(session, &turn);
 }
 
@@ -251,7 +251,7 @@ uint64_t turns_deadline(const struct session *session, const struct session_cont
     uint64_t cut = session->quiet_since + CUT_QUIET;
     if (session->stream->cut && cut > context->now)
         deadline = sooner(deadline, cut);
-    uint32_t turn;
+    uint64_t turn;
     const struct chunk *chunk = chunk_at_gate(session);
     if (!next_turn(session, &turn) || !(has_spoken(session, turn) || (chunk && chunk->goes_on)))
         return deadline;
