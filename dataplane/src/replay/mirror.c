@@ -162,12 +162,12 @@ static void time_production(struct replay *replay, struct stream *stream, const 
 
 static enum drop on_server(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
-    bool was_reset = stream->reset;
+    bool was_over = stream->reset || stream->has_server_fin;
     stats_add(&replay->context.stats->mirror_server_frames, 1);
     time_production(replay, stream, packet);
     stream->heard = replay->context.now;
     stream_on_server(stream, packet);
-    if (stream->reset && !was_reset)
+    if ((stream->reset || stream->has_server_fin) && !was_over)
         connection_tell(replay, stream, NULL);
     if (stream->reset || stream_has_gap(stream))
         connection_watch(replay, stream);

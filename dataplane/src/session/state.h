@@ -27,6 +27,7 @@ struct session {
     struct timer timer;
     uint64_t delivered_at; /* when the target last acknowledged something new */
     uint64_t quiet_since;  /* when the target last said something new, or the present turn began */
+    uint64_t known_at;     /* since when something waits: production's answer before it was known by then */
     uint64_t asked_at;     /* when bytes last left, while the target has not answered them; else 0 */
     uint64_t received;     /* how much the target has said (and its FIN) */
     uint64_t turn;         /* the present turn: production's answers up to it had been seen by the client */
@@ -42,6 +43,7 @@ struct session {
     bool begun : 1;    /* the first turn has begun */
     bool shorter : 1;  /* the target's answers are shorter than production's: nothing is owed */
     bool fin_open : 1; /* the FIN may be sent */
+    bool waits : 1;    /* bytes, FIN or RST wait for their turn */
     bool ready : 1;    /* is on the list */
     bool reset_due : 1;
     bool no_wait : 1;      /* turns do not wait for each other (-W) */

@@ -10,6 +10,11 @@ enum {
     CUT_QUIET = 1000 * NANOSECONDS_PER_MILLI, /* ends an answer of unknown size, where the capture ends */
 };
 
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 /* What the target has said since the present turn began. */
 static uint64_t said(const struct session *session)
 {
@@ -36,9 +41,11 @@ static bool is_level(const struct session *session, uint64_t turn)
     return session->received >= turn;
 }
 
-static uint64_t later(uint64_t a, uint64_t b)
+/* Whether the target stands where production stood. Exactly: of one whose answers are longer, that it has
+ * said more in all says nothing about the last of them. */
+static bool is_in_step(const struct session *session, uint64_t turn)
 {
-    return a > b ? a : b;
+    return session->received == turn;
 }
 
 /* Whether the target has said anything that may be the awaited answer. */
@@ -82,7 +89,7 @@ static bool may_begin(const struct session *session, const struct session_contex
         return true;
     if (!has_delivered(session))
         return false;
-    if (answered(session) >= turn - session->turn)
+    if (answered(session) >= turn - session->turn || is_in_step(session, turn))
         return true;
     if (!has_spoken(session, turn) || context->now < settled_at(session, context, turn))
         return false;
@@ -199,15 +206,30 @@ static bool open_for(struct session *session, struct session_context *context, s
     return true;
 }
 
-enum end turns_open(struct session *session, struct session_context *context)
+/* Since when something waits: only then was it known how production had answered what was sent before. */
+static void note_waiting(struct session *session, const struct session_context *context)
+{
+    bool waits = chunk_at_gate(session) || fin_waits(session) || reset_waits(session);
+    if (waits && !session->waits)
+        session->known_at = context->now;
+    session->waits = waits;
+}
+
+static void open_gate(struct session *session, struct session_context *context)
 {
     for (struct chunk *chunk; (chunk = chunk_at_gate(session));)
         if (!open_for(session, context, chunk))
-            return END_NONE;
+            return;
     if (fin_waits(session) && may_begin(session, context, session->stream->fin_turn)) {
         begin(session, context, session->stream->fin_turn);
         session->fin_open = true;
     }
+}
+
+enum end turns_open(struct session *session, struct session_context *context)
+{
+    open_gate(session, context);
+    note_waiting(session, context);
     return reset_waits(session) ? end_with_stream(session, context) : END_NONE;
 }
 
@@ -232,9 +254,24 @@ static uint64_t sooner(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* Production has closed, as far as anybody can see: what is sent in answer to the client's FIN has a number
+ * beyond what the client had seen by then. */
+static bool production_has_closed(const struct stream *stream)
+{
+    return stream->has_server_fin || stream->reset || stream->acked > stream->fin_turn;
+}
+
+/* When the target will have been silent for too long. Production's own time to think does not count: the
+ * answer that is missing, or the close, must be known. */
 static uint64_t silent_at(const struct session *session, const struct session_context *context)
 {
-    return later(session->quiet_since, session->delivered_at) + context->timing->response_timeout;
+    uint64_t since = later(later(session->quiet_since, session->delivered_at), session->known_at);
+    if (session->fin_open) {
+        if (!production_has_closed(session->stream))
+            return TIMER_NEVER;
+        since = later(since, session->stream->heard);
+    }
+    return since + context->timing->response_timeout;
 }
 
 bool turns_target_is_silent(const struct session *session, const struct session_context *context)
