@@ -22,6 +22,7 @@ from dataplane.binding.config import (
     Transfer,
     TransferState,
     Transport,
+    Turns,
     Xsk,
 )
 from dataplane.binding.counters import (
@@ -119,6 +120,7 @@ __all__ = [
     "Transfer",
     "TransferState",
     "Transport",
+    "Turns",
     "Waits",
     "Xsk",
     "address_bytes",

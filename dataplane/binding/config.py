@@ -54,6 +54,14 @@ class TransferState(IntEnum):
     STOPPED = lib.DP_STOPPED
 
 
+class Turns(IntEnum):
+    """What a turn does whose answer the target does not give."""
+
+    AUTO = lib.DP_TURNS_AUTO
+    STRICT = lib.DP_TURNS_STRICT
+    PATIENT = lib.DP_TURNS_PATIENT
+
+
 @dataclass(frozen=True)
 class Xsk:
     """What a device reached through AF_XDP has alone (``struct dp_xsk``)."""
@@ -131,6 +139,7 @@ class Transfer:
     instances: int = 1
     full_sessions_only: bool = False
     no_wait: bool = False
+    turns: Turns = Turns.AUTO
     ack_mirrored: bool = False
     tls_replay: bool = False
     mss: int = 0

@@ -3,6 +3,7 @@
 #include "lifecycle.h"
 #include "observe/histogram.h"
 #include "protocol/detect.h"
+#include "protocol/manner.h"
 #include "ready.h"
 
 bool replay_is_from_client(const struct replay *replay, const struct packet *packet)
@@ -43,6 +44,8 @@ static bool detect(struct replay *replay, struct stream *stream)
     };
     enum protocol protocol = protocol_detect(chunk->bytes, chunk->size, chunk->turn != 0);
     stats_add(counters[protocol], 1);
+    stream->protocol = (uint8_t)protocol;
+    stream->manner = (uint8_t)manner_of(protocol, chunk->bytes, chunk->size, chunk->turn != 0);
     return protocol != PROTOCOL_TLS || replay->config->transfers[stream->transfer].tls_replay;
 }
 
@@ -56,6 +59,8 @@ static enum drop append(struct replay *replay, struct stream *stream, const stru
     stream->asked_at = taken ? context->now : stream->asked_at;
     stats_add(&context->stats->request_bytes_taken, taken);
     stats_add(&context->stats->request_bytes_pending, taken);
+    if (stream->protocol == PROTOCOL_REDIS && manner_client_subscribes(packet->payload, packet->size))
+        stream->manner = MANNER_PUSHES;
     if (!detect(replay, stream)) {
         connection_end_sessions(replay, stream, END_tls_not_replayable);
         return drop;
@@ -167,6 +172,8 @@ static enum drop on_server(struct replay *replay, struct stream *stream, const s
     time_production(replay, stream, packet);
     stream->heard = replay->context.now;
     stream_on_server(stream, packet);
+    if (stream->protocol == PROTOCOL_HTTP1 && manner_server_switches(packet->payload, packet->size))
+        stream->manner = MANNER_PUSHES;
     if ((stream->reset || stream->has_server_fin) && !was_over)
         connection_tell(replay, stream, NULL);
     if (stream->reset || stream_has_gap(stream))

@@ -19,6 +19,7 @@ static struct chunk *chunk_new(struct pool *chunks, const struct span *span)
     chunk->holders = 0;
     chunk->segment = 0;
     chunk->behind = 0;
+    chunk->pace = 0;
     chunk->goes_on = false;
     return chunk;
 }

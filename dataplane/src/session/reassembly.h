@@ -48,8 +48,9 @@ struct chunk {
     uint16_t holders; /* readers that have not let go of it */
     uint16_t segment; /* size of the segment that ends with it; 0: none does */
     uint16_t behind;  /* size of the segment that ends where it begins; 0: none does */
+    uint16_t pace;    /* for the caller, 0 at first: how long after the bytes before it came; milliseconds */
     bool goes_on; /* for the caller, false at first: its turn may begin in the midst of what was written */
-    uint8_t pad[3];
+    uint8_t pad[1];
     uint8_t bytes[CHUNK_BYTES];
 };
 

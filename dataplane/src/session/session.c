@@ -67,6 +67,7 @@ void session_open(struct session *session, struct session_context *context, cons
         .transfer = stream->transfer,
         .most_mss = (uint16_t)transfer->mss,
         .no_wait = transfer->no_wait,
+        .turns_mode = transfer->turns & 3,
         .ack_mirrored = transfer->ack_mirrored,
     };
     tcp_open(&session->tcp, initial_sequence_number(flow, context->now + context->clock_offset));
@@ -140,7 +141,7 @@ static enum drop take_event(struct session *session, struct session_context *con
     switch (event) {
     case TCP_OPENED:
         STATS_COUNT(context->stats, session_stats(session, context), sessions_established, 1);
-        session->quiet_since = context->now;
+        session->quiet_since = session->delivered_at = context->now;
         return DROP_NONE;
     case TCP_REFUSED:
         session_end(session, context, END_target_refused);

@@ -40,15 +40,18 @@ struct session {
     uint32_t turns;        /* begun */
     uint16_t transfer;
     uint8_t end;       /* enum end; END_NONE while it lives */
+    uint8_t shortened; /* how often its patience has been halved */
     bool begun : 1;    /* the first turn has begun */
     bool shorter : 1;  /* the target's answers are shorter than production's: nothing is owed */
     bool fin_open : 1; /* the FIN may be sent */
     bool waits : 1;    /* bytes, FIN or RST wait for their turn */
     bool ready : 1;    /* is on the list */
     bool reset_due : 1;
-    bool no_wait : 1;      /* turns do not wait for each other (-W) */
-    bool ack_mirrored : 1; /* answers are acknowledged as the production client does */
-    uint16_t most_mss;     /* that the SYN announces (-D); 0: what the test port carries */
+    uint8_t turns_mode : 2; /* enum dp_turns */
+    bool level : 1;         /* it has been in step since its answers last differed from production's */
+    bool no_wait : 1;       /* turns do not wait for each other (-W) */
+    bool ack_mirrored : 1;  /* answers are acknowledged as the production client does */
+    uint16_t most_mss;      /* that the SYN announces (-D); 0: what the test port carries */
     struct tcp tcp;
     uint64_t opened_at;
     uint32_t retransmits;

@@ -3,12 +3,15 @@
 /* For a handshake that nobody saw: the usual options. */
 enum { JOIN_MSS = 1460, JOIN_WINDOW_SCALE = 7 };
 
+enum { NANOSECONDS_PER_MILLI = 1000000 };
+
 void stream_open(struct stream *stream, const struct flow *flow, const struct packet *syn, uint64_t now)
 {
     *stream = (struct stream){
         .flow = *flow,
         .timer.kind = TIMER_STREAM,
         .heard = now,
+        .spoke_at = now,
         .first = syn->seq + 1,
         .window = syn->window,
         .mss = syn->options.mss,
@@ -24,6 +27,7 @@ void stream_open_joining(struct stream *stream, const struct flow *flow, uint64_
         .flow = *flow,
         .timer.kind = TIMER_STREAM,
         .heard = now,
+        .spoke_at = now,
         .joining = true,
         .mss = JOIN_MSS,
         .window_scale = JOIN_WINDOW_SCALE,
@@ -158,6 +162,12 @@ bool stream_take_missed_fin(struct stream *stream)
     return true;
 }
 
+static uint16_t pace_of(const struct stream *stream, uint64_t now)
+{
+    uint64_t pace = (now - stream->spoke_at) / NANOSECONDS_PER_MILLI;
+    return (uint16_t)(pace < UINT16_MAX ? pace : UINT16_MAX);
+}
+
 enum drop stream_append(struct stream *stream, struct pool *chunks, const struct packet *packet, uint64_t now)
 {
     uint32_t offset = packet->seq + ((packet->flags & TCP_SYN) ? 1 : 0) - stream->first;
@@ -168,9 +178,14 @@ enum drop stream_append(struct stream *stream, struct pool *chunks, const struct
     const struct chunk *waited = stream->client.waiting;
     note_full(stream, packet);
     enum drop drop = reassembly_store(&stream->client, chunks, &span, stream->session_count);
-    for (struct chunk *chunk = tail ? tail->next : stream->client.head; chunk; chunk = chunk->next)
+    struct chunk *fresh = tail ? tail->next : stream->client.head;
+    if (fresh)
+        fresh->pace = pace_of(stream, now);
+    for (struct chunk *chunk = fresh; chunk; chunk = chunk->next)
         chunk->goes_on = goes_on(stream, chunk->behind);
     bool moved = stream->client.next != before;
+    if (moved)
+        stream->spoke_at = now;
     if (stream->client.waiting != waited && (moved || !waited))
         stream->gap_at = now; /* a hole has opened, or one is filled: the next one's time starts now */
     return drop;

@@ -27,6 +27,7 @@ struct stream {
                                  the segment before join_next */
     struct timer timer;
     uint64_t heard;    /* when the last frame came */
+    uint64_t spoke_at; /* when the client last said something new */
     uint64_t asked_at; /* when the client last spoke, while the server has not answered; else 0 */
     uint64_t gap_at;   /* since when bytes are missing */
     uint64_t acked;    /* how far the client has acknowledged the server, from origin */
@@ -47,6 +48,8 @@ struct stream {
     bool timestamps : 1;
     bool sack : 1;
     uint8_t phase;     /* enum phase */
+    uint8_t protocol;  /* enum protocol */
+    uint8_t manner;    /* enum manner: whether its server may speak unasked */
     bool detected : 1; /* what it speaks has been counted */
     bool joining : 1;  /* seen in mid-stream: nothing is kept until a turn begins */
     bool has_join_ack : 1;

@@ -1,5 +1,6 @@
 #include "turns.h"
 
+#include "protocol/manner.h"
 #include "stream.h"
 
 enum {
@@ -7,6 +8,11 @@ enum {
     SLIGHTLY_SHORTER = 1460,
     MID_ANSWER = 300 * NANOSECONDS_PER_MILLI,
     LEVEL_QUIET = 1000 * NANOSECONDS_PER_MILLI,
+    PATIENCE = 2000,     /* milliseconds: with a server of which nothing is known */
+    PUSH_PATIENCE = 300, /* with one that is known to speak unasked */
+    LEAST_PATIENCE = 5,
+    MOST_PATIENCE = 5000, /* where production itself was slow */
+    MOST_SHORTENED = 8,
     CUT_QUIET = 1000 * NANOSECONDS_PER_MILLI, /* ends an answer of unknown size, where the capture ends */
 };
 
@@ -41,11 +47,33 @@ static bool is_level(const struct session *session, uint64_t turn)
     return session->received >= turn;
 }
 
+/* Whether turns leave although the target does not answer. */
+static bool is_patient(const struct session *session)
+{
+    if (session->turns_mode == DP_TURNS_AUTO)
+        return session->stream->manner != MANNER_ANSWERS;
+    return session->turns_mode == DP_TURNS_PATIENT;
+}
+
 /* Whether the target stands where production stood. Exactly: of one whose answers are longer, that it has
- * said more in all says nothing about the last of them. */
+ * said more in all says nothing about the last of them. Only where servers speak unasked, one that was level
+ * may be ahead of what the client had seen. */
 static bool is_in_step(const struct session *session, uint64_t turn)
 {
-    return session->received == turn;
+    if (session->received == turn)
+        return true;
+    return session->level && is_patient(session) && session->received > turn &&
+           session->received <= later(session->stream->acked, session->stream->said);
+}
+
+/* In full duplex the target is ahead of what the client had seen, but not of production's server. */
+static void note_level(struct session *session)
+{
+    const struct stream *stream = session->stream;
+    if (session->received && (session->received == stream->acked || session->received == stream->said))
+        session->level = true;
+    else if (session->received > later(stream->acked, stream->said))
+        session->level = false;
 }
 
 /* Whether the target has said anything that may be the awaited answer. */
@@ -66,6 +94,23 @@ static uint64_t settle_time(const struct session *session, const struct session_
     if (is_answered(session, turn) || (answered(session) && missing <= SLIGHTLY_SHORTER))
         return quiet;
     return later(quiet, said(session) ? MID_ANSWER : LEVEL_QUIET);
+}
+
+/* When a turn leaves though the target has not answered: as long after the bytes before it as in production,
+ * and a patience more, of which less is left each time it was needed. The client's FIN and RST have no pace.
+ */
+static uint64_t patience_ends(const struct session *session, const struct session_context *context,
+                              const struct chunk *chunk)
+{
+    bool pushes = session->stream->manner == MANNER_PUSHES;
+    uint32_t patience = (uint32_t)(pushes ? PUSH_PATIENCE : PATIENCE) >> session->shortened;
+    patience = patience > LEAST_PATIENCE ? patience : LEAST_PATIENCE;
+    uint64_t wait = (chunk ? patience : MOST_PATIENCE) * (uint64_t)NANOSECONDS_PER_MILLI;
+    uint64_t pace = (chunk ? min32(chunk->pace, MOST_PATIENCE) : 0) * (uint64_t)NANOSECONDS_PER_MILLI;
+    uint64_t most = context->timing->response_timeout / 2;
+    wait = wait < most ? wait : most;
+    pace = pace < most - wait ? pace : most - wait;
+    return later(session->delivered_at + pace, session->known_at) + wait;
 }
 
 /* When the target will have been quiet for long enough to have said all that it is going to say. It cannot
@@ -106,6 +151,20 @@ static bool may_go_on(const struct session *session, const struct session_contex
 {
     return chunk->goes_on && has_delivered(session) && !has_spoken(session, chunk->turn) &&
            context->now >= settled_at(session, context, chunk->turn);
+}
+
+/* Whether the chunk's turn (NULL: the FIN's or RST's) leaves without its answer. */
+static bool runs_out_of_patience(struct session *session, const struct session_context *context,
+                                 const struct chunk *chunk)
+{
+    if (!is_patient(session) || !has_delivered(session) || !session->waits ||
+        context->now < patience_ends(session, context, chunk))
+        return false;
+    if (session->shortened < MOST_SHORTENED)
+        session->shortened++;
+    session->level = false;
+    stats_add(&context->stats->gate_by_patience, 1);
+    return true;
 }
 
 /* An answer that was a little shorter than production's, when silence ended it, may have been held up: its
@@ -163,20 +222,22 @@ static bool fin_waits(const struct session *session)
 /* The capture ends here. Everything must have been delivered; then it counts as answered as for the next
  * turn, or, where the capture does not show how much of an answer there was, when the target has been quiet.
  */
-static bool cut_is_due(const struct session *session, const struct session_context *context)
+static bool cut_is_due(struct session *session, const struct session_context *context)
 {
     if (!has_delivered(session))
         return false;
     if (session->stream->acked > session->turn_end)
-        return may_begin(session, context, session->stream->acked);
+        return may_begin(session, context, session->stream->acked) ||
+               runs_out_of_patience(session, context, NULL);
     return context->now - session->quiet_since >= CUT_QUIET;
 }
 
-static enum end end_with_stream(const struct session *session, const struct session_context *context)
+static enum end end_with_stream(struct session *session, const struct session_context *context)
 {
     if (session->stream->cut)
         return cut_is_due(session, context) ? END_capture_ended : END_NONE;
-    bool due = has_delivered(session) && may_begin(session, context, session->stream->acked);
+    bool due = has_delivered(session) && (may_begin(session, context, session->stream->acked) ||
+                                          runs_out_of_patience(session, context, NULL));
     return due ? END_client_reset : END_NONE;
 }
 
@@ -190,7 +251,7 @@ static void count_turn(struct session *session, struct session_context *context)
 static bool open_for(struct session *session, struct session_context *context, struct chunk *chunk)
 {
     bool next_turn = !session->begun || chunk->turn > session->turn_end;
-    if (may_begin(session, context, chunk->turn)) {
+    if (may_begin(session, context, chunk->turn) || runs_out_of_patience(session, context, chunk)) {
         if (next_turn) {
             begin(session, context, chunk->turn);
             count_turn(session, context);
@@ -220,14 +281,17 @@ static void open_gate(struct session *session, struct session_context *context)
     for (struct chunk *chunk; (chunk = chunk_at_gate(session));)
         if (!open_for(session, context, chunk))
             return;
-    if (fin_waits(session) && may_begin(session, context, session->stream->fin_turn)) {
-        begin(session, context, session->stream->fin_turn);
+    uint64_t turn = session->stream->fin_turn;
+    if (fin_waits(session) &&
+        (may_begin(session, context, turn) || runs_out_of_patience(session, context, NULL))) {
+        begin(session, context, turn);
         session->fin_open = true;
     }
 }
 
 enum end turns_open(struct session *session, struct session_context *context)
 {
+    note_level(session);
     open_gate(session, context);
     note_waiting(session, context);
     return reset_waits(session) ? end_with_stream(session, context) : END_NONE;
@@ -290,7 +354,11 @@ uint64_t turns_deadline(const struct session *session, const struct session_cont
         deadline = sooner(deadline, cut);
     uint64_t turn;
     const struct chunk *chunk = chunk_at_gate(session);
-    if (!next_turn(session, &turn) || !(has_spoken(session, turn) || (chunk && chunk->goes_on)))
+    if (!next_turn(session, &turn))
+        return deadline;
+    if (is_patient(session) && has_delivered(session))
+        deadline = sooner(deadline, later(patience_ends(session, context, chunk), context->now + 1));
+    if (!(has_spoken(session, turn) || (chunk && chunk->goes_on)))
         return deadline;
     uint64_t settled = settled_at(session, context, turn);
     return settled > context->now ? sooner(deadline, settled) : deadline;
