@@ -49,6 +49,28 @@ static bool detect(struct replay *replay, struct stream *stream)
     return protocol != PROTOCOL_TLS || replay->config->transfers[stream->transfer].tls_replay;
 }
 
+/* Those that hold the oldest bytes, until the rest is within bounds: their siblings go on. Bytes behind a
+ * hole are held by nobody; if they are too many, all end. */
+static void end_slowest(struct replay *replay, struct stream *stream)
+{
+    uint64_t most = replay->config->limits.backlog_bytes;
+    bool ended = true;
+    while (ended && stream->sessions && stream->client.head && stream->client.held > most) {
+        const struct chunk *oldest = stream->client.head;
+        ended = false;
+        for (struct session *session = stream->sessions, *next; session; session = next) {
+            next = session->sibling;
+            if (session->chunk != oldest)
+                continue;
+            ended = true;
+            session_end(session, &replay->context, END_backlog_exceeded);
+            session_retire(replay, session);
+        }
+    }
+    if (stream->client.held > most)
+        connection_end_sessions(replay, stream, END_backlog_exceeded);
+}
+
 static enum drop append(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
     struct session_context *context = &replay->context;
@@ -71,7 +93,7 @@ static enum drop append(struct replay *replay, struct stream *stream, const stru
     if (drop == DROP_buffers_full)
         connection_end_sessions(replay, stream, END_buffers_full);
     else if (stream->client.held > replay->config->limits.backlog_bytes)
-        connection_end_sessions(replay, stream, END_backlog_exceeded);
+        end_slowest(replay, stream);
     return drop;
 }
 
