@@ -140,6 +140,7 @@ def binding_transfer(config: Config, transfer: Transfer, target: Address, mac: s
         full_sessions_only=transfer.full_sessions_only,
         no_wait=transfer.no_wait,
         turns=binding.Turns[transfer.turns.name],
+        reopen=transfer.reopen,
         ack_mirrored=transfer.ack is Ack.MIRRORED,
         tls_replay=transfer.tls is Tls.REPLAY,
         mss=transfer.mss or 0,

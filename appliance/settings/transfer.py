@@ -145,6 +145,11 @@ class Transfer(Model):
         " where every request is known to be answered (HTTP/1, MySQL, PostgreSQL, Redis, SMTP), patient"
         " elsewhere (WebSocket, HTTP/2, MQTT, Redis pub/sub, unknown protocols).",
     )
+    reopen: bool = Field(
+        default=True,
+        description="Open a new session at a later request of the same connection, when the target has refused,"
+        " reset or closed the one before, or fallen silent; false: the connection is over then.",
+    )
     ack: Ack = Field(
         default=Ack.PROMPT,
         description="When answers are acknowledged. prompt: at once; mirrored: when the production client"

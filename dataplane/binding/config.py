@@ -140,6 +140,7 @@ class Transfer:
     full_sessions_only: bool = False
     no_wait: bool = False
     turns: Turns = Turns.AUTO
+    reopen: bool = True
     ack_mirrored: bool = False
     tls_replay: bool = False
     mss: int = 0

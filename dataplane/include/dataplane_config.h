@@ -123,6 +123,7 @@ struct dp_transfer {
         ack_mirrored; /* answers are acknowledged when, and with the window that, production's client did */
     uint32_t tls_replay;          /* 0: connections that speak TLS end under tls_not_replayable */
     uint32_t turns;               /* enum dp_turns: what a turn does whose answer the target does not give */
+    uint32_t reopen;              /* sessions that the target has ended open again at a later turn */
     uint32_t no_wait;             /* the next turn does not wait for the answer to the one before (-W) */
     uint32_t mss;                 /* most that a SYN announces (-D); 0: what the test port carries */
     uint32_t sessions_per_second; /* new ones, all workers together; 0: no cap but that of dp_limits */

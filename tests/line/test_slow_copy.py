@@ -46,3 +46,39 @@ def test_backlog_ends_only_the_slow_copy(make_scene):
     assert scene.count("sessions_live") == 2
     assert {target.seen for target in quick} == {200_000}
     assert slow.seen < 200_000
+
+
+def test_only_the_copy_that_ended_opens_again(make_scene):
+    scene = make_scene(multiplier=2)
+    scene.client.connect()
+    targets = copies(scene, 2)
+    gone, stays = targets.values()
+    scene.client.says(b"GET /1")
+    scene.server.says(b"200 OK")
+    collect(scene, targets)
+    for target in targets.values():
+        target.says(b"200 OK")
+    collect(scene, targets)
+    gone.resets()
+    scene.advance(1.1)
+    scene.client.says(b"GET /2")
+    scene.server.says(b"200 OK")
+    sent = []
+    while data := scene.dataplane.collect(TEST, 0):
+        sent.append(scene._read(data))  # noqa: SLF001
+    assert sorted(segment.flags for segment in sent) == ["PA", "S"]
+    (again,) = (segment for segment in sent if segment.flags == "S")
+    fresh = Target(scene, isn=9_000_000)
+    fresh.client, fresh.iss = (again.raw["IP"].src, again.raw["TCP"].sport), again.raw["TCP"].seq
+    fresh.accept()
+    (request,) = scene.sent()
+    assert (request.payload, request.raw["TCP"].sport) == (b"GET /2", fresh.client[1])
+    stays.seen += 6
+    stays.says(b"200 OK")
+    fresh.seen = 6
+    fresh.says(b"200 OK")
+    scene.sent()
+    scene.client.says(b"GET /3")
+    assert [segment.payload for segment in scene.sent()] == [b"GET /3"] * 2
+    assert scene.count("sessions_reopened") == 1
+    assert scene.count("sessions_live") == 2

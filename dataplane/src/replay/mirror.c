@@ -78,12 +78,15 @@ static enum drop append(struct replay *replay, struct stream *stream, const stru
     uint32_t next = stream->client.next;
     enum drop drop = stream_append(stream, &context->chunks, packet, context->now);
     uint64_t taken = (uint64_t)(stream->client.next - next) * stream->session_count;
+    stats_add(&context->stats->request_bytes_skipped,
+              (uint64_t)(stream->client.next - next) * stream->missing);
     stream->asked_at = taken ? context->now : stream->asked_at;
     stats_add(&context->stats->request_bytes_taken, taken);
     stats_add(&context->stats->request_bytes_pending, taken);
     if (stream->protocol == PROTOCOL_REDIS && manner_client_subscribes(packet->payload, packet->size))
         stream->manner = MANNER_PUSHES;
     if (!detect(replay, stream)) {
+        connection_reopened(replay, stream, 0);
         connection_end_sessions(replay, stream, END_tls_not_replayable);
         return drop;
     }
@@ -97,27 +100,38 @@ static enum drop append(struct replay *replay, struct stream *stream, const stru
     return drop;
 }
 
+/* Bytes that the client said while the target was gone. */
+static void count_skipped(struct replay *replay, const struct stream *stream, uint32_t size)
+{
+    stats_add(&replay->context.stats->request_bytes_skipped, (uint64_t)size * stream->missing);
+}
+
 /* A segment of a connection that is not replayed yet. */
 static enum drop on_joining(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
     const struct dp_transfer *transfer = &replay->config->transfers[stream->transfer];
+    uint32_t before = stream->join_next;
     stream->heard = replay->context.now;
-    enum drop drop = DROP_joining;
-    if (stream_turn_begins(stream, packet))
+    enum drop drop = stream->missing ? DROP_connection_ended : DROP_joining;
+    if (stream_turn_begins(stream, packet) && (!stream->missing || connection_may_reopen(replay, stream)))
         drop = connection_refuse(replay, transfer, &packet->source, true);
     if (drop) {
+        count_skipped(replay, stream, stream->join_next - before);
         stream->reset |= (packet->flags & (TCP_FIN | TCP_RST)) != 0;
+        if (stream->reset)
+            connection_reopened(replay, stream, 0);
         connection_watch(replay, stream);
         return drop;
     }
     stream_begin(stream, packet);
-    connection_open_sessions(replay, stream);
-    if (!stream->sessions) {
+    uint32_t opened = connection_open_sessions(replay, stream, transfer->multiplier, 0);
+    if (!opened) {
         stream->joining = true;
         return DROP_endpoint_taken;
     }
     stream_note(stream, packet);
-    stats_add(&replay->context.stats->connections_joined, 1);
+    stats_add(&replay->context.stats->connections_joined, !stream->missing);
+    connection_reopened(replay, stream, opened);
     drop = append(replay, stream, packet);
     connection_watch(replay, stream);
     return drop;
@@ -155,6 +169,43 @@ static enum drop on_first_datagram(struct replay *replay, const struct dp_transf
     return drop ? drop : on_datagram(replay, table_find(&replay->mirrored, flow), packet);
 }
 
+/* The target has closed behind its answer, and everything was delivered: what comes next needs a session of
+ * its own, at once. */
+static void end_closed(struct replay *replay, struct stream *stream)
+{
+    for (struct session *session = stream->sessions, *next; session; session = next) {
+        next = session->sibling;
+        if (!tcp_is_ended(&session->tcp) || session->chunk || session->fin_open)
+            continue;
+        session_end(session, &replay->context, END_target_closed);
+        session->reset_due = true; /* it still waits for our FIN */
+        session_retire(replay, session);
+        stream->reopen_at = replay->context.now;
+    }
+}
+
+/* Some copies are missing, the others go on: with a turn that begins here the missing ones open again. */
+static void reopen_missing(struct replay *replay, struct stream *stream, const struct packet *packet)
+{
+    const struct dp_transfer *transfer = &replay->config->transfers[stream->transfer];
+    uint64_t turn = stream_turn(stream, packet->ack);
+    if (connection_may_reopen(replay, stream) &&
+        !connection_refuse(replay, transfer, &packet->source, false)) {
+        uint32_t opened = connection_open_sessions(replay, stream, stream->missing, turn);
+        if (opened)
+            connection_reopened(replay, stream, opened);
+    }
+}
+
+/* A segment with which a turn begins, before its bytes are taken. */
+static void on_turn(struct replay *replay, struct stream *stream, const struct packet *packet)
+{
+    if (replay->config->transfers[stream->transfer].reopen)
+        end_closed(replay, stream);
+    if (stream->missing && stream->sessions)
+        reopen_missing(replay, stream, packet);
+}
+
 static enum drop on_client(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
     struct stats *stats = replay->context.stats;
@@ -164,6 +215,8 @@ static enum drop on_client(struct replay *replay, struct stream *stream, const s
         return on_datagram(replay, stream, packet);
     if (packet->flags & TCP_SYN)
         return on_syn(replay, stream, packet);
+    if (!stream->joining && stream_turn_follows(stream, packet))
+        on_turn(replay, stream, packet);
     if (stream->joining)
         return on_joining(replay, stream, packet);
     uint32_t distance = packet->seq - stream->first - stream->client.next + FURTHEST_AHEAD;

@@ -55,7 +55,7 @@ static struct tcp_options options_of(const struct session *session, const struct
 }
 
 void session_open(struct session *session, struct session_context *context, const struct flow *flow,
-                  struct stream *stream, const struct dp_transfer *transfer)
+                  struct stream *stream, const struct dp_transfer *transfer, uint64_t turn)
 {
     *session = (struct session){
         .flow = *flow,
@@ -64,6 +64,13 @@ void session_open(struct session *session, struct session_context *context, cons
         .timer.kind = TIMER_SESSION,
         .opened_at = context->now,
         .quiet_since = context->now,
+        .base = stream->client.next,
+        .gate = stream->client.next,
+        .delivered = stream->client.next,
+        .received = turn,
+        .answer_mark = turn,
+        .turn = turn,
+        .turn_end = turn,
         .transfer = stream->transfer,
         .most_mss = (uint16_t)transfer->mss,
         .no_wait = transfer->no_wait,
@@ -94,7 +101,7 @@ void session_on_stream(struct session *session, struct session_context *context,
 /* Lets go of what the target has acknowledged. */
 static void account_delivered(struct session *session, struct session_context *context)
 {
-    uint32_t acked = tcp_acked(&session->tcp);
+    uint32_t acked = session_acked(session);
     if (seq_after(acked, session->gate))
         acked = session->gate; /* the FIN */
     uint32_t fresh = acked - session->delivered;
@@ -221,7 +228,7 @@ void session_on_time(struct session *session, struct session_context *context)
 /* Names the bytes of the segment; shortens it if they lie in more pieces than it can name. */
 static void find_pieces(struct session *session, struct segment *segment)
 {
-    uint32_t offset = segment->seq - session->tcp.iss - 1;
+    uint32_t offset = segment->seq - session->tcp.iss - 1 + session->base;
     uint32_t wanted = segment->size;
     struct chunk *chunk = session->send_chunk;
     if (!chunk || seq_after(chunk->offset, offset))
@@ -309,7 +316,7 @@ bool session_next(struct session *session, struct session_context *context, stru
         return session->reset_due && tcp_plan_reset(&session->tcp, segment);
     if (is_udp(session))
         return next_datagram(session, segment);
-    struct tcp_allowance allowed = {.end = session->gate, .fin = session->fin_open};
+    struct tcp_allowance allowed = {.end = session->gate - session->base, .fin = session->fin_open};
     allow_receiving(session, context, &allowed);
     struct tcp_options ours = options_of(session, context);
     segment->options = (struct tcp_options){.window_scale = NO_WINDOW_SCALE};

@@ -55,6 +55,7 @@ struct session {
     struct tcp tcp;
     uint64_t opened_at;
     uint32_t retransmits;
+    uint32_t base; /* offset in the stream of the first byte that it says */
 };
 
 /* What a worker's sessions have in common. */
@@ -67,6 +68,12 @@ struct session_context {
     uint64_t clock_offset; /* added to now: a clock that keeps running across restarts */
     uint32_t mtu;
 };
+
+/* How far into the stream the target has acknowledged. */
+static inline uint32_t session_acked(const struct session *session)
+{
+    return session->base + tcp_acked(&session->tcp);
+}
 
 static inline struct transfer_stats *session_stats(const struct session *session,
                                                    const struct session_context *context)

@@ -70,13 +70,21 @@ bool stream_turn_begins(struct stream *stream, const struct packet *packet)
     return begins;
 }
 
+bool stream_turn_follows(const struct stream *stream, const struct packet *packet)
+{
+    const struct reassembly *client = &stream->client;
+    return packet->size && (packet->flags & TCP_ACK) && packet->seq - stream->first == client->next &&
+           client->known == client->next && !goes_on(stream, client->last) &&
+           stream_turn(stream, packet->ack) > stream->turn;
+}
+
 void stream_begin(struct stream *stream, const struct packet *packet)
 {
     stream->joining = false;
     stream->first = packet->seq;
     stream->client.next = stream->client.known = 0;
     stream->origin = packet->ack;
-    stream->acked = stream->said = 0;
+    stream->acked = stream->said = stream->turn = 0;
     stream->has_origin = true;
     stream->timestamps = packet->options.has_timestamp;
 }
@@ -86,11 +94,15 @@ void stream_rejoin(struct stream *stream)
 {
     if (stream->has_fin || stream->reset)
         return;
-    stream->join_ack = stream->origin + (uint32_t)stream->acked;
+    bool complete = stream->client.known == stream->client.next;
+    stream->join_ack = stream->origin + (uint32_t)(complete ? stream->turn : stream->acked);
+    if (complete && !stream->client.next)
+        stream->join_ack--; /* the very first turn has still to begin */
     stream->join_next = stream->first + stream->client.known;
     const struct chunk *end = stream->client.waiting ? stream->client.waiting_last : NULL;
     bool is_last = end && end->offset + end->size == stream->client.known;
-    stream->client.last = is_last ? end->segment : 0;
+    if (end || !complete)
+        stream->client.last = is_last ? end->segment : 0;
     stream->has_join_ack = true;
     stream->joining = true;
 }
@@ -184,8 +196,10 @@ enum drop stream_append(struct stream *stream, struct pool *chunks, const struct
     for (struct chunk *chunk = fresh; chunk; chunk = chunk->next)
         chunk->goes_on = goes_on(stream, chunk->behind);
     bool moved = stream->client.next != before;
-    if (moved)
+    if (moved) {
         stream->spoke_at = now;
+        stream->turn = turn > stream->turn ? turn : stream->turn;
+    }
     if (stream->client.waiting != waited && (moved || !waited))
         stream->gap_at = now; /* a hole has opened, or one is filled: the next one's time starts now */
     return drop;

@@ -26,12 +26,14 @@ struct stream {
     struct reassembly client; /* its bytes, for the sessions. Joining: empty, and client.last is the size of
                                  the segment before join_next */
     struct timer timer;
-    uint64_t heard;    /* when the last frame came */
-    uint64_t spoke_at; /* when the client last said something new */
-    uint64_t asked_at; /* when the client last spoke, while the server has not answered; else 0 */
-    uint64_t gap_at;   /* since when bytes are missing */
-    uint64_t acked;    /* how far the client has acknowledged the server, from origin */
-    uint64_t said;     /* how far the server has got, as far as its own frames are mirrored */
+    uint64_t heard;     /* when the last frame came */
+    uint64_t spoke_at;  /* when the client last said something new */
+    uint64_t asked_at;  /* when the client last spoke, while the server has not answered; else 0 */
+    uint64_t gap_at;    /* since when bytes are missing */
+    uint64_t acked;     /* how far the client has acknowledged the server, from origin */
+    uint64_t turn;      /* of the last bytes in order */
+    uint64_t reopen_at; /* sessions that the target has ended may open again from then on */
+    uint64_t said;      /* how far the server has got, as far as its own frames are mirrored */
     uint64_t fin_turn;
     uint64_t server_fin; /* offset of the production server's FIN, from origin */
     uint32_t first;      /* sequence number of the client's first byte */
@@ -41,6 +43,7 @@ struct stream {
     uint32_t join_ack;   /* joining: what the payload seen last acknowledged */
     uint32_t join_next;  /* joining: the sequence number behind it */
     uint16_t session_count;
+    uint16_t missing; /* sessions that the target has ended and that open again at a later turn */
     uint16_t transfer;
     uint16_t full; /* size of the largest segment that did not end what the client wrote (no PSH) */
     uint16_t mss;  /* the next four: what the client's SYN offers */
@@ -72,7 +75,11 @@ void stream_open_joining(struct stream *stream, const struct flow *flow, uint64_
 bool stream_turn_begins(struct stream *stream, const struct packet *packet);
 void stream_begin(struct stream *stream, const struct packet *packet);
 
-/* Gives up a hole: from now on the stream is joining, behind it. The caller clears what it holds. */
+/* Not joining: whether a turn begins with this segment, so that a session can begin there, too. */
+bool stream_turn_follows(const struct stream *stream, const struct packet *packet);
+
+/* Gives up a hole, or has lost its sessions: from now on the stream is joining, behind it. The caller clears
+ * what it holds. */
 void stream_rejoin(struct stream *stream);
 
 /* Notes what the segment says besides its bytes: acknowledgement, FIN, RST, and that all before it was said.

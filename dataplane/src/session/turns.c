@@ -124,7 +124,7 @@ static uint64_t settled_at(const struct session *session, const struct session_c
 /* The target has all that has left. */
 static bool has_delivered(const struct session *session)
 {
-    return session->tcp.state != SYN_SENT && !seq_before(tcp_acked(&session->tcp), session->gate);
+    return session->tcp.state != SYN_SENT && !seq_before(session_acked(session), session->gate);
 }
 
 /* Whether a turn after so much of production's answer may begin; see session.h. */
