@@ -23,6 +23,7 @@ from dataplane.binding.config import (
     Transfer,
     TransferState,
     Transport,
+    Turns,
     Xsk,
 )
 from dataplane.binding.counters import (
@@ -121,6 +122,7 @@ __all__ = [
     "Transfer",
     "TransferState",
     "Transport",
+    "Turns",
     "Waits",
     "Xsk",
     "address_bytes",

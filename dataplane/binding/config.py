@@ -62,6 +62,14 @@ class TransferState(IntEnum):
     STOPPED = lib.DP_STOPPED
 
 
+class Turns(IntEnum):
+    """What a turn does whose answer the target does not give."""
+
+    AUTO = lib.DP_TURNS_AUTO
+    STRICT = lib.DP_TURNS_STRICT
+    PATIENT = lib.DP_TURNS_PATIENT
+
+
 @dataclass(frozen=True)
 class Xsk:
     """What a device reached through AF_XDP has alone (``struct dp_xsk``)."""
@@ -140,6 +148,8 @@ class Transfer:
     full_sessions_only: bool = False
     no_wait: bool = False
     ack: Ack = Ack.DELAYED
+    turns: Turns = Turns.AUTO
+    reopen: bool = True
     tls_replay: bool = False
     mss: int = 0
     loopback_ip: IPv4Address | IPv6Address | None = None

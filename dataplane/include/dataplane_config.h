@@ -104,6 +104,9 @@ enum dp_transfer_state { DP_RUNNING, DP_PAUSED, DP_REMOVED, DP_STOPPED };
 
 /* "Traffic to source is replayed to target." source_ip :: means any address (tcpcopy's -x without an
  * address), less than one that is named. Zero in an optional field means tcpcopy's default. */
+/* Auto: strict where each request is known to be answered, patient elsewhere. */
+enum dp_turns { DP_TURNS_AUTO, DP_TURNS_STRICT, DP_TURNS_PATIENT };
+
 struct dp_transfer {
     uint32_t state; /* enum dp_transfer_state */
     uint8_t source_ip[16];
@@ -122,6 +125,8 @@ struct dp_transfer {
     uint32_t full_sessions_only;  /* connections whose SYN was not seen are ignored (-O) */
     uint32_t ack;                 /* enum dp_ack */
     uint32_t tls_replay;          /* 0: connections that speak TLS end under tls_not_replayable */
+    uint32_t turns;               /* enum dp_turns: what a turn does whose answer the target does not give */
+    uint32_t reopen;              /* sessions that the target has ended open again at a later turn */
     uint32_t no_wait;             /* the next turn does not wait for the answer to the one before (-W) */
     uint32_t mss;                 /* most of either direction (-D); 0: what the test port carries */
     uint32_t sessions_per_second; /* new ones, all workers together; 0: no cap but that of dp_limits */

@@ -66,9 +66,46 @@ static void unlink_from_stream(struct stream *stream, const struct session *sess
     stream->session_count--;
 }
 
+enum { REOPEN_PAUSE = 1000000000 }; /* nanoseconds between two tries of a connection */
+
+static bool ended_by_target(const struct session *session)
+{
+    return session->end == END_target_refused || session->end == END_target_reset ||
+           session->end == END_target_closed || session->end == END_target_unresponsive ||
+           session->end == END_target_silent;
+}
+
+/* The target may come back, and the production connection goes on: the session opens again at a later turn.
+ */
+static void note_missing(struct replay *replay, struct stream *stream, const struct session *session)
+{
+    const struct dp_transfer *transfer = &replay->config->transfers[stream->transfer];
+    if (!ended_by_target(session) || !transfer->reopen || stream_is_over(stream))
+        return;
+    stats_add(&replay->context.stats->connections_waiting, !stream->missing);
+    stream->missing++;
+    stream->reopen_at = session->opened_at + REOPEN_PAUSE;
+}
+
+bool connection_may_reopen(struct replay *replay, const struct stream *stream)
+{
+    return replay->context.now >= stream->reopen_at &&
+           admit_again(&replay->admission, stream->missing, replay->context.now);
+}
+
+void connection_reopened(struct replay *replay, struct stream *stream, uint32_t opened)
+{
+    struct stats *stats = replay->context.stats;
+    STATS_COUNT(stats, &replay->context.transfers[stream->transfer], sessions_reopened,
+                min32(opened, stream->missing));
+    stats_sub(&stats->connections_waiting, stream->missing != 0);
+    stream->missing = 0;
+}
+
 void session_retire(struct replay *replay, struct session *session)
 {
     struct stream *stream = session->stream;
+    note_missing(replay, stream, session);
     unlink_from_stream(stream, session);
     table_remove(&replay->forged, session);
     timer_cancel(&replay->wheel, &session->timer);
@@ -77,6 +114,8 @@ void session_retire(struct replay *replay, struct session *session)
     replay->resetting += ends_by_order(session);
     ready_push(replay, session);
     if (!stream->session_count) {
+        if (stream->missing && !stream->joining)
+            stream_rejoin(stream);
         reassembly_clear(&stream->client, &replay->context.chunks);
         connection_watch(replay, stream);
     }
@@ -105,6 +144,7 @@ void connection_forget(struct replay *replay, struct stream *stream)
 {
     reassembly_clear(&stream->client, &replay->context.chunks);
     sheds_forget(&replay->sheds, &(struct endpoint){stream->flow.client, stream->flow.client_port});
+    stats_sub(&replay->context.stats->connections_waiting, stream->missing != 0);
     replay->phases[stream->phase]--;
     timer_cancel(&replay->wheel, &stream->timer);
     table_remove(&replay->mirrored, stream);
@@ -131,21 +171,24 @@ bool connection_has_room(const struct replay *replay, const struct dp_transfer *
            replay->sessions.capacity - replay->sessions.live >= transfer->multiplier;
 }
 
-void connection_open_sessions(struct replay *replay, struct stream *stream)
+uint32_t connection_open_sessions(struct replay *replay, struct stream *stream, uint32_t count, uint64_t turn)
 {
+    uint32_t opened = 0;
     const struct dp_transfer *transfer = &replay->config->transfers[stream->transfer];
     struct endpoint client = {stream->flow.client, stream->flow.client_port};
-    for (uint32_t copy = 0; copy < transfer->multiplier; copy++) {
+    for (uint32_t copy = 0; copy < count; copy++) {
         struct flow forged;
         if (!endpoints_forge(&replay->endpoints, stream->transfer, &client, copy, &forged)) {
             stats_add(&replay->context.stats->sessions_refused, 1);
             continue;
         }
         struct session *session = pool_take(&replay->sessions);
-        session_open(session, &replay->context, &forged, stream, transfer);
+        session_open(session, &replay->context, &forged, stream, transfer, turn);
         table_insert(&replay->forged, session);
         session_follow_up(replay, session);
+        opened++;
     }
+    return opened;
 }
 
 static void keep_stream(struct replay *replay, struct stream *stream, const struct dp_transfer *transfer)
@@ -182,7 +225,7 @@ enum drop connection_open(struct replay *replay, const struct dp_transfer *trans
     stream_open(stream, flow, packet, context->now);
     stats_add(&context->stats->mirror_syn, packet->transport == DP_TCP);
     keep_stream(replay, stream, transfer);
-    connection_open_sessions(replay, stream);
+    connection_open_sessions(replay, stream, transfer->multiplier, 0);
     if (stream->sessions) {
         if (packet->transport == DP_TCP)
             stream_hold_syn(stream, &context->chunks, packet);

@@ -36,8 +36,14 @@ enum drop connection_open(struct replay *replay, const struct dp_transfer *trans
 enum drop connection_open_joining(struct replay *replay, const struct dp_transfer *transfer,
                                   const struct flow *flow, const struct packet *packet);
 
-/* As many sessions as the transfer wants and free endpoints allow. */
-void connection_open_sessions(struct replay *replay, struct stream *stream);
+/* So many sessions, as far as free endpoints allow; they begin with the stream's next byte. Returns how many.
+ */
+uint32_t connection_open_sessions(struct replay *replay, struct stream *stream, uint32_t count,
+                                  uint64_t turn);
+
+/* Sessions that the target has ended may open again with this segment, where a turn begins. */
+bool connection_may_reopen(struct replay *replay, const struct stream *stream);
+void connection_reopened(struct replay *replay, struct stream *stream, uint32_t opened);
 
 void connection_end_sessions(struct replay *replay, struct stream *stream, enum end end);
 void connection_forget(struct replay *replay, struct stream *stream);

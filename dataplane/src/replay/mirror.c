@@ -3,6 +3,7 @@
 #include "lifecycle.h"
 #include "observe/histogram.h"
 #include "protocol/detect.h"
+#include "protocol/manner.h"
 #include "ready.h"
 
 bool replay_is_from_client(const struct replay *replay, const struct packet *packet)
@@ -36,6 +37,8 @@ static bool detect(struct replay *replay, struct stream *stream)
     const struct chunk *chunk = stream->client.head;
     enum protocol protocol = protocol_detect(chunk->bytes, chunk->size, chunk->turn != 0);
     stats_add(&replay->context.stats->protocol[protocol], 1);
+    stream->protocol = (uint8_t)protocol;
+    stream->manner = manner_of(protocol, chunk->bytes, chunk->size, chunk->turn != 0) & 3;
     return protocol != PROTOCOL_tls || replay->config->transfers[stream->transfer].tls_replay;
 }
 
@@ -43,6 +46,7 @@ static void count_taken(struct replay *replay, struct stream *stream, uint32_t b
 {
     struct session_context *context = &replay->context;
     uint64_t taken = (uint64_t)bytes * stream->session_count;
+    stats_add(&context->stats->request_bytes_skipped, (uint64_t)bytes * stream->missing);
     stream->asked_at = taken ? context->now : stream->asked_at;
     stats_add(&context->stats->request_bytes_taken, taken);
     stats_add(&context->stats->request_bytes_pending, taken);
@@ -61,6 +65,28 @@ static void take_syn_data(struct replay *replay, struct stream *stream, const st
         connection_end_sessions(replay, stream, END_tls_not_replayable);
 }
 
+/* Those that hold the oldest bytes, until the rest is within bounds: their siblings go on. Bytes behind a
+ * hole are held by nobody; if they are too many, all end. */
+static void end_slowest(struct replay *replay, struct stream *stream)
+{
+    uint64_t most = replay->config->limits.backlog_bytes;
+    bool ended = true;
+    while (ended && stream->sessions && stream->client.head && stream->client.held > most) {
+        const struct chunk *oldest = stream->client.head;
+        ended = false;
+        for (struct session *session = stream->sessions, *next; session; session = next) {
+            next = session->sibling;
+            if (session->chunk != oldest)
+                continue;
+            ended = true;
+            session_end(session, &replay->context, END_backlog_exceeded);
+            session_retire(replay, session);
+        }
+    }
+    if (stream->client.held > most)
+        connection_end_sessions(replay, stream, END_backlog_exceeded);
+}
+
 static enum drop append(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
     struct session_context *context = &replay->context;
@@ -68,7 +94,10 @@ static enum drop append(struct replay *replay, struct stream *stream, const stru
     uint32_t next = stream->client.next;
     enum drop drop = stream_append(stream, &context->chunks, packet, context->now);
     count_taken(replay, stream, stream->client.next - next);
+    if (stream->protocol == PROTOCOL_redis && manner_client_subscribes(packet->payload, packet->size))
+        stream->manner = MANNER_PUSHES;
     if (!detect(replay, stream)) {
+        connection_reopened(replay, stream, 0);
         connection_end_sessions(replay, stream, END_tls_not_replayable);
         return drop;
     }
@@ -78,31 +107,42 @@ static enum drop append(struct replay *replay, struct stream *stream, const stru
     if (drop == DROP_buffers_full)
         connection_end_sessions(replay, stream, END_buffers_full);
     else if (stream->client.held > replay->config->limits.backlog_bytes)
-        connection_end_sessions(replay, stream, END_backlog_exceeded);
+        end_slowest(replay, stream);
     return drop;
+}
+
+/* Bytes that the client said while the target was gone. */
+static void count_skipped(struct replay *replay, const struct stream *stream, uint32_t size)
+{
+    stats_add(&replay->context.stats->request_bytes_skipped, (uint64_t)size * stream->missing);
 }
 
 /* A segment of a connection that is not replayed yet. */
 static enum drop on_joining(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
     const struct dp_transfer *transfer = &replay->config->transfers[stream->transfer];
+    uint32_t before = stream->join_next;
     stream->heard = replay->context.now;
-    enum drop drop = DROP_joining;
-    if (stream_turn_begins(stream, packet))
+    enum drop drop = stream->missing ? DROP_connection_ended : DROP_joining;
+    if (stream_turn_begins(stream, packet) && (!stream->missing || connection_may_reopen(replay, stream)))
         drop = connection_refuse(replay, transfer, &packet->source, true);
     if (drop) {
+        count_skipped(replay, stream, stream->join_next - before);
         stream->reset |= (packet->flags & (TCP_FIN | TCP_RST)) != 0;
+        if (stream->reset)
+            connection_reopened(replay, stream, 0);
         connection_watch(replay, stream);
         return drop;
     }
     stream_begin(stream, packet);
-    connection_open_sessions(replay, stream);
-    if (!stream->sessions) {
+    uint32_t opened = connection_open_sessions(replay, stream, transfer->multiplier, 0);
+    if (!opened) {
         stream->joining = true;
         return DROP_endpoint_taken;
     }
     stream_note(stream, packet);
-    stats_add(&replay->context.stats->connections_joined, 1);
+    stats_add(&replay->context.stats->connections_joined, !stream->missing);
+    connection_reopened(replay, stream, opened);
     drop = append(replay, stream, packet);
     connection_watch(replay, stream);
     return drop;
@@ -140,6 +180,43 @@ static enum drop on_first_datagram(struct replay *replay, const struct dp_transf
     return drop ? drop : on_datagram(replay, table_find(&replay->mirrored, flow), packet);
 }
 
+/* The target has closed behind its answer, and everything was delivered: what comes next needs a session of
+ * its own, at once. */
+static void end_closed(struct replay *replay, struct stream *stream)
+{
+    for (struct session *session = stream->sessions, *next; session; session = next) {
+        next = session->sibling;
+        if (!tcp_is_ended(&session->tcp) || session->chunk || session->fin_open)
+            continue;
+        session_end(session, &replay->context, END_target_closed);
+        session->reset_due = true; /* it still waits for our FIN */
+        session_retire(replay, session);
+        stream->reopen_at = replay->context.now;
+    }
+}
+
+/* Some copies are missing, the others go on: with a turn that begins here the missing ones open again. */
+static void reopen_missing(struct replay *replay, struct stream *stream, const struct packet *packet)
+{
+    const struct dp_transfer *transfer = &replay->config->transfers[stream->transfer];
+    uint64_t turn = stream_turn(stream, packet->ack);
+    if (connection_may_reopen(replay, stream) &&
+        !connection_refuse(replay, transfer, &packet->source, false)) {
+        uint32_t opened = connection_open_sessions(replay, stream, stream->missing, turn);
+        if (opened)
+            connection_reopened(replay, stream, opened);
+    }
+}
+
+/* A segment with which a turn begins, before its bytes are taken. */
+static void on_turn(struct replay *replay, struct stream *stream, const struct packet *packet)
+{
+    if (replay->config->transfers[stream->transfer].reopen)
+        end_closed(replay, stream);
+    if (stream->missing && stream->sessions)
+        reopen_missing(replay, stream, packet);
+}
+
 static enum drop on_client(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
     struct stats *stats = replay->context.stats;
@@ -149,6 +226,8 @@ static enum drop on_client(struct replay *replay, struct stream *stream, const s
         return on_datagram(replay, stream, packet);
     if (packet->flags & TCP_SYN)
         return on_syn(replay, stream, packet);
+    if (!stream->joining && stream_turn_follows(stream, packet))
+        on_turn(replay, stream, packet);
     if (stream->joining)
         return on_joining(replay, stream, packet);
     uint32_t distance = packet->seq - stream->first - stream->client.next + FURTHEST_AHEAD;
@@ -175,13 +254,15 @@ static void time_production(struct replay *replay, struct stream *stream, const 
 
 static enum drop on_server(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
-    bool was_reset = stream->reset;
+    bool was_over = stream->reset || stream->has_server_fin;
     stats_add(&replay->context.stats->mirror_server_frames, 1);
     time_production(replay, stream, packet);
     stream->heard = replay->context.now;
     take_syn_data(replay, stream, packet, false);
     stream_on_server(stream, packet);
-    if (stream->reset && !was_reset)
+    if (stream->protocol == PROTOCOL_http1 && manner_server_switches(packet->payload, packet->size))
+        stream->manner = MANNER_PUSHES;
+    if ((stream->reset || stream->has_server_fin) && !was_over)
         connection_tell(replay, stream, NULL);
     if (stream->reset || stream_has_gap(stream))
         connection_watch(replay, stream);

@@ -21,15 +21,15 @@ static uint64_t delayed_until(const struct session *session, const struct sessio
  * segment may hold it back until the one before is acknowledged (Nagle). */
 static bool lacks_rest(const struct session *session)
 {
-    uint32_t said = tcp_received(&session->tcp) - session->answer_mark;
-    uint32_t whole = session->stream->acked - session->turn;
-    return seq_after(whole, said + session->credit);
+    uint64_t said = session->received - session->answer_mark;
+    uint64_t whole = session->stream->acked - session->turn;
+    return whole > said + session->credit;
 }
 
 static bool is_first_of_answer(const struct session *session)
 {
     const struct tcp *tcp = &session->tcp;
-    return tcp->rcv_told - tcp->irs - 1 == session->answer_mark;
+    return session->received - (tcp->rcv_nxt - tcp->rcv_told) == session->answer_mark;
 }
 
 /* More than a full segment, as RFC 1122 has it; or the target may be waiting for it. */
@@ -88,11 +88,14 @@ void acks_allow(const struct session *session, const struct session_context *con
         allowed->edge = received + RECEIVE_WINDOW;
         return;
     }
-    uint32_t reference = session->answer_mark + (session->stream->acked - session->turn);
-    if (seq_after(received, reference) && context->now >= session->quiet_since + MOST_MIRRORED_DELAY)
-        reference = received;
-    allowed->ack = seq_before(received, reference) ? received : reference;
-    allowed->edge = reference + session->stream->window;
+    uint64_t reference = session->answer_mark + (session->stream->acked - session->turn);
+    if (session->received > reference && context->now >= session->quiet_since + MOST_MIRRORED_DELAY)
+        reference = session->received;
+    if (reference > session->received + FURTHEST_AHEAD)
+        reference = session->received + FURTHEST_AHEAD;
+    uint32_t offset = received + (uint32_t)(reference - session->received);
+    allowed->ack = reference < session->received ? offset : received;
+    allowed->edge = offset + session->stream->window;
 }
 
 uint64_t acks_deadline(const struct session *session, const struct session_context *context)

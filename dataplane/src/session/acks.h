@@ -10,7 +10,7 @@
 #include "state.h"
 
 /* The target's segment has been received; `waiting`: something in order was not acknowledged before it. Comes
- * before the session notes that the target has spoken. */
+ * before the gate moves. */
 void acks_note(struct session *session, const struct session_context *context, const struct packet *packet,
                bool waiting);
 

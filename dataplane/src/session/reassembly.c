@@ -19,6 +19,7 @@ static struct chunk *chunk_new(struct pool *chunks, const struct span *span)
     chunk->holders = 0;
     chunk->segment = 0;
     chunk->behind = 0;
+    chunk->pace = 0;
     chunk->goes_on = false;
     chunk->urgent = span->offset;
     return chunk;
@@ -165,9 +166,9 @@ uint32_t reassembly_skip(struct reassembly *reassembly)
 /* --- the list of what is stored ------------------------------------------------------------------------- */
 
 /* The sender's acknowledgement never goes back: what it had sent before belongs to the later turn. */
-static uint32_t turn_of(const struct reassembly *reassembly, uint32_t turn)
+static uint64_t turn_of(const struct reassembly *reassembly, uint64_t turn)
 {
-    return reassembly->tail ? seq_max(turn, reassembly->tail->turn) : turn;
+    return reassembly->tail && reassembly->tail->turn > turn ? reassembly->tail->turn : turn;
 }
 
 static void link_tail(struct reassembly *reassembly, struct chunk *chunk, uint16_t readers)

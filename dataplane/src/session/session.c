@@ -56,7 +56,7 @@ static struct tcp_options options_of(const struct session *session, const struct
 }
 
 void session_open(struct session *session, struct session_context *context, const struct flow *flow,
-                  struct stream *stream, const struct dp_transfer *transfer)
+                  struct stream *stream, const struct dp_transfer *transfer, uint64_t turn)
 {
     *session = (struct session){
         .flow = *flow,
@@ -65,10 +65,18 @@ void session_open(struct session *session, struct session_context *context, cons
         .timer.kind = TIMER_SESSION,
         .opened_at = context->now,
         .quiet_since = context->now,
+        .base = stream->client.next,
+        .gate = stream->client.next,
+        .delivered = stream->client.next,
+        .received = turn,
+        .answer_mark = turn,
+        .turn = turn,
+        .turn_end = turn,
         .transfer = stream->transfer,
         .most_mss = (uint16_t)transfer->mss,
         .no_wait = transfer->no_wait,
         .ack = transfer->ack & 3,
+        .turns_mode = transfer->turns & 3,
     };
     tcp_open(&session->tcp, initial_sequence_number(flow, context->now + context->clock_offset));
     stream->sessions = session;
@@ -94,7 +102,7 @@ void session_on_stream(struct session *session, struct session_context *context,
 /* Lets go of what the target has acknowledged. */
 static void account_delivered(struct session *session, struct session_context *context)
 {
-    uint32_t acked = tcp_acked(&session->tcp);
+    uint32_t acked = session_acked(session);
     if (seq_after(acked, session->gate))
         acked = session->gate; /* the FIN */
     uint32_t fresh = acked - session->delivered;
@@ -141,7 +149,7 @@ static enum drop take_event(struct session *session, struct session_context *con
     switch (event) {
     case TCP_OPENED:
         STATS_COUNT(context->stats, session_stats(session, context), sessions_established, 1);
-        session->quiet_since = context->now;
+        session->quiet_since = session->delivered_at = context->now;
         return DROP_NONE;
     case TCP_REFUSED:
         session_end(session, context, END_target_refused);
@@ -185,8 +193,9 @@ enum drop session_on_answer(struct session *session, struct session_context *con
     enum drop drop = take_event(session, context, event);
     if (session->end)
         return drop;
-    acks_note(session, context, packet, waiting);
     uint32_t fresh = tcp_received(&session->tcp) - before;
+    session->received += fresh;
+    acks_note(session, context, packet, waiting);
     if (fresh) {
         session->quiet_since = context->now;
         count_answer(session, context, fresh - (!was_ended && tcp_is_ended(&session->tcp)));
@@ -233,7 +242,7 @@ static void note_urgent(const struct session *session, const struct chunk *chunk
 /* Names the bytes of the segment; shortens it if they lie in more pieces than it can name. */
 static void find_pieces(struct session *session, struct segment *segment)
 {
-    uint32_t offset = segment->seq - session->tcp.iss - 1;
+    uint32_t offset = segment->seq - session->tcp.iss - 1 + session->base;
     uint32_t wanted = segment->size;
     struct chunk *chunk = session->send_chunk;
     if (!chunk || seq_after(chunk->offset, offset))
@@ -299,7 +308,7 @@ bool session_next(struct session *session, struct session_context *context, stru
         return session->reset_due && tcp_plan_reset(&session->tcp, segment);
     if (is_udp(session))
         return next_datagram(session, segment);
-    struct tcp_allowance allowed = {.end = session->gate, .fin = session->fin_open};
+    struct tcp_allowance allowed = {.end = session->gate - session->base, .fin = session->fin_open};
     acks_allow(session, context, &allowed);
     struct tcp_options ours = options_of(session, context);
     segment->options = (struct tcp_options){.window_scale = NO_WINDOW_SCALE};

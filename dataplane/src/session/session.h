@@ -10,9 +10,10 @@
 #include "state.h"
 #include "stream.h"
 
-/* Begins a session on a stream that has just been opened. Its memory may hold anything before. */
+/* Begins a session with the stream's next byte, which belongs to this turn. Its memory may hold anything
+ * before. */
 void session_open(struct session *session, struct session_context *context, const struct flow *flow,
-                  struct stream *stream, const struct dp_transfer *transfer);
+                  struct stream *stream, const struct dp_transfer *transfer, uint64_t turn);
 
 /* The stream has got further: bytes (the first chunk of them, or NULL), a FIN, a RST, an acknowledgement. */
 void session_on_stream(struct session *session, struct session_context *context, struct chunk *first);

@@ -3,12 +3,15 @@
 /* For a handshake that nobody saw: the usual options. */
 enum { JOIN_MSS = 1460, JOIN_WINDOW_SCALE = 7 };
 
+enum { NANOSECONDS_PER_MILLI = 1000000 };
+
 void stream_open(struct stream *stream, const struct flow *flow, const struct packet *syn, uint64_t now)
 {
     *stream = (struct stream){
         .flow = *flow,
         .timer.kind = TIMER_STREAM,
         .heard = now,
+        .spoke_at = now,
         .first = syn->seq + 1,
         .window = syn->window,
         .mss = syn->options.mss,
@@ -24,6 +27,7 @@ void stream_open_joining(struct stream *stream, const struct flow *flow, uint64_
         .flow = *flow,
         .timer.kind = TIMER_STREAM,
         .heard = now,
+        .spoke_at = now,
         .joining = true,
         .mss = JOIN_MSS,
         .window_scale = JOIN_WINDOW_SCALE,
@@ -66,6 +70,14 @@ bool stream_turn_begins(struct stream *stream, const struct packet *packet)
     return begins;
 }
 
+bool stream_turn_follows(const struct stream *stream, const struct packet *packet)
+{
+    const struct reassembly *client = &stream->client;
+    return packet->size && (packet->flags & TCP_ACK) && packet->seq - stream->first == client->next &&
+           client->known == client->next && !goes_on(stream, client->last) &&
+           stream_turn(stream, packet->ack) > stream->turn;
+}
+
 void stream_begin(struct stream *stream, const struct packet *packet)
 {
     stream->joining = false;
@@ -73,7 +85,7 @@ void stream_begin(struct stream *stream, const struct packet *packet)
     stream->server_acked = 0;
     stream->client.next = stream->client.known = 0;
     stream->origin = packet->ack;
-    stream->acked = 0;
+    stream->acked = stream->said = stream->turn = 0;
     stream->has_origin = true;
     stream->timestamps = packet->options.has_timestamp;
 }
@@ -83,11 +95,15 @@ void stream_rejoin(struct stream *stream)
 {
     if (stream->has_fin || stream->reset)
         return;
-    stream->join_ack = stream->origin + stream->acked;
+    bool complete = stream->client.known == stream->client.next;
+    stream->join_ack = stream->origin + (uint32_t)(complete ? stream->turn : stream->acked);
+    if (complete && !stream->client.next)
+        stream->join_ack--; /* the very first turn has still to begin */
     stream->join_next = stream->first + stream->client.known;
     const struct chunk *end = stream->client.waiting ? stream->client.waiting_last : NULL;
     bool is_last = end && end->offset + end->size == stream->client.known;
-    stream->client.last = is_last ? end->segment : 0;
+    if (end || !complete)
+        stream->client.last = is_last ? end->segment : 0;
     stream->has_join_ack = true;
     stream->joining = true;
 }
@@ -105,14 +121,15 @@ void stream_note(struct stream *stream, const struct packet *packet)
             stream->origin = packet->ack;
             stream->has_origin = true;
         }
-        uint32_t acked = packet->ack - stream->origin;
-        if (!seq_before(acked, stream->acked))
+        uint64_t acked = stream_turn(stream, packet->ack);
+        if (acked >= stream->acked) {
             stream->window = packet->window << window_shift(stream);
-        stream->acked = seq_max(stream->acked, acked);
+            stream->acked = acked;
+        }
     }
     if ((packet->flags & TCP_FIN) && !stream->has_fin) {
         stream->fin = packet->seq + packet->size - stream->first;
-        stream->fin_turn = packet->ack - stream->origin;
+        stream->fin_turn = stream_turn(stream, packet->ack);
         stream->has_fin = true;
     }
     if (packet->flags & TCP_RST)
@@ -138,7 +155,11 @@ void stream_on_server(struct stream *stream, const struct packet *packet)
     reassembly_note_known(&stream->client, packet->ack - stream->first);
     if (packet->flags & TCP_FIN) {
         stream->has_server_fin = true;
-        stream->server_fin = packet->seq + packet->size - stream->origin;
+        stream->server_fin = stream_turn(stream, packet->seq + packet->size);
+    }
+    if (stream->has_origin && !(packet->flags & TCP_SYN)) {
+        uint64_t said = stream_turn(stream, packet->seq + packet->size);
+        stream->said = said > stream->said ? said : stream->said;
     }
     if (!had_gap)
         stream->gap_at = stream_tick(stream->heard);
@@ -152,7 +173,7 @@ bool stream_take_missed_fin(struct stream *stream)
     stream->has_fin = true;
     stream->fin = client->next;
     /* Before the server's own FIN: nobody knows who closed first, and the target may wait for us. */
-    stream->fin_turn = seq_after(stream->acked, stream->server_fin) ? stream->server_fin : stream->acked;
+    stream->fin_turn = stream->acked > stream->server_fin ? stream->server_fin : stream->acked;
     return true;
 }
 
@@ -175,10 +196,16 @@ bool stream_settle_syn(struct stream *stream, struct pool *chunks, const struct 
     return counts;
 }
 
+static uint16_t pace_of(const struct stream *stream, uint64_t now)
+{
+    uint64_t pace = (now - stream->spoke_at) / NANOSECONDS_PER_MILLI;
+    return (uint16_t)(pace < UINT16_MAX ? pace : UINT16_MAX);
+}
+
 enum drop stream_append(struct stream *stream, struct pool *chunks, const struct packet *packet, uint64_t now)
 {
     uint32_t offset = packet->seq + ((packet->flags & TCP_SYN) ? 1 : 0) - stream->first;
-    uint32_t turn = (packet->flags & TCP_ACK) ? packet->ack - stream->origin : stream->acked;
+    uint64_t turn = (packet->flags & TCP_ACK) ? stream_turn(stream, packet->ack) : stream->acked;
     struct span span = span_of(packet->payload, offset, packet->size, turn);
     span.urgent = packet->urgent;
     uint32_t before = stream->client.next;
@@ -186,10 +213,18 @@ enum drop stream_append(struct stream *stream, struct pool *chunks, const struct
     bool waited = stream->client.waiting;
     note_full(stream, packet);
     enum drop drop = reassembly_store(&stream->client, chunks, &span, stream->session_count);
-    for (struct chunk *chunk = tail ? tail->next : stream->client.head; chunk; chunk = chunk->next)
+    struct chunk *fresh = tail ? tail->next : stream->client.head;
+    if (fresh)
+        fresh->pace = pace_of(stream, now);
+    for (struct chunk *chunk = fresh; chunk; chunk = chunk->next)
         chunk->goes_on = goes_on(stream, chunk->behind);
+    bool moved = stream->client.next != before;
+    if (moved) {
+        stream->spoke_at = now;
+        stream->turn = turn > stream->turn ? turn : stream->turn;
+    }
     bool opened = stream->client.waiting && !waited;
-    if (opened || stream->client.next != before)
+    if (opened || moved)
         stream->gap_at = stream_tick(now);
     return drop;
 }

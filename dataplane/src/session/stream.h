@@ -4,8 +4,8 @@
  * acknowledgements, windows, FIN, RST, what was said but not seen. Also finds the place where a connection
  * seen in its midst can be taken up. Knows nothing of the target. Several sessions can read one stream.
  *
- * Offsets count from the client's first byte (`first`); turns are the client's acknowledgements, counted from
- * `origin`.
+ * Offsets count from the client's first byte (`first`): 32 bits, because they are only compared with others
+ * in the same window. Turns are the client's acknowledgements, counted from `origin`: 64 bits.
  */
 #ifndef XDPCOPY_STREAM_H
 #define XDPCOPY_STREAM_H
@@ -26,27 +26,34 @@ struct stream {
     struct reassembly client; /* its bytes, for the sessions. Joining: empty, and client.last is the size of
                                  the segment before join_next */
     struct timer timer;
-    uint64_t heard;        /* when the last frame came */
-    uint64_t asked_at;     /* when the client last spoke, while the server has not answered; else 0 */
+    uint64_t heard;     /* when the last frame came */
+    uint64_t spoke_at;  /* when the client last said something new */
+    uint64_t asked_at;  /* when the client last spoke, while the server has not answered; else 0 */
+    uint64_t acked;     /* how far the client has acknowledged the server, from origin */
+    uint64_t turn;      /* of the last bytes in order */
+    uint64_t reopen_at; /* sessions that the target has ended may open again from then on */
+    uint64_t said;      /* how far the server has got, as far as its own frames are mirrored */
+    uint64_t fin_turn;
+    uint64_t server_fin;   /* offset of the production server's FIN, from origin */
     uint32_t gap_at;       /* since when bytes are missing, and none came: ticks of stream_tick */
     uint32_t server_acked; /* how far the server has acknowledged the client, from first */
     uint32_t first;        /* sequence number of the client's first byte */
     uint32_t origin;       /* the acknowledgement number that stands for "nothing received" */
-    uint32_t acked;        /* how far the client has acknowledged the server, from origin */
     uint32_t window;       /* that the client offers the server, in bytes */
     uint32_t fin;          /* offset of the client's FIN */
-    uint32_t fin_turn;
-    uint32_t server_fin; /* offset of the production server's FIN, from origin */
-    uint32_t join_ack;   /* joining: what the payload seen last acknowledged */
-    uint32_t join_next;  /* joining: the sequence number behind it */
+    uint32_t join_ack;     /* joining: what the payload seen last acknowledged */
+    uint32_t join_next;    /* joining: the sequence number behind it */
     uint16_t session_count;
+    uint16_t missing; /* sessions that the target has ended and that open again at a later turn */
     uint16_t transfer;
     uint16_t full; /* size of the largest segment that did not end what the client wrote (no PSH) */
     uint16_t mss;  /* the next four: what the client's SYN offers */
     uint8_t window_scale;
+    uint8_t protocol; /* enum protocol */
     bool timestamps : 1;
     bool sack : 1;
     uint8_t phase : 2;   /* enum phase */
+    uint8_t manner : 2;  /* enum manner: whether its server may speak unasked */
     bool has_server : 1; /* the server's direction is mirrored too */
     bool detected : 1;   /* what it speaks has been counted */
     bool joining : 1;    /* seen in mid-stream: nothing is kept until a turn begins */
@@ -83,7 +90,11 @@ void stream_open_joining(struct stream *stream, const struct flow *flow, uint64_
 bool stream_turn_begins(struct stream *stream, const struct packet *packet);
 void stream_begin(struct stream *stream, const struct packet *packet);
 
-/* Gives up a hole: from now on the stream is joining, behind it. The caller clears what it holds. */
+/* Not joining: whether a turn begins with this segment, so that a session can begin there, too. */
+bool stream_turn_follows(const struct stream *stream, const struct packet *packet);
+
+/* Gives up a hole, or has lost its sessions: from now on the stream is joining, behind it. The caller clears
+ * what it holds. */
 void stream_rejoin(struct stream *stream);
 
 /* Notes what the segment says besides its bytes: acknowledgement, FIN, RST, and that all before it was said.
@@ -113,6 +124,14 @@ void stream_on_server(struct stream *stream, const struct packet *packet);
 /* For a gap that has lasted too long: if one number is missing and the server has closed, it is the client's
  * FIN and is taken as said. */
 bool stream_take_missed_fin(struct stream *stream);
+
+/* The server's offset that this acknowledgement or sequence number stands for: the one nearest to what the
+ * client has acknowledged. */
+static inline uint64_t stream_turn(const struct stream *stream, uint32_t number)
+{
+    int64_t turn = (int64_t)stream->acked + (int32_t)(number - stream->origin - (uint32_t)stream->acked);
+    return turn > 0 ? (uint64_t)turn : 0;
+}
 
 /* The client has closed, and all its bytes are here. */
 static inline bool stream_is_finished(const struct stream *stream)
