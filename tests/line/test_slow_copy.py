@@ -10,7 +10,7 @@ def copies(scene, count):
     for _ in range(count):
         sent = scene.dataplane.collect(TEST, 0)
         scene.target.iss = 0
-        found = scene._read(sent)  # noqa: SLF001
+        found = scene._read(sent)
         target = Target(scene, isn=9_000_000)
         target.client = (found.raw["IP"].src, found.raw["TCP"].sport)
         target.iss = found.raw["TCP"].seq
@@ -22,7 +22,7 @@ def copies(scene, count):
 def collect(scene, targets):
     """What has left; each target notes what it has received."""
     while data := scene.dataplane.collect(TEST, 0):
-        found = scene._read(data)  # noqa: SLF001
+        found = scene._read(data)
         target = targets[found.raw["IP"].src, found.raw["TCP"].sport]
         begin = (found.raw["TCP"].seq - target.iss - 1) % (1 << 32)
         if begin <= target.seen and "R" not in found.flags:
@@ -65,7 +65,7 @@ def test_only_the_copy_that_ended_opens_again(make_scene):
     scene.server.says(b"200 OK")
     sent = []
     while data := scene.dataplane.collect(TEST, 0):
-        sent.append(scene._read(data))  # noqa: SLF001
+        sent.append(scene._read(data))
     assert sorted(segment.flags for segment in sent) == ["PA", "S"]
     (again,) = (segment for segment in sent if segment.flags == "S")
     fresh = Target(scene, isn=9_000_000)
