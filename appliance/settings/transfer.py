@@ -142,8 +142,8 @@ class Transfer(Model):
         default=Turns.AUTO,
         description="When the target does not answer as production did. strict: the next request waits, up to"
         " response_timeout_s; patient: it leaves after a patience that follows production's pace; auto:"
-        " strict where every request is known to be answered (HTTP/1, MySQL, PostgreSQL, Redis, SMTP), patient"
-        " elsewhere (WebSocket, HTTP/2, MQTT, Redis pub/sub, unknown protocols).",
+        " strict where every request is known to be answered (HTTP/1, MySQL, PostgreSQL, Redis, SMTP),"
+        " patient elsewhere (WebSocket, HTTP/2, MQTT, Redis pub/sub, unknown protocols).",
     )
     reopen: bool = Field(
         default=True,
