@@ -142,14 +142,14 @@ class Transfer(Model):
     turns: Turns = Field(
         default=Turns.AUTO,
         description="When the target does not answer as production did. strict: the next request waits, up to"
-        " response_timeout_s; patient: it leaves after a patience that follows production's pace; auto: strict"
-        " where every request is known to be answered (HTTP/1, MySQL, PostgreSQL, Redis, SMTP), patient"
-        " elsewhere (WebSocket, HTTP/2, MQTT, Redis pub/sub, unknown protocols).",
+        " response_timeout_s; patient: it leaves after a patience that follows production's pace; auto:"
+        " strict where every request is known to be answered (HTTP/1, MySQL, PostgreSQL, Redis, SMTP),"
+        " patient elsewhere (WebSocket, HTTP/2, MQTT, Redis pub/sub, unknown protocols).",
     )
     reopen: bool = Field(
         default=True,
-        description="Open a new session at a later request of the same connection, when the target has refused,"
-        " reset or closed the one before, or fallen silent; false: the connection is over then.",
+        description="Open a new session at a later request of the same connection, when the target has"
+        " refused, reset or closed the one before, or fallen silent; false: the connection is over then.",
     )
     ack: Ack = Field(
         default=Ack.DELAYED,

@@ -1,4 +1,4 @@
-"""Production's own time to think is not the target's, and a target that says nothing does not stop a session."""
+"""Production's own time to think is not the target's silence."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A target that restarts: the sessions it has ended open again at a later turn of the production connection."""
+"""A target that restarts: the sessions it has ended open again at a later turn."""
 
 import pytest
 
