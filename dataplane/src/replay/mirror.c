@@ -193,6 +193,8 @@ static enum drop on_unknown(struct replay *replay, const struct flow *flow, cons
 
 enum drop replay_on_mirror(struct replay *replay, const struct packet *packet, uint64_t now)
 {
+    if (packet->path_mtu)
+        return DROP_other_transport;
     replay->context.now = now;
     struct flow flow = flow_make(packet->transport, &packet->source, &packet->destination);
     struct stream *stream = NULL;

@@ -1,4 +1,4 @@
-/* packet.h: what a TCP segment or a UDP datagram says.
+/* packet.h: what a TCP segment or a UDP datagram says, or an ICMP message that one was too big.
  *
  * Addresses are 16 bytes in network order, IPv4 as ::ffff:a.b.c.d; numbers are in host order. The payload
  * points into the borrowed frame.
@@ -47,6 +47,8 @@ struct packet {
     struct tcp_options options;
     uint32_t size; /* of the payload */
     const uint8_t *payload;
+    uint32_t path_mtu; /* not 0: a router says that the segment `seq` from `destination` to `source` was
+                        * larger; there is nothing but that */
 };
 
 static inline struct address address_from_bytes(const uint8_t bytes[16])
