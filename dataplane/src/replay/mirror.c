@@ -103,6 +103,8 @@ static enum drop on_datagram(struct replay *replay, struct stream *stream, const
     stream->heard = context->now;
     if (!stream->sessions)
         return DROP_connection_ended;
+    if (twins_find(&replay->twins, &stream->flow, packet, replay->timed, context->now))
+        return DROP_duplicate;
     if (packet->size > session_most_datagram(stream->sessions, context))
         return DROP_too_large;
     if (stream->client.held + packet->size > replay->config->limits.backlog_bytes)

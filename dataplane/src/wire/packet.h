@@ -38,7 +38,8 @@ struct tcp_options {
 struct packet {
     struct endpoint source;
     struct endpoint destination;
-    uint8_t transport; /* enum dp_transport; of what follows UDP has only size and payload */
+    uint8_t transport; /* enum dp_transport; of what follows UDP has only id, size and payload */
+    uint16_t id;       /* IPv4's identification; 0: none */
     uint32_t seq;
     uint32_t ack;
     uint32_t window; /* as in the header, not scaled */

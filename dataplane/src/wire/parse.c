@@ -61,6 +61,7 @@ static enum drop parse_ipv4(struct view *view, bool verify, struct packet *packe
     if (load16(header + 6) & 0x3fff) /* more fragments, or not the first */
         return DROP_fragment;
     *transport = header[9];
+    packet->id = load16(header + 4);
     packet->source.address = address_from_ipv4(header + 12);
     packet->destination.address = address_from_ipv4(header + 16);
     view_cut(view, total);
@@ -101,6 +102,7 @@ static enum drop parse_ipv6(struct view *view, struct packet *packet, uint8_t *t
     if (!view_has(view, payload))
         return DROP_truncated;
     *transport = header[6];
+    packet->id = 0;
     packet->source.address = address_from_bytes(header + 8);
     packet->destination.address = address_from_bytes(header + 24);
     view_cut(view, payload);
