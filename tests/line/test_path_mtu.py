@@ -1,4 +1,4 @@
-"""Routers towards the target that carry smaller packets: ICMP lowers the segment size of the session it is about."""
+"""Routers towards the target that carry smaller packets: ICMP lowers a session's segment size."""
 
 from dataclasses import replace
 
