@@ -55,6 +55,7 @@ struct packet {
     __u32 later_fragment; /* not the first one: the transport header is in another */
     __u32 fragment;
     __u32 transport;
+    __u32 too_big; /* an ICMP error that asks for smaller packets (RFC 1191, RFC 4443 3.2) */
 };
 
 /* The next bytes, or NULL if the frame ends before; the cursor moves behind them. */
@@ -186,10 +187,13 @@ static __always_inline int is_icmp_error(__u32 transport, __u32 type)
     return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
 }
 
-static __always_inline enum kind read_icmp(struct cursor *cursor, const struct packet *packet)
+static __always_inline enum kind read_icmp(struct cursor *cursor, struct packet *packet)
 {
     const __u8 *icmp = packet->later_fragment ? NULL : take(cursor, 8);
-    return icmp && is_icmp_error(packet->transport, icmp[0]) ? KIND_ICMP_ERROR : KIND_OTHER;
+    if (!icmp || !is_icmp_error(packet->transport, icmp[0]))
+        return KIND_OTHER;
+    packet->too_big = packet->transport == IPPROTO_ICMPV6 ? icmp[0] == 2 : icmp[0] == 3 && icmp[1] == 4;
+    return KIND_ICMP_ERROR;
 }
 
 static __always_inline enum kind read_packet(struct cursor *cursor, __u32 type, struct packet *packet)

@@ -1,4 +1,4 @@
-"""Rules of TCP that only trouble shows: lost SYNs, windows, an early FIN, urgent data, small segments."""
+"""Rules of TCP that only trouble shows: lost SYNs, windows, FINs out of order, urgent data, sizes."""
 
 from tests.line.scene import OPTIONS
 

@@ -149,9 +149,9 @@ MALFORMED = {
 }
 
 
-def icmp_error(source: str, kind: int, quoted: Packet) -> Packet:
+def icmp_error(source: str, kind: int, quoted: Packet, code: int = 0) -> Packet:
     """An ICMP error message to the client about a packet."""
-    return LINK / IP(src=source, dst=CLIENT4) / ICMP(type=kind) / Raw(bytes(quoted))
+    return LINK / IP(src=source, dst=CLIENT4) / ICMP(type=kind, code=code) / Raw(bytes(quoted))
 
 
 def icmp6_error(source: str, kind: int, quoted: Packet) -> Packet:

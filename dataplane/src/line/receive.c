@@ -69,9 +69,10 @@ static bool is_astray(const struct worker *worker, const struct seen *seen)
 {
     const struct toeplitz *toeplitz = worker->replay.endpoints.toeplitz;
     const struct packet *packet = &seen->packet;
-    return toeplitz && toeplitz_queue(toeplitz, packet->transport, &packet->source, &packet->destination) %
-                               worker->config->workers !=
-                           worker->index;
+    return toeplitz && !packet->path_mtu &&
+           toeplitz_queue(toeplitz, packet->transport, &packet->source, &packet->destination) %
+                   worker->config->workers !=
+               worker->index;
 }
 
 /* Passes a frame on to its owner. */

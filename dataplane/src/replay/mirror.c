@@ -155,6 +155,8 @@ static enum drop on_datagram(struct replay *replay, struct stream *stream, const
     stream->heard = context->now;
     if (!stream->sessions)
         return DROP_connection_ended;
+    if (twins_find(&replay->twins, &stream->flow, packet, replay->timed, context->now))
+        return DROP_duplicate;
     if (packet->size > session_most_datagram(stream->sessions, context))
         return DROP_too_large;
     if (stream->client.held + packet->size > replay->config->limits.backlog_bytes)
@@ -288,6 +290,8 @@ static enum drop on_unknown(struct replay *replay, const struct flow *flow, cons
 
 enum drop replay_on_mirror(struct replay *replay, const struct packet *packet, uint64_t now)
 {
+    if (packet->path_mtu)
+        return DROP_other_transport;
     replay->context.now = now;
     struct flow flow = flow_make(packet->transport, &packet->source, &packet->destination);
     struct stream *stream = NULL;

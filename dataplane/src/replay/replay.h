@@ -15,6 +15,7 @@
 #include "doubts.h"
 #include "session/session.h"
 #include "store/table.h"
+#include "twins.h"
 
 enum { REPLAY_STRAYS = 1024 };
 
@@ -57,6 +58,8 @@ struct replay {
     bool draining;
     uint32_t empty_beats[3]; /* chunks, sessions, streams: housekeepings in a row with the pool empty */
     struct doubts doubts;
+    struct twins twins;
+    bool timed; /* frames come at production's own pace: not from a capture that is read fast */
 };
 
 /* Opens it for one of config->workers, with its part of the configured limits. Returns 0 or a negative errno.

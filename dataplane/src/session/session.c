@@ -9,6 +9,8 @@ enum {
     UDP_HEADER = 8,
     IPV4_HEADER = 20,
     IPV6_HEADER = 40,
+    IPV4_LEAST_MTU = 68,   /* RFC 1191 3: every link carries more */
+    IPV6_LEAST_MTU = 1280, /* RFC 8201 4 */
     NANOSECONDS_PER_MILLI = 1000000,
 };
 
@@ -205,6 +207,19 @@ enum drop session_on_answer(struct session *session, struct session_context *con
     if (!session->end)
         end_if_done(session, context);
     return drop;
+}
+
+/* Blindly forged messages are recognised by what they quote (RFC 5927). */
+enum drop session_on_too_big(struct session *session, struct session_context *context,
+                             const struct packet *packet)
+{
+    bool ipv4 = address_is_ipv4(&session->flow.server);
+    uint32_t headers = TCP_HEADER + (ipv4 ? IPV4_HEADER : IPV6_HEADER);
+    if (packet->path_mtu < (ipv4 ? IPV4_LEAST_MTU : IPV6_LEAST_MTU) ||
+        !tcp_shrink(&session->tcp, packet->seq, packet->path_mtu - headers))
+        return DROP_icmp_unfounded;
+    STATS_COUNT(context->stats, session_stats(session, context), path_mtu_lowered, 1);
+    return DROP_NONE;
 }
 
 uint64_t session_deadline(const struct session *session, const struct session_context *context)

@@ -22,6 +22,10 @@ void session_on_stream(struct session *session, struct session_context *context,
 enum drop session_on_answer(struct session *session, struct session_context *context,
                             const struct packet *packet);
 
+/* A router towards the target carries only smaller segments than one of these (ICMP). */
+enum drop session_on_too_big(struct session *session, struct session_context *context,
+                             const struct packet *packet);
+
 void session_on_time(struct session *session, struct session_context *context);
 
 /* The next segment to send, if any; call session_sent once it has really left. */

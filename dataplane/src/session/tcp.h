@@ -35,6 +35,7 @@ enum tcp_event { TCP_NOTHING, TCP_OPENED, TCP_UNACCEPTABLE, TCP_REFUSED, TCP_WAS
 enum {
     TCP_RANGES = 3, /* as many as a segment tells of */
     MICROSECOND = 1000,
+    TIMESTAMP_OPTION = 12,
     FIRST_RTO = 1000000, /* microseconds; RFC 6298 2.1 */
     LEAST_RTO = 200000,  /* as Linux has it; RFC 6298 2.4 would have 1 s */
     MOST_RTO = 60000000,
@@ -108,6 +109,10 @@ void tcp_open(struct tcp *tcp, uint32_t iss);
 /* Takes the target's segment. link_mss: what a segment on the test port carries behind IP and TCP headers. */
 enum tcp_event tcp_receive(struct tcp *tcp, const struct packet *packet, const struct tcp_options *ours,
                            uint32_t link_mss, uint64_t now);
+
+/* Cuts segments to this size from now on, and sends again what has not been acknowledged: the one at `seq`
+ * did not get through (RFC 1191 6.5). False: no such segment is under way, or it is not too large. */
+bool tcp_shrink(struct tcp *tcp, uint32_t seq, uint32_t mss);
 
 /* TCP_UNRESPONSIVE when all tries are used up, else TCP_NOTHING; a segment may be due again. */
 enum tcp_event tcp_expire(struct tcp *tcp, const struct dp_timing *timing, uint64_t now);

@@ -7,8 +7,7 @@ enum {
     DEFAULT_MSS = 536,      /* RFC 9293 3.7.1 */
     LEAST_MSS = 64,         /* a nonsensical MSS must not make a segment per byte */
     LOST_SYN_RTO = 3000000, /* microseconds; RFC 6298 5.7 */
-    TIMESTAMP_OPTION = 12,
-    MOST_CHALLENGES = 3, /* answered at once, for each time that the SYN is sent by the timer */
+    MOST_CHALLENGES = 3,    /* answered at once, for each time that the SYN is sent by the timer */
 };
 
 /* RFC 6298 2.2 and 2.3. */

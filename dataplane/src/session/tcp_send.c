@@ -43,6 +43,21 @@ enum tcp_event tcp_expire(struct tcp *tcp, const struct dp_timing *timing, uint6
     return TCP_NOTHING;
 }
 
+bool tcp_shrink(struct tcp *tcp, uint32_t seq, uint32_t mss)
+{
+    mss -= tcp->timestamps ? TIMESTAMP_OPTION : 0;
+    if (tcp->state == SYN_SENT || seq_before(seq, tcp->snd_una) || !seq_before(seq, tcp->snd_max) ||
+        mss >= tcp->mss)
+        return false;
+    tcp->mss = (uint16_t)mss;
+    tcp->snd_nxt = tcp->snd_una;
+    tcp->recover = tcp->snd_max; /* duplicate acknowledgements of what got through mean no loss */
+    tcp->recovering = tcp->resend_head = false;
+    tcp->sampled_at = 0;
+    tcp->retransmit_at = TIMER_NEVER; /* runs again when the segment has left */
+    return true;
+}
+
 /* The number of a segment without bytes: the next, but not behind the target's window, where it stands after
  * a probe of a closed one: the target would not look at it. */
 static uint32_t acceptable_number(const struct tcp *tcp)

@@ -1,4 +1,4 @@
-/* packet.h: what a TCP segment or a UDP datagram says.
+/* packet.h: what a TCP segment or a UDP datagram says, or an ICMP message that one was too big.
  *
  * Addresses are 16 bytes in network order, IPv4 as ::ffff:a.b.c.d; numbers are in host order. The payload
  * points into the borrowed frame.
@@ -38,7 +38,8 @@ struct tcp_options {
 struct packet {
     struct endpoint source;
     struct endpoint destination;
-    uint8_t transport; /* enum dp_transport; of what follows UDP has only size and payload */
+    uint8_t transport; /* enum dp_transport; of what follows UDP has only id, size and payload */
+    uint16_t id;       /* IPv4's identification; 0: none */
     uint32_t seq;
     uint32_t ack;
     uint32_t window; /* as in the header, not scaled */
@@ -47,6 +48,8 @@ struct packet {
     struct tcp_options options;
     uint32_t size; /* of the payload */
     const uint8_t *payload;
+    uint32_t path_mtu; /* not 0: a router says that the segment `seq` from `destination` to `source` was
+                        * larger; there is nothing but that */
 };
 
 static inline struct address address_from_bytes(const uint8_t bytes[16])

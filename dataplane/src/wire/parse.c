@@ -15,6 +15,10 @@ enum {
     MAX_EXTENSIONS = 8,
     TCP_HEADER = 20,
     UDP_HEADER = 8,
+    ICMP = 1,
+    ICMPV6 = 58,
+    ICMP_HEADER = 8,
+    QUOTED = 8, /* bytes of a segment that every ICMP error quotes: ports and number */
 };
 
 /* 802.1Q, 802.1ad, and the numbers that were used for stacked tags before it. */
@@ -57,6 +61,7 @@ static enum drop parse_ipv4(struct view *view, bool verify, struct packet *packe
     if (load16(header + 6) & 0x3fff) /* more fragments, or not the first */
         return DROP_fragment;
     *transport = header[9];
+    packet->id = load16(header + 4);
     packet->source.address = address_from_ipv4(header + 12);
     packet->destination.address = address_from_ipv4(header + 16);
     view_cut(view, total);
@@ -97,6 +102,7 @@ static enum drop parse_ipv6(struct view *view, struct packet *packet, uint8_t *t
     if (!view_has(view, payload))
         return DROP_truncated;
     *transport = header[6];
+    packet->id = 0;
     packet->source.address = address_from_bytes(header + 8);
     packet->destination.address = address_from_bytes(header + 24);
     view_cut(view, payload);
@@ -204,6 +210,82 @@ static enum drop parse_udp(struct view *view, bool verify, struct packet *packet
     return DROP_NONE;
 }
 
+/* For routers that do not say how much they carry (RFC 1191 7): the next smaller size that is common. */
+static uint32_t plateau_below(uint32_t size)
+{
+    static const uint16_t PLATEAUS[] = {32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296};
+    for (uint32_t i = 0; i < sizeof(PLATEAUS) / sizeof(PLATEAUS[0]); i++)
+        if (PLATEAUS[i] < size)
+            return PLATEAUS[i];
+    return 68;
+}
+
+/* The addresses of a quoted IPv4 header; leaves the view at its payload. */
+static bool read_quoted_ipv4(struct view *view, struct packet *packet)
+{
+    const uint8_t *header = view->at;
+    uint32_t size = view_has(view, IPV4_HEADER) ? (header[0] & 0x0fu) * 4 : 0;
+    if (size < IPV4_HEADER || header[0] >> 4 != 4 || header[9] != DP_TCP || load16(header + 6) & 0x1fff)
+        return false;
+    packet->destination.address = address_from_ipv4(header + 12);
+    packet->source.address = address_from_ipv4(header + 16);
+    if (!packet->path_mtu)
+        packet->path_mtu = plateau_below(load16(header + 2));
+    return view_take(view, size) != NULL;
+}
+
+static bool read_quoted_ipv6(struct view *view, struct packet *packet)
+{
+    const uint8_t *header = view_take(view, IPV6_HEADER);
+    if (!header || header[0] >> 4 != 6 || header[6] != DP_TCP)
+        return false;
+    packet->destination.address = address_from_bytes(header + 8);
+    packet->source.address = address_from_bytes(header + 24);
+    return packet->path_mtu != 0;
+}
+
+static bool icmp_checksum_is_right(const struct view *message, const struct packet *packet)
+{
+    if (packet->transport == ICMPV6)
+        return checksum_is_right(message, packet);
+    return checksum_fold(checksum_add(0, message->at, message->size)) == 0;
+}
+
+/* "Fragmentation needed" (RFC 792, 1191) and "packet too big" (RFC 4443 3.2), about a segment of TCP. As a
+ * packet it comes from where that segment went. */
+static enum drop parse_too_big(struct view *view, bool verify, struct packet *packet)
+{
+    bool ipv6 = packet->transport == ICMPV6;
+    if (verify && !icmp_checksum_is_right(view, packet))
+        return DROP_bad_checksum;
+    const uint8_t *icmp = view_take(view, ICMP_HEADER);
+    if (!icmp || (ipv6 ? icmp[0] != 2 : icmp[0] != 3 || icmp[1] != 4))
+        return DROP_other_transport;
+    packet->path_mtu = ipv6 ? load32(icmp + 4) : load16(icmp + 6);
+    if (!(ipv6 ? read_quoted_ipv6(view, packet) : read_quoted_ipv4(view, packet)) || !view_has(view, QUOTED))
+        return DROP_other_transport;
+    packet->transport = DP_TCP;
+    packet->destination.port = load16(view->at);
+    packet->source.port = load16(view->at + 2);
+    packet->seq = load32(view->at + 4);
+    packet->flags = 0;
+    packet->size = 0;
+    packet->payload = view->at;
+    return DROP_NONE;
+}
+
+static enum drop parse_transport(struct view *view, bool verify, struct packet *packet)
+{
+    packet->path_mtu = 0;
+    if (packet->transport == DP_TCP)
+        return parse_tcp(view, verify, packet);
+    if (packet->transport == DP_UDP)
+        return parse_udp(view, verify, packet);
+    bool ipv4 = address_is_ipv4(&packet->source.address);
+    return packet->transport == (ipv4 ? ICMP : ICMPV6) ? parse_too_big(view, verify, packet)
+                                                       : DROP_other_transport;
+}
+
 enum drop parse_frame(const struct frame *frame, bool verify_checksums, struct packet *packet)
 {
     struct view view = {frame->data, frame->size};
@@ -221,7 +303,5 @@ enum drop parse_frame(const struct frame *frame, bool verify_checksums, struct p
     if (drop)
         return drop;
     packet->transport = transport;
-    if (transport == DP_TCP)
-        return parse_tcp(&view, verify_checksums, packet);
-    return transport == DP_UDP ? parse_udp(&view, verify_checksums, packet) : DROP_other_transport;
+    return parse_transport(&view, verify_checksums, packet);
 }
