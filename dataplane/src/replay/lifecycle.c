@@ -6,9 +6,14 @@ static const uint64_t RETRANSMISSIONS = 7000000000; /* nanoseconds */
 
 /* --- ends ----------------------------------------------------------------------------------------------- */
 
-static bool stream_is_over(const struct stream *stream)
+static bool has_ended(const struct stream *stream)
 {
     return stream->has_fin || stream->reset;
+}
+
+bool stream_is_over(const struct stream *stream)
+{
+    return stream->reset || (stream->has_fin && (!stream->has_server || stream->has_server_fin));
 }
 
 /* A hole that the server does not have either may be production's own loss, and the client will say it again:
@@ -23,10 +28,10 @@ static uint64_t gap_deadline(const struct replay *replay, const struct stream *s
     return since + patience;
 }
 
-uint64_t connection_deadline(const struct replay *replay, const struct stream *stream)
+static uint64_t deadline_of_old(const struct replay *replay, const struct stream *stream)
 {
     const struct dp_timing *timing = &replay->config->timing;
-    if (!stream->session_count && stream_is_over(stream))
+    if (!stream->session_count && has_ended(stream))
         return stream->heard + timing->linger;
     bool udp = stream->flow.transport == DP_UDP;
     uint64_t idle = stream->heard + (udp ? timing->datagram_timeout : timing->idle_timeout);
@@ -35,6 +40,14 @@ uint64_t connection_deadline(const struct replay *replay, const struct stream *s
         return gap < idle ? gap : idle;
     }
     return idle;
+}
+
+uint64_t connection_deadline(const struct replay *replay, const struct stream *stream)
+{
+    uint64_t deadline = deadline_of_old(replay, stream);
+    const struct newcomer *newcomer = newcomers_find(&replay->newcomers, stream);
+    uint64_t patience = newcomer && !stream->has_server ? newcomer->at + NEWCOMER_WAIT : TIMER_NEVER;
+    return patience < deadline ? patience : deadline;
 }
 
 static void enter_phase(struct replay *replay, struct stream *stream, enum phase phase)
@@ -46,7 +59,7 @@ static void enter_phase(struct replay *replay, struct stream *stream, enum phase
 
 static enum phase phase_of(const struct stream *stream)
 {
-    if (!stream_is_over(stream))
+    if (!has_ended(stream))
         return PHASE_OPEN;
     return stream->session_count ? PHASE_CLOSING : PHASE_LINGERING;
 }
@@ -103,6 +116,7 @@ void connection_end_sessions(struct replay *replay, struct stream *stream, enum 
 
 void connection_forget(struct replay *replay, struct stream *stream)
 {
+    newcomers_forget(&replay->newcomers, stream);
     reassembly_clear(&stream->client, &replay->context.chunks);
     sheds_forget(&replay->sheds, &(struct endpoint){stream->flow.client, stream->flow.client_port});
     replay->phases[stream->phase]--;
@@ -190,6 +204,15 @@ enum drop connection_open(struct replay *replay, const struct dp_transfer *trans
     }
     connection_forget(replay, stream);
     return DROP_endpoint_taken;
+}
+
+enum drop connection_supersede(struct replay *replay, struct stream *stream, const struct packet *syn)
+{
+    const struct dp_transfer *transfer = &replay->config->transfers[stream->transfer];
+    struct flow flow = stream->flow;
+    connection_end_sessions(replay, stream, END_superseded);
+    connection_forget(replay, stream);
+    return connection_open(replay, transfer, &flow, syn);
 }
 
 enum drop connection_open_joining(struct replay *replay, const struct dp_transfer *transfer,

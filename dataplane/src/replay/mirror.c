@@ -4,6 +4,7 @@
 #include "observe/histogram.h"
 #include "protocol/detect.h"
 #include "ready.h"
+#include "session/numbers.h"
 
 bool replay_is_from_client(const struct replay *replay, const struct packet *packet)
 {
@@ -14,11 +15,28 @@ static enum drop on_syn(struct replay *replay, struct stream *stream, const stru
 {
     if (!stream->joining && packet->seq + 1 == stream->first)
         return DROP_duplicate;
-    const struct dp_transfer *transfer = &replay->config->transfers[stream->transfer];
+    if (!stream_is_over(stream)) {
+        const struct newcomer *newcomer = newcomers_find(&replay->newcomers, stream);
+        if (newcomer && newcomer->syn.seq == packet->seq)
+            return DROP_duplicate;
+        newcomers_note(&replay->newcomers, stream, packet, replay->context.now);
+        connection_watch(replay, stream);
+        return DROP_unconfirmed;
+    }
+    return connection_supersede(replay, stream, packet);
+}
+
+/* The new connection that the segment belongs to, though it has the key of one that lives; or NULL. */
+static struct stream *newcomer_of(struct replay *replay, struct stream *stream, const struct packet *packet,
+                                  bool from_client)
+{
+    const struct newcomer *newcomer = newcomers_find(&replay->newcomers, stream);
+    if (!newcomer || !newcomer_is_confirmed(newcomer, packet, from_client))
+        return NULL;
     struct flow flow = stream->flow;
-    connection_end_sessions(replay, stream, END_superseded);
-    connection_forget(replay, stream);
-    return connection_open(replay, transfer, &flow, packet);
+    struct packet syn = newcomer->syn;
+    connection_supersede(replay, stream, &syn);
+    return table_find(&replay->mirrored, &flow);
 }
 
 /* The first of the chunks that were appended. */
@@ -93,6 +111,8 @@ static enum drop append(struct replay *replay, struct stream *stream, const stru
 static enum drop on_joining(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
     const struct dp_transfer *transfer = &replay->config->transfers[stream->transfer];
+    if (!numbers_fit_joining(stream, packet, true))
+        return DROP_outside_window;
     stream->heard = replay->context.now;
     enum drop drop = DROP_joining;
     if (stream_turn_begins(stream, packet))
@@ -147,6 +167,21 @@ static enum drop on_first_datagram(struct replay *replay, const struct dp_transf
     return drop ? drop : on_datagram(replay, table_find(&replay->mirrored, flow), packet);
 }
 
+/* The mirror has missed so much that nothing fits any more. */
+static void lose(struct replay *replay, struct stream *stream)
+{
+    connection_end_sessions(replay, stream, END_mirror_gap);
+    stream->joining = !replay->config->transfers[stream->transfer].full_sessions_only;
+    stream->has_join_ack = stream->has_fin = false;
+    connection_watch(replay, stream);
+}
+
+static enum drop on_lost(struct replay *replay, struct stream *stream, const struct packet *packet)
+{
+    lose(replay, stream);
+    return stream->joining ? on_joining(replay, stream, packet) : DROP_outside_window;
+}
+
 static enum drop on_client(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
     struct stats *stats = replay->context.stats;
@@ -156,17 +191,25 @@ static enum drop on_client(struct replay *replay, struct stream *stream, const s
         return on_datagram(replay, stream, packet);
     if (packet->flags & TCP_SYN)
         return on_syn(replay, stream, packet);
+    struct stream *newcomer = stream->has_newcomer ? newcomer_of(replay, stream, packet, true) : NULL;
+    stream = newcomer ? newcomer : stream;
     if (stream->joining)
         return on_joining(replay, stream, packet);
-    uint32_t distance = packet->seq - stream->first - stream->client.next + FURTHEST_AHEAD;
-    if (distance > 2 * FURTHEST_AHEAD)
-        return DROP_outside_window;
+    enum belief belief = numbers_of_client(stream, packet);
+    if (belief == LOST)
+        return on_lost(replay, stream, packet);
+    if (belief)
+        return belief == UNCONFIRMED ? DROP_unconfirmed : DROP_outside_window;
+    if (stream->has_newcomer && !stream->has_server && !(packet->flags & TCP_RST))
+        newcomers_forget(&replay->newcomers, stream); /* the old connection lives */
     bool said_before = !packet->size && (((packet->flags & TCP_FIN) && stream->has_fin) ||
                                          ((packet->flags & TCP_RST) && stream->reset));
     stream->heard = replay->context.now;
     take_syn_data(replay, stream, packet, true);
     stream_note(stream, packet);
     enum drop drop = stream->sessions ? append(replay, stream, packet) : DROP_connection_ended;
+    if (numbers_confirm_reset(stream))
+        connection_tell(replay, stream, NULL);
     connection_watch(replay, stream);
     return said_before && !drop ? DROP_duplicate : drop;
 }
@@ -180,14 +223,34 @@ static void time_production(struct replay *replay, struct stream *stream, const 
     stream->asked_at = 0;
 }
 
+static enum drop judge_server(struct replay *replay, struct stream *stream, const struct packet *packet)
+{
+    if (packet->transport == DP_UDP)
+        return DROP_NONE;
+    if (stream->joining)
+        return numbers_fit_joining(stream, packet, false) ? DROP_NONE : DROP_outside_window;
+    enum belief belief = numbers_of_server(stream, packet);
+    if (belief == UNCONFIRMED)
+        return DROP_unconfirmed;
+    if (belief == LOST)
+        lose(replay, stream);
+    return belief ? DROP_outside_window : DROP_NONE;
+}
+
 static enum drop on_server(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
     bool was_reset = stream->reset;
     stats_add(&replay->context.stats->mirror_server_frames, 1);
+    struct stream *newcomer = stream->has_newcomer ? newcomer_of(replay, stream, packet, false) : NULL;
+    stream = newcomer ? newcomer : stream;
+    enum drop drop = judge_server(replay, stream, packet);
+    if (drop)
+        return drop;
     time_production(replay, stream, packet);
     stream->heard = replay->context.now;
     take_syn_data(replay, stream, packet, false);
     stream_on_server(stream, packet);
+    numbers_confirm_reset(stream);
     if (stream->reset && !was_reset)
         connection_tell(replay, stream, NULL);
     if (stream->reset || stream_has_gap(stream))

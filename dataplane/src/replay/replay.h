@@ -13,6 +13,7 @@
 #include "admission/shed.h"
 #include "admission/transfers.h"
 #include "doubts.h"
+#include "newcomers.h"
 #include "session/session.h"
 #include "store/table.h"
 
@@ -57,6 +58,7 @@ struct replay {
     bool draining;
     uint32_t empty_beats[3]; /* chunks, sessions, streams: housekeepings in a row with the pool empty */
     struct doubts doubts;
+    struct newcomers newcomers;
 };
 
 /* Opens it for one of config->workers, with its part of the configured limits. Returns 0 or a negative errno.

@@ -70,7 +70,8 @@ void stream_begin(struct stream *stream, const struct packet *packet)
 {
     stream->joining = false;
     stream->first = packet->seq;
-    stream->server_acked = 0;
+    stream->server_acked = stream->server_next = 0;
+    stream->suspicion = SUSPECT_NONE;
     stream->client.next = stream->client.known = 0;
     stream->origin = packet->ack;
     stream->acked = 0;
@@ -131,6 +132,11 @@ void stream_on_server(struct stream *stream, const struct packet *packet)
     if (packet->flags & TCP_RST)
         stream->reset = true;
     stream->has_server = true;
+    if (!stream->joining && stream->has_origin) {
+        uint32_t end = packet->seq - stream->origin + packet->size;
+        end += (packet->flags & TCP_SYN ? 1u : 0) + (packet->flags & TCP_FIN ? 1u : 0);
+        stream->server_next = seq_max(stream->server_next, end);
+    }
     if (stream->joining || !(packet->flags & TCP_ACK))
         return;
     bool had_gap = stream_has_gap(stream) && stream_gap_is_ours(stream);

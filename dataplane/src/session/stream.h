@@ -20,6 +20,10 @@ struct session;
  * last two pass by themselves. */
 enum phase { PHASE_OPEN, PHASE_CLOSING, PHASE_LINGERING, PHASE_COUNT };
 
+/* What `suspect` is: the offset of a RST that has come too early, or the sum of the numbers of a segment that
+ * is far from what is known. */
+enum suspicion { SUSPECT_NONE, SUSPECT_CLIENT_RESET, SUSPECT_SERVER_RESET, SUSPECT_STRANGE };
+
 struct stream {
     struct flow flow; /* production's client and server; the key */
     struct session *sessions;
@@ -37,13 +41,24 @@ struct stream {
     uint32_t fin;          /* offset of the client's FIN */
     uint32_t fin_turn;
     uint32_t server_fin; /* offset of the production server's FIN, from origin */
-    uint32_t join_ack;   /* joining: what the payload seen last acknowledged */
-    uint32_t join_next;  /* joining: the sequence number behind it */
+    union {
+        struct {                /* joining */
+            uint32_t join_ack;  /* what the payload seen last acknowledged */
+            uint32_t join_next; /* the sequence number behind it */
+        };
+        struct {                  /* else */
+            uint32_t server_next; /* how far the server has got by its own numbers, from origin */
+            uint32_t suspect;     /* see suspicion */
+        };
+    };
     uint16_t session_count;
     uint16_t transfer;
     uint16_t full; /* size of the largest segment that did not end what the client wrote (no PSH) */
     uint16_t mss;  /* the next four: what the client's SYN offers */
     uint8_t window_scale;
+    uint8_t suspicion : 2; /* enum suspicion */
+    uint8_t strange : 2;   /* segments that continue the suspect one */
+    bool has_newcomer : 1; /* a SYN with new numbers waits */
     bool timestamps : 1;
     bool sack : 1;
     uint8_t phase : 2;   /* enum phase */
