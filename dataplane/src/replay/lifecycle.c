@@ -155,6 +155,8 @@ void connection_open_sessions(struct replay *replay, struct stream *stream)
             stats_add(&replay->context.stats->sessions_refused, 1);
             continue;
         }
+        bool own = forged.client_port == client.port || transfer->multiplier > 1 || transfer->instances > 1;
+        stats_add(&replay->context.stats->ports_changed, !own && !transfer->range_count);
         struct session *session = pool_take(&replay->sessions);
         session_open(session, &replay->context, &forged, stream, transfer);
         table_insert(&replay->forged, session);

@@ -6,9 +6,18 @@
 #include "ready.h"
 #include "session/numbers.h"
 
+enum { FIRST_EPHEMERAL = 32768 };
+
 bool replay_is_from_client(const struct replay *replay, const struct packet *packet)
 {
     return transfers_match_source(&replay->transfers, packet->transport, &packet->destination) != NULL;
+}
+
+bool replay_is_two_faced(const struct replay *replay, const struct packet *packet)
+{
+    return transfers_have_port(&replay->transfers, packet->source.port) &&
+           replay_is_from_client(replay, packet) &&
+           transfers_match_source(&replay->transfers, packet->transport, &packet->source);
 }
 
 static enum drop on_syn(struct replay *replay, struct stream *stream, const struct packet *packet)
@@ -258,10 +267,25 @@ static enum drop on_server(struct replay *replay, struct stream *stream, const s
     return DROP_NONE;
 }
 
+/* Of two mirrored servers: a SYN tells the client, else the range of ports that systems give to clients. Where
+ * both are in it or neither is, TCP waits for the next SYN; the first datagram of a conversation is a client's. */
+static bool is_likely_client(const struct packet *packet)
+{
+    bool source = packet->source.port >= FIRST_EPHEMERAL;
+    bool destination = packet->destination.port >= FIRST_EPHEMERAL;
+    if (packet->transport == DP_UDP)
+        return source || !destination;
+    if (packet->flags & TCP_SYN)
+        return !(packet->flags & TCP_ACK);
+    return source && !destination;
+}
+
 static enum drop on_unknown(struct replay *replay, const struct flow *flow, const struct packet *packet)
 {
     const struct dp_transfer *transfer =
         transfers_match_source(&replay->transfers, packet->transport, &packet->destination);
+    if (transfer && replay_is_two_faced(replay, packet) && !is_likely_client(packet))
+        return DROP_no_connection;
     if (!transfer)
         return transfers_match_source(&replay->transfers, packet->transport, &packet->source)
                    ? DROP_no_connection
