@@ -36,7 +36,7 @@ static void on_stream_time(struct replay *replay, struct stream *stream)
         end_at_gap(replay, stream);
         return;
     }
-    connection_end_sessions(replay, stream, END_idle);
+    connection_end_sessions(replay, stream, stream->embryonic ? END_unfinished : END_idle);
     connection_forget(replay, stream);
 }
 

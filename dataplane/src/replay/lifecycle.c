@@ -2,7 +2,14 @@
 
 #include "ready.h"
 
-static const uint64_t RETRANSMISSIONS = 7000000000; /* nanoseconds */
+/* Nanoseconds. MOST_HALF_CLOSED: the target has closed, and the FIN of production's client may be one that a
+ * mirror of its direction alone has missed. */
+static const uint64_t RETRANSMISSIONS = 7000000000;
+static const uint64_t MOST_HANDSHAKE = 75000000000;
+static const uint64_t MOST_JOINING = 30000000000;
+static const uint64_t MOST_HALF_CLOSED = 60000000000;
+
+enum { FEW_EMBRYOS = 16 }; /* for each worker, however small its table is */
 
 /* --- ends ----------------------------------------------------------------------------------------------- */
 
@@ -28,13 +35,29 @@ static uint64_t gap_deadline(const struct replay *replay, const struct stream *s
     return since + patience;
 }
 
+/* How long a connection may be silent. */
+static uint64_t patience_of(const struct replay *replay, const struct stream *stream)
+{
+    const struct dp_timing *timing = &replay->config->timing;
+    uint64_t idle = timing->idle_timeout;
+    if (stream->flow.transport == DP_UDP)
+        return timing->datagram_timeout;
+    uint64_t most = idle;
+    if (stream->embryonic)
+        most = MOST_HANDSHAKE;
+    else if (stream->joining && !stream->has_origin)
+        most = MOST_JOINING;
+    else if (stream->sessions && stream->sessions->tcp.has_peer_fin && !stream->has_server)
+        most = MOST_HALF_CLOSED;
+    return most < idle ? most : idle;
+}
+
 static uint64_t deadline_of_old(const struct replay *replay, const struct stream *stream)
 {
     const struct dp_timing *timing = &replay->config->timing;
     if (!stream->session_count && has_ended(stream))
         return stream->heard + timing->linger;
-    bool udp = stream->flow.transport == DP_UDP;
-    uint64_t idle = stream->heard + (udp ? timing->datagram_timeout : timing->idle_timeout);
+    uint64_t idle = stream->heard + patience_of(replay, stream);
     if (stream->session_count && stream_has_gap(stream)) {
         uint64_t gap = gap_deadline(replay, stream);
         return gap < idle ? gap : idle;
@@ -114,8 +137,60 @@ void connection_end_sessions(struct replay *replay, struct stream *stream, enum 
     }
 }
 
+static struct stream *stream_at(const struct replay *replay, uint32_t number)
+{
+    return number ? pool_at(&replay->streams, number - 1) : NULL;
+}
+
+static void embryo_add(struct replay *replay, struct stream *stream)
+{
+    uint32_t number = pool_slot(&replay->streams, stream) + 1;
+    struct stream *before = stream_at(replay, replay->embryos.newest);
+    stream->embryonic = true;
+    stream->older = replay->embryos.newest;
+    stream->newer = 0;
+    if (before)
+        before->newer = number;
+    else
+        replay->embryos.oldest = number;
+    replay->embryos.newest = number;
+    replay->embryos.count++;
+}
+
+static void embryo_remove(struct replay *replay, struct stream *stream)
+{
+    if (!stream->embryonic)
+        return;
+    struct stream *older = stream_at(replay, stream->older);
+    struct stream *newer = stream_at(replay, stream->newer);
+    *(older ? &older->newer : &replay->embryos.oldest) = stream->newer;
+    *(newer ? &newer->older : &replay->embryos.newest) = stream->older;
+    replay->embryos.count--;
+    stream->embryonic = false;
+}
+
+static uint32_t most_embryos(const struct replay *replay)
+{
+    uint32_t share = replay->streams.capacity / 4;
+    return share > FEW_EMBRYOS ? share : FEW_EMBRYOS;
+}
+
+/* The oldest gives way. */
+static void embryos_bound(struct replay *replay)
+{
+    bool full = replay->streams.live >= replay->streams.capacity;
+    if (!replay->embryos.count || (replay->embryos.count < most_embryos(replay) && !full))
+        return;
+    if (full && replay->embryos.count < 2)
+        return;
+    struct stream *oldest = stream_at(replay, replay->embryos.oldest);
+    connection_end_sessions(replay, oldest, END_unfinished);
+    connection_forget(replay, oldest);
+}
+
 void connection_forget(struct replay *replay, struct stream *stream)
 {
+    embryo_remove(replay, stream);
     newcomers_forget(&replay->newcomers, stream);
     reassembly_clear(&stream->client, &replay->context.chunks);
     sheds_forget(&replay->sheds, &(struct endpoint){stream->flow.client, stream->flow.client_port});
@@ -149,6 +224,7 @@ void connection_open_sessions(struct replay *replay, struct stream *stream)
 {
     const struct dp_transfer *transfer = &replay->config->transfers[stream->transfer];
     struct endpoint client = {stream->flow.client, stream->flow.client_port};
+    stream->opened = true;
     for (uint32_t copy = 0; copy < transfer->multiplier; copy++) {
         struct flow forged;
         if (!endpoints_forge(&replay->endpoints, stream->transfer, &client, copy, &forged)) {
@@ -191,13 +267,21 @@ enum drop connection_open(struct replay *replay, const struct dp_transfer *trans
                           const struct packet *packet)
 {
     struct session_context *context = &replay->context;
+    if (packet->transport == DP_TCP)
+        embryos_bound(replay);
     enum drop drop = connection_refuse(replay, transfer, &packet->source, true);
     if (drop)
         return drop;
     struct stream *stream = pool_take(&replay->streams);
     stream_open(stream, flow, packet, context->now);
     stats_add(&context->stats->mirror_syn, packet->transport == DP_TCP);
+    if (packet->transport == DP_TCP)
+        embryo_add(replay, stream);
     keep_stream(replay, stream, transfer);
+    if (packet->transport == DP_TCP && replay->embryos.count > most_embryos(replay) / 2) {
+        stream_hold_syn(stream, &context->chunks, packet);
+        return DROP_NONE; /* too many: the target hears of it when the client has completed its handshake */
+    }
     connection_open_sessions(replay, stream);
     if (stream->sessions) {
         if (packet->transport == DP_TCP)
@@ -206,6 +290,25 @@ enum drop connection_open(struct replay *replay, const struct dp_transfer *trans
     }
     connection_forget(replay, stream);
     return DROP_endpoint_taken;
+}
+
+enum drop connection_hatch(struct replay *replay, struct stream *stream)
+{
+    const struct dp_transfer *transfer = &replay->config->transfers[stream->transfer];
+    if (!stream->embryonic)
+        return DROP_NONE;
+    bool opened = stream->opened;
+    embryo_remove(replay, stream);
+    if (opened)
+        return DROP_NONE;
+    stream->opened = true;
+    bool room = replay->sessions.capacity - replay->sessions.live >= transfer->multiplier;
+    if (room)
+        connection_open_sessions(replay, stream);
+    if (stream->sessions)
+        return DROP_NONE;
+    connection_forget(replay, stream);
+    return room ? DROP_endpoint_taken : DROP_table_full;
 }
 
 enum drop connection_supersede(struct replay *replay, struct stream *stream, const struct packet *syn)

@@ -35,6 +35,9 @@ bool connection_has_room(const struct replay *replay, const struct dp_transfer *
 enum drop connection_open(struct replay *replay, const struct dp_transfer *transfer, const struct flow *flow,
                           const struct packet *packet);
 
+/* The client has completed its handshake. DROP_NONE, or why nothing is replayed: then the stream is gone. */
+enum drop connection_hatch(struct replay *replay, struct stream *stream);
+
 /* A SYN begins the connection anew. */
 enum drop connection_supersede(struct replay *replay, struct stream *stream, const struct packet *syn);
 

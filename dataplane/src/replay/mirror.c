@@ -122,8 +122,11 @@ static enum drop on_joining(struct replay *replay, struct stream *stream, const 
     const struct dp_transfer *transfer = &replay->config->transfers[stream->transfer];
     if (!numbers_fit_joining(stream, packet, true))
         return DROP_outside_window;
+    enum drop drop = connection_hatch(replay, stream);
+    if (drop)
+        return drop;
     stream->heard = replay->context.now;
-    enum drop drop = DROP_joining;
+    drop = DROP_joining;
     if (stream_turn_begins(stream, packet))
         drop = connection_refuse(replay, transfer, &packet->source, true);
     if (drop) {
@@ -213,6 +216,13 @@ static enum drop on_client(struct replay *replay, struct stream *stream, const s
         newcomers_forget(&replay->newcomers, stream); /* the old connection lives */
     bool said_before = !packet->size && (((packet->flags & TCP_FIN) && stream->has_fin) ||
                                          ((packet->flags & TCP_RST) && stream->reset));
+    if (!stream->opened && (packet->flags & TCP_RST)) {
+        connection_forget(replay, stream);
+        return DROP_NONE;
+    }
+    enum drop unopened = connection_hatch(replay, stream);
+    if (unopened)
+        return unopened;
     stream->heard = replay->context.now;
     take_syn_data(replay, stream, packet, true);
     stream_note(stream, packet);
@@ -256,8 +266,10 @@ static enum drop on_server(struct replay *replay, struct stream *stream, const s
     if (drop)
         return drop;
     time_production(replay, stream, packet);
-    stream->heard = replay->context.now;
-    take_syn_data(replay, stream, packet, false);
+    if (!stream->embryonic)
+        stream->heard = replay->context.now;
+    if (stream->opened)
+        take_syn_data(replay, stream, packet, false);
     stream_on_server(stream, packet);
     numbers_confirm_reset(stream);
     if (stream->reset && !was_reset)
@@ -267,8 +279,9 @@ static enum drop on_server(struct replay *replay, struct stream *stream, const s
     return DROP_NONE;
 }
 
-/* Of two mirrored servers: a SYN tells the client, else the range of ports that systems give to clients. Where
- * both are in it or neither is, TCP waits for the next SYN; the first datagram of a conversation is a client's. */
+/* Of two mirrored servers: a SYN tells the client, else the range of ports that systems give to clients.
+ * Where both are in it or neither is, TCP waits for the next SYN; the first datagram of a conversation is a
+ * client's. */
 static bool is_likely_client(const struct packet *packet)
 {
     bool source = packet->source.port >= FIRST_EPHEMERAL;

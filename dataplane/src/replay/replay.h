@@ -59,6 +59,11 @@ struct replay {
     uint32_t empty_beats[3]; /* chunks, sessions, streams: housekeepings in a row with the pool empty */
     struct doubts doubts;
     struct newcomers newcomers;
+    struct {
+        uint32_t oldest; /* slot of the pool + 1 */
+        uint32_t newest;
+        uint32_t count;
+    } embryos; /* connections whose client has said nothing but its SYN */
 };
 
 /* Opens it for one of config->workers, with its part of the configured limits. Returns 0 or a negative errno.

@@ -53,7 +53,7 @@ static enum belief doubt(struct stream *stream, const struct packet *packet)
     uint32_t sum = packet->seq + packet->ack;
     bool continues = stream->suspicion == SUSPECT_STRANGE && sum - stream->suspect - 1 < MOST_REACH;
     uint32_t count = continues ? stream->strange + 1u : 0;
-    if (count == ENOUGH) {
+    if (count == ENOUGH && !stream->embryonic) {
         suspect(stream, SUSPECT_NONE, 0);
         return LOST;
     }

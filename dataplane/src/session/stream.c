@@ -153,7 +153,8 @@ void stream_on_server(struct stream *stream, const struct packet *packet)
 bool stream_take_missed_fin(struct stream *stream)
 {
     const struct reassembly *client = &stream->client;
-    if (client->waiting || stream->has_fin || !stream->has_server_fin || client->known != client->next + 1)
+    if (client->waiting || stream->embryonic || stream->has_fin || !stream->has_server_fin ||
+        client->known != client->next + 1)
         return false;
     stream->has_fin = true;
     stream->fin = client->next;

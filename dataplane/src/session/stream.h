@@ -38,8 +38,16 @@ struct stream {
     uint32_t origin;       /* the acknowledgement number that stands for "nothing received" */
     uint32_t acked;        /* how far the client has acknowledged the server, from origin */
     uint32_t window;       /* that the client offers the server, in bytes */
-    uint32_t fin;          /* offset of the client's FIN */
-    uint32_t fin_turn;
+    union {
+        struct {          /* with has_fin */
+            uint32_t fin; /* offset of the client's FIN */
+            uint32_t fin_turn;
+        };
+        struct { /* embryonic: neighbours on the list, by slot of the pool + 1 */
+            uint32_t older;
+            uint32_t newer;
+        };
+    };
     uint32_t server_fin; /* offset of the production server's FIN, from origin */
     union {
         struct {                /* joining */
@@ -58,6 +66,8 @@ struct stream {
     uint8_t window_scale;
     uint8_t suspicion : 2; /* enum suspicion */
     uint8_t strange : 2;   /* segments that continue the suspect one */
+    bool embryonic : 1;    /* its SYN alone is known: on the list of such (lifecycle.h) */
+    bool opened : 1;       /* its sessions have been opened */
     bool has_newcomer : 1; /* a SYN with new numbers waits */
     bool timestamps : 1;
     bool sack : 1;
