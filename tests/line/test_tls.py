@@ -52,7 +52,10 @@ def test_plain_at_first(open_scene, request_, split):
 
 def test_plain_after_a_refused_upgrade(open_scene):
     scene = open_scene
-    scene.exchange(b"STARTTLS\r\n", b"454 no")
+    scene.client.says(b"STARTTLS\r\n")
+    assert sent_bytes(scene) == b"STARTTLS\r\n"
+    scene.server.says(b"454 no")
+    scene.target.says(b"454 no")
     scene.client.says(b"MAIL FROM:<a@example.com>\r\n")
     assert sent_bytes(scene) == b"MAIL FROM:<a@example.com>\r\n"
 

@@ -64,16 +64,19 @@ struct stream {
     uint16_t full; /* size of the largest segment that did not end what the client wrote (no PSH) */
     uint16_t mss;  /* the next four: what the client's SYN offers */
     uint8_t window_scale;
-    uint8_t suspicion : 2; /* enum suspicion */
-    uint8_t strange : 2;   /* segments that continue the suspect one */
-    bool embryonic : 1;    /* its SYN alone is known: on the list of such (lifecycle.h) */
-    bool opened : 1;       /* its sessions have been opened */
-    bool has_newcomer : 1; /* a SYN with new numbers waits */
+    uint8_t suspicion : 2;   /* enum suspicion */
+    uint8_t strange : 2;     /* segments that continue the suspect one */
+    bool embryonic : 1;      /* its SYN alone is known: on the list of such (lifecycle.h) */
+    bool opened : 1;         /* its sessions have been opened */
+    bool counted : 1;        /* by its protocol */
+    bool upgrade : 1;        /* the client has asked for TLS */
+    bool never_upgrades : 1; /* its protocol has no such request */
+    bool has_newcomer : 1;   /* a SYN with new numbers waits */
     bool timestamps : 1;
     bool sack : 1;
     uint8_t phase : 2;   /* enum phase */
     bool has_server : 1; /* the server's direction is mirrored too */
-    bool detected : 1;   /* what it speaks has been counted */
+    bool detected : 1;   /* what it speaks is known */
     bool joining : 1;    /* seen in mid-stream: nothing is kept until a turn begins */
     bool has_join_ack : 1;
     bool has_origin : 1;
