@@ -31,7 +31,7 @@ def test_handshake_that_is_never_completed_is_forgotten_after_75_seconds(scene):
 def test_a_flood_neither_fills_the_table_nor_reaches_the_target(make_scene):
     scene = make_scene(limits=SMALL)
     flood(scene, 1000)
-    assert len(scene.sent()) <= 16
+    assert 1 <= [segment.flags for segment in scene.sent()].count("S") <= 16
     assert scene.count("connections_live") <= 16
     assert scene.count("drop_mirror_table_full") == 0
     new_client(scene, 5000)

@@ -9,7 +9,7 @@ static const uint64_t MOST_HANDSHAKE = 75000000000;
 static const uint64_t MOST_JOINING = 30000000000;
 static const uint64_t MOST_HALF_CLOSED = 60000000000;
 
-enum { FEW_EMBRYOS = 16 }; /* for each worker, however small its table is */
+enum { FEW_EMBRYOS = 16, SMALL_TABLE = 1024, MANY_EMBRYOS = 4096 };
 
 /* --- ends ----------------------------------------------------------------------------------------------- */
 
@@ -171,8 +171,9 @@ static void embryo_remove(struct replay *replay, struct stream *stream)
 
 static uint32_t most_embryos(const struct replay *replay)
 {
-    uint32_t share = replay->streams.capacity / 4;
-    return share > FEW_EMBRYOS ? share : FEW_EMBRYOS;
+    uint32_t capacity = replay->streams.capacity;
+    uint32_t least = capacity < SMALL_TABLE ? FEW_EMBRYOS : min32(capacity, MANY_EMBRYOS);
+    return capacity / 4 > least ? capacity / 4 : least;
 }
 
 /* The oldest gives way. */
@@ -278,7 +279,8 @@ enum drop connection_open(struct replay *replay, const struct dp_transfer *trans
     if (packet->transport == DP_TCP)
         embryo_add(replay, stream);
     keep_stream(replay, stream, transfer);
-    if (packet->transport == DP_TCP && replay->embryos.count > most_embryos(replay) / 2) {
+    if (packet->transport == DP_TCP &&
+        replay->embryos.count >= most_embryos(replay) - most_embryos(replay) / 64) {
         stream_hold_syn(stream, &context->chunks, packet);
         return DROP_NONE; /* too many: the target hears of it when the client has completed its handshake */
     }
