@@ -56,6 +56,7 @@ def test_copies_deliver_the_same_bytes(make_scene):
     scene = make_scene(multiplier=3)
     scene.client.shows("S", seq=-1)
     syns = scene.sent()
+    scene.client.acks()
     scene.client.says(b"GET /")
     received = []
     for syn in syns:

@@ -9,6 +9,7 @@ def test_everything_mirrored_twice_is_replayed_once(scene):
     scene.expect("S")
     scene.target.accept()
     scene.expect("A")
+    scene.client.acks()
     for _ in range(2):
         scene.client.shows("PA", b"GET /", seq=0)
     scene.expect("PA GET /")

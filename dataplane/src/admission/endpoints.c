@@ -134,9 +134,7 @@ static bool forge(struct endpoints *endpoints, uint32_t index, const struct endp
         return forge_for_loopback(endpoints, transfer, client, copy, here, flow);
     if (copy == 0 && transfer->instances == 1 && is_free(endpoints, transfer, client, flow))
         return true;
-    return transfer->multiplier > 1 || transfer->instances > 1
-               ? forge_beside(endpoints, transfer, client, copy, here, flow)
-               : false;
+    return forge_beside(endpoints, transfer, client, copy, here, flow);
 }
 
 bool endpoints_forge(struct endpoints *endpoints, uint32_t index, const struct endpoint *client,

@@ -22,10 +22,22 @@ struct seen {
     struct glance glance;
 };
 
-/* The packet's client, production's or forged, whose hash decides on the owner. */
+/* The same of the two for both directions. */
+static const struct endpoint *first_of(const struct endpoint *one, const struct endpoint *other)
+{
+    int order = memcmp(&one->address, &other->address, sizeof(one->address));
+    bool first = order < 0 || (order == 0 && one->port <= other->port);
+    return first ? one : other;
+}
+
+/* The packet's client, production's or forged, whose hash decides on the owner. Where either end may be the
+ * client, one of them has the say for both directions; a session whose client is another worker's uses
+ * another port of it. */
 static const struct endpoint *client_of(const struct worker *worker, uint32_t role,
                                         const struct packet *packet)
 {
+    if (role == DP_ROLE_MIRROR && replay_is_two_faced(&worker->replay, packet))
+        return first_of(&packet->source, &packet->destination);
     if (role == DP_ROLE_TEST || !replay_is_from_client(&worker->replay, packet))
         return &packet->destination;
     return &packet->source;

@@ -49,6 +49,9 @@ enum drop replay_on_answer(struct replay *replay, const struct packet *packet, u
     stats_add(&stats->test_fin, (packet->flags & TCP_FIN) != 0);
     stats_add(&stats->test_rst, (packet->flags & TCP_RST) != 0);
     enum drop drop = session_on_answer(session, &replay->context, packet);
+    struct stream *stream = session->stream;
     session_follow_up(replay, session);
+    if ((packet->flags & TCP_FIN) && session->stream)
+        connection_watch(replay, stream);
     return drop;
 }

@@ -8,6 +8,9 @@
 
 #include "replay.h"
 
+/* Nanoseconds that a SYN waits where nothing of the server can confirm it. */
+#define NEWCOMER_WAIT 1000000000ull
+
 /* After every event of a session: retires it if it has ended; else it may have something to send or to wait
  * for. */
 void session_follow_up(struct replay *replay, struct session *session);
@@ -31,6 +34,15 @@ bool connection_has_room(const struct replay *replay, const struct dp_transfer *
 /* A SYN: a stream, and as many sessions as the transfer wants. */
 enum drop connection_open(struct replay *replay, const struct dp_transfer *transfer, const struct flow *flow,
                           const struct packet *packet);
+
+/* The client has completed its handshake. DROP_NONE, or why nothing is replayed: then the stream is gone. */
+enum drop connection_hatch(struct replay *replay, struct stream *stream);
+
+/* A SYN begins the connection anew. */
+enum drop connection_supersede(struct replay *replay, struct stream *stream, const struct packet *syn);
+
+/* Production's connection is over, as far as the mirror can tell. */
+bool stream_is_over(const struct stream *stream);
 
 /* A connection that is under way: a stream now, its sessions when its next turn begins. */
 enum drop connection_open_joining(struct replay *replay, const struct dp_transfer *transfer,

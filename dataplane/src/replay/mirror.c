@@ -5,21 +5,48 @@
 #include "protocol/detect.h"
 #include "protocol/manner.h"
 #include "ready.h"
+#include "session/numbers.h"
+
+enum { FIRST_EPHEMERAL = 32768 };
 
 bool replay_is_from_client(const struct replay *replay, const struct packet *packet)
 {
     return transfers_match_source(&replay->transfers, packet->transport, &packet->destination) != NULL;
 }
 
+bool replay_is_two_faced(const struct replay *replay, const struct packet *packet)
+{
+    return transfers_have_port(&replay->transfers, packet->source.port) &&
+           replay_is_from_client(replay, packet) &&
+           transfers_match_source(&replay->transfers, packet->transport, &packet->source);
+}
+
 static enum drop on_syn(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
     if (!stream->joining && packet->seq + 1 == stream->first)
         return DROP_duplicate;
-    const struct dp_transfer *transfer = &replay->config->transfers[stream->transfer];
+    if (!stream_is_over(stream)) {
+        const struct newcomer *newcomer = newcomers_find(&replay->newcomers, stream);
+        if (newcomer && newcomer->syn.seq == packet->seq)
+            return DROP_duplicate;
+        newcomers_note(&replay->newcomers, stream, packet, replay->context.now);
+        connection_watch(replay, stream);
+        return DROP_unconfirmed;
+    }
+    return connection_supersede(replay, stream, packet);
+}
+
+/* The new connection that the segment belongs to, though it has the key of one that lives; or NULL. */
+static struct stream *newcomer_of(struct replay *replay, struct stream *stream, const struct packet *packet,
+                                  bool from_client)
+{
+    const struct newcomer *newcomer = newcomers_find(&replay->newcomers, stream);
+    if (!newcomer || !newcomer_is_confirmed(newcomer, packet, from_client))
+        return NULL;
     struct flow flow = stream->flow;
-    connection_end_sessions(replay, stream, END_superseded);
-    connection_forget(replay, stream);
-    return connection_open(replay, transfer, &flow, packet);
+    struct packet syn = newcomer->syn;
+    connection_supersede(replay, stream, &syn);
+    return table_find(&replay->mirrored, &flow);
 }
 
 /* The first of the chunks that were appended. */
@@ -28,18 +55,62 @@ static struct chunk *first_after(const struct stream *stream, const struct chunk
     return before ? before->next : stream->client.head;
 }
 
-/* The first chunk shows what the connection speaks; that is counted once. False: it must not be replayed. */
+static bool replays_tls(const struct replay *replay, const struct stream *stream)
+{
+    return replay->config->transfers[stream->transfer].tls_replay;
+}
+
+enum { START = 64 };
+
+/* The first bytes, where they came in several turns. */
+static uint32_t copy_start(const struct stream *stream, uint8_t start[START])
+{
+    uint32_t size = 0;
+    for (const struct chunk *chunk = stream->client.head; chunk && size < START; chunk = chunk->next) {
+        uint32_t part = min32(chunk->size, START - size);
+        memcpy(start + size, chunk->bytes, part);
+        size += part;
+    }
+    return size;
+}
+
+/* The first bytes show what the connection speaks; that is counted once. While they may be the beginning of
+ * TLS they wait. False: it must not be replayed. */
 static bool detect(struct replay *replay, struct stream *stream)
 {
-    if (stream->detected || !stream->client.head)
-        return true;
-    stream->detected = true;
     const struct chunk *chunk = stream->client.head;
-    enum protocol protocol = protocol_detect(chunk->bytes, chunk->size, chunk->turn != 0);
-    stats_add(&replay->context.stats->protocol[protocol], 1);
+    if (stream->detected || !chunk)
+        return true;
+    uint8_t start[START];
+    uint32_t size = chunk->size;
+    const uint8_t *bytes = chunk->bytes;
+    if (size < START && chunk->next) {
+        size = copy_start(stream, start);
+        bytes = start;
+    }
+    bool over = stream_is_finished(stream) || stream->reset;
+    if (protocol_tls(bytes, size) == TLS_UNSURE && !over && !replays_tls(replay, stream))
+        return true;
+    enum protocol protocol = protocol_detect(bytes, size, chunk->turn != 0);
+    stream->detected = true;
     stream->protocol = (uint8_t)protocol;
-    stream->manner = manner_of(protocol, chunk->bytes, chunk->size, chunk->turn != 0) & 3;
-    return protocol != PROTOCOL_tls || replay->config->transfers[stream->transfer].tls_replay;
+    stream->manner = manner_of(protocol, bytes, size, chunk->turn != 0) & 3;
+    stats_add(&replay->context.stats->protocol[protocol], !stream->counted);
+    stream->counted = true;
+    stream->never_upgrades = protocol != PROTOCOL_unknown && protocol != PROTOCOL_postgresql;
+    return protocol != PROTOCOL_tls || replays_tls(replay, stream);
+}
+
+/* A segment in the midst of the connection with which TLS begins. */
+static bool turns_to_tls(const struct replay *replay, struct stream *stream, const struct packet *packet)
+{
+    if (!packet->size || replays_tls(replay, stream))
+        return false;
+    if (stream->upgrade ? packet->payload[0] == 22 : protocol_is_hello(packet->payload, packet->size))
+        return true;
+    if (!stream->never_upgrades)
+        stream->upgrade = stream->upgrade || protocol_asks_for_tls(packet->payload, packet->size);
+    return false;
 }
 
 static void count_taken(struct replay *replay, struct stream *stream, uint32_t bytes)
@@ -60,7 +131,7 @@ static void take_syn_data(struct replay *replay, struct stream *stream, const st
         return;
     count_taken(replay, stream, stream->client.next);
     if (detect(replay, stream))
-        connection_tell(replay, stream, stream->client.head);
+        connection_tell(replay, stream, stream->detected ? stream->client.head : NULL);
     else
         connection_end_sessions(replay, stream, END_tls_not_replayable);
 }
@@ -92,18 +163,21 @@ static enum drop append(struct replay *replay, struct stream *stream, const stru
     struct session_context *context = &replay->context;
     const struct chunk *before = stream->client.tail;
     uint32_t next = stream->client.next;
+    bool waited = !stream->detected;
     enum drop drop = stream_append(stream, &context->chunks, packet, context->now);
     count_taken(replay, stream, stream->client.next - next);
     if (stream->protocol == PROTOCOL_redis && manner_client_subscribes(packet->payload, packet->size))
         stream->manner = MANNER_PUSHES;
-    if (!detect(replay, stream)) {
+    if (!detect(replay, stream) || turns_to_tls(replay, stream, packet)) {
         connection_reopened(replay, stream, 0);
         connection_end_sessions(replay, stream, END_tls_not_replayable);
         return drop;
     }
+    if (!stream->detected && stream->client.head)
+        return drop; /* the beginning of TLS, or not: more bytes will tell */
     bool closes = packet->flags & (TCP_FIN | TCP_RST);
     if (!drop || closes)
-        connection_tell(replay, stream, first_after(stream, before));
+        connection_tell(replay, stream, waited ? stream->client.head : first_after(stream, before));
     if (drop == DROP_buffers_full)
         connection_end_sessions(replay, stream, END_buffers_full);
     else if (stream->client.held > replay->config->limits.backlog_bytes)
@@ -121,9 +195,14 @@ static void count_skipped(struct replay *replay, const struct stream *stream, ui
 static enum drop on_joining(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
     const struct dp_transfer *transfer = &replay->config->transfers[stream->transfer];
+    if (!numbers_fit_joining(stream, packet, true))
+        return DROP_outside_window;
+    enum drop drop = connection_hatch(replay, stream);
+    if (drop)
+        return drop;
     uint32_t before = stream->join_next;
     stream->heard = replay->context.now;
-    enum drop drop = stream->missing ? DROP_connection_ended : DROP_joining;
+    drop = stream->missing ? DROP_connection_ended : DROP_joining;
     if (stream_turn_begins(stream, packet) && (!stream->missing || connection_may_reopen(replay, stream)))
         drop = connection_refuse(replay, transfer, &packet->source, true);
     if (drop) {
@@ -219,6 +298,21 @@ static void on_turn(struct replay *replay, struct stream *stream, const struct p
         reopen_missing(replay, stream, packet);
 }
 
+/* The mirror has missed so much that nothing fits any more. */
+static void lose(struct replay *replay, struct stream *stream)
+{
+    connection_end_sessions(replay, stream, END_mirror_gap);
+    stream->joining = !replay->config->transfers[stream->transfer].full_sessions_only;
+    stream->has_join_ack = stream->has_fin = false;
+    connection_watch(replay, stream);
+}
+
+static enum drop on_lost(struct replay *replay, struct stream *stream, const struct packet *packet)
+{
+    lose(replay, stream);
+    return stream->joining ? on_joining(replay, stream, packet) : DROP_outside_window;
+}
+
 static enum drop on_client(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
     struct stats *stats = replay->context.stats;
@@ -228,19 +322,36 @@ static enum drop on_client(struct replay *replay, struct stream *stream, const s
         return on_datagram(replay, stream, packet);
     if (packet->flags & TCP_SYN)
         return on_syn(replay, stream, packet);
-    if (!stream->joining && stream_turn_follows(stream, packet))
+    struct stream *newcomer = stream->has_newcomer ? newcomer_of(replay, stream, packet, true) : NULL;
+    stream = newcomer ? newcomer : stream;
+    if (stream->joining)
+        return on_joining(replay, stream, packet);
+    enum belief belief = numbers_of_client(stream, packet);
+    if (belief == LOST)
+        return on_lost(replay, stream, packet);
+    if (belief)
+        return belief == UNCONFIRMED ? DROP_unconfirmed : DROP_outside_window;
+    if (stream->has_newcomer && !stream->has_server && !(packet->flags & TCP_RST))
+        newcomers_forget(&replay->newcomers, stream); /* the old connection lives */
+    if (stream_turn_follows(stream, packet))
         on_turn(replay, stream, packet);
     if (stream->joining)
         return on_joining(replay, stream, packet);
-    uint32_t distance = packet->seq - stream->first - stream->client.next + FURTHEST_AHEAD;
-    if (distance > 2 * FURTHEST_AHEAD)
-        return DROP_outside_window;
     bool said_before = !packet->size && (((packet->flags & TCP_FIN) && stream->has_fin) ||
                                          ((packet->flags & TCP_RST) && stream->reset));
+    if (!stream->opened && (packet->flags & TCP_RST)) {
+        connection_forget(replay, stream);
+        return DROP_NONE;
+    }
+    enum drop unopened = connection_hatch(replay, stream);
+    if (unopened)
+        return unopened;
     stream->heard = replay->context.now;
     take_syn_data(replay, stream, packet, true);
     stream_note(stream, packet);
     enum drop drop = stream->sessions ? append(replay, stream, packet) : DROP_connection_ended;
+    if (numbers_confirm_reset(stream))
+        connection_tell(replay, stream, NULL);
     connection_watch(replay, stream);
     return said_before && !drop ? DROP_duplicate : drop;
 }
@@ -254,16 +365,38 @@ static void time_production(struct replay *replay, struct stream *stream, const 
     stream->asked_at = 0;
 }
 
+static enum drop judge_server(struct replay *replay, struct stream *stream, const struct packet *packet)
+{
+    if (packet->transport == DP_UDP)
+        return DROP_NONE;
+    if (stream->joining)
+        return numbers_fit_joining(stream, packet, false) ? DROP_NONE : DROP_outside_window;
+    enum belief belief = numbers_of_server(stream, packet);
+    if (belief == UNCONFIRMED)
+        return DROP_unconfirmed;
+    if (belief == LOST)
+        lose(replay, stream);
+    return belief ? DROP_outside_window : DROP_NONE;
+}
+
 static enum drop on_server(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
-    bool was_over = stream->reset || stream->has_server_fin;
     stats_add(&replay->context.stats->mirror_server_frames, 1);
+    struct stream *newcomer = stream->has_newcomer ? newcomer_of(replay, stream, packet, false) : NULL;
+    stream = newcomer ? newcomer : stream;
+    bool was_over = stream->reset || stream->has_server_fin;
+    enum drop drop = judge_server(replay, stream, packet);
+    if (drop)
+        return drop;
     time_production(replay, stream, packet);
-    stream->heard = replay->context.now;
-    take_syn_data(replay, stream, packet, false);
+    if (!stream->embryonic)
+        stream->heard = replay->context.now;
+    if (stream->opened)
+        take_syn_data(replay, stream, packet, false);
     stream_on_server(stream, packet);
     if (stream->protocol == PROTOCOL_http1 && manner_server_switches(packet->payload, packet->size))
         stream->manner = MANNER_PUSHES;
+    numbers_confirm_reset(stream);
     if ((stream->reset || stream->has_server_fin) && !was_over)
         connection_tell(replay, stream, NULL);
     if (stream->reset || stream_has_gap(stream))
@@ -271,10 +404,26 @@ static enum drop on_server(struct replay *replay, struct stream *stream, const s
     return DROP_NONE;
 }
 
+/* Of two mirrored servers: a SYN tells the client, else the range of ports that systems give to clients.
+ * Where both are in it or neither is, TCP waits for the next SYN; the first datagram of a conversation is a
+ * client's. */
+static bool is_likely_client(const struct packet *packet)
+{
+    bool source = packet->source.port >= FIRST_EPHEMERAL;
+    bool destination = packet->destination.port >= FIRST_EPHEMERAL;
+    if (packet->transport == DP_UDP)
+        return source || !destination;
+    if (packet->flags & TCP_SYN)
+        return !(packet->flags & TCP_ACK);
+    return source && !destination;
+}
+
 static enum drop on_unknown(struct replay *replay, const struct flow *flow, const struct packet *packet)
 {
     const struct dp_transfer *transfer =
         transfers_match_source(&replay->transfers, packet->transport, &packet->destination);
+    if (transfer && replay_is_two_faced(replay, packet) && !is_likely_client(packet))
+        return DROP_no_connection;
     if (!transfer)
         return transfers_match_source(&replay->transfers, packet->transport, &packet->source)
                    ? DROP_no_connection

@@ -82,7 +82,9 @@ void stream_begin(struct stream *stream, const struct packet *packet)
 {
     stream->joining = false;
     stream->first = packet->seq;
-    stream->server_acked = 0;
+    stream->server_acked = stream->server_next = 0;
+    stream->suspicion = SUSPECT_NONE;
+    stream->detected = false;
     stream->client.next = stream->client.known = 0;
     stream->origin = packet->ack;
     stream->acked = stream->said = stream->turn = 0;
@@ -118,7 +120,7 @@ void stream_note(struct stream *stream, const struct packet *packet)
     bool had_gap = stream_has_gap(stream);
     if ((packet->flags & TCP_ACK) && !(packet->flags & TCP_SYN)) {
         if (!stream->has_origin) {
-            stream->origin = packet->ack;
+            stream->origin = packet->ack - (packet->size != 0);
             stream->has_origin = true;
         }
         uint64_t acked = stream_turn(stream, packet->ack);
@@ -148,6 +150,11 @@ void stream_on_server(struct stream *stream, const struct packet *packet)
     if (packet->flags & TCP_RST)
         stream->reset = true;
     stream->has_server = true;
+    if (!stream->joining && stream->has_origin) {
+        uint32_t end = packet->seq - stream->origin + packet->size;
+        end += (packet->flags & TCP_SYN ? 1u : 0) + (packet->flags & TCP_FIN ? 1u : 0);
+        stream->server_next = seq_max(stream->server_next, end);
+    }
     if (stream->joining || !(packet->flags & TCP_ACK))
         return;
     bool had_gap = stream_has_gap(stream) && stream_gap_is_ours(stream);
@@ -168,7 +175,8 @@ void stream_on_server(struct stream *stream, const struct packet *packet)
 bool stream_take_missed_fin(struct stream *stream)
 {
     const struct reassembly *client = &stream->client;
-    if (client->waiting || stream->has_fin || !stream->has_server_fin || client->known != client->next + 1)
+    if (client->waiting || stream->embryonic || stream->has_fin || !stream->has_server_fin ||
+        client->known != client->next + 1)
         return false;
     stream->has_fin = true;
     stream->fin = client->next;
@@ -202,6 +210,13 @@ static uint16_t pace_of(const struct stream *stream, uint64_t now)
     return (uint16_t)(pace < UINT16_MAX ? pace : UINT16_MAX);
 }
 
+/* The client's first acknowledgement was not seen, so its first bytes may follow a greeting: it counts as one
+ * byte, and if there is none, silence ends the wait. */
+static bool may_be_greeted(const struct chunk *chunk)
+{
+    return chunk->offset == 0 && chunk->turn == 1;
+}
+
 enum drop stream_append(struct stream *stream, struct pool *chunks, const struct packet *packet, uint64_t now)
 {
     uint32_t offset = packet->seq + ((packet->flags & TCP_SYN) ? 1 : 0) - stream->first;
@@ -217,7 +232,7 @@ enum drop stream_append(struct stream *stream, struct pool *chunks, const struct
     if (fresh)
         fresh->pace = pace_of(stream, now);
     for (struct chunk *chunk = fresh; chunk; chunk = chunk->next)
-        chunk->goes_on = goes_on(stream, chunk->behind);
+        chunk->goes_on = goes_on(stream, chunk->behind) || may_be_greeted(chunk);
     bool moved = stream->client.next != before;
     if (moved) {
         stream->spoke_at = now;

@@ -20,6 +20,10 @@ struct session;
  * last two pass by themselves. */
 enum phase { PHASE_OPEN, PHASE_CLOSING, PHASE_LINGERING, PHASE_COUNT };
 
+/* What `suspect` is: the offset of a RST that has come too early, or the sum of the numbers of a segment that
+ * is far from what is known. */
+enum suspicion { SUSPECT_NONE, SUSPECT_CLIENT_RESET, SUSPECT_SERVER_RESET, SUSPECT_STRANGE };
+
 struct stream {
     struct flow flow; /* production's client and server; the key */
     struct session *sessions;
@@ -43,19 +47,31 @@ struct stream {
     uint32_t fin;          /* offset of the client's FIN */
     uint32_t join_ack;     /* joining: what the payload seen last acknowledged */
     uint32_t join_next;    /* joining: the sequence number behind it */
+    uint32_t older;        /* embryonic: neighbours on the list, by slot of the pool + 1 */
+    uint32_t newer;
+    uint32_t server_next; /* how far the server has got by its own numbers, from origin */
+    uint32_t suspect;     /* see suspicion */
     uint16_t session_count;
     uint16_t missing; /* sessions that the target has ended and that open again at a later turn */
     uint16_t transfer;
     uint16_t full; /* size of the largest segment that did not end what the client wrote (no PSH) */
     uint16_t mss;  /* the next four: what the client's SYN offers */
     uint8_t window_scale;
-    uint8_t protocol; /* enum protocol */
+    uint8_t protocol;        /* enum protocol */
+    uint8_t suspicion : 2;   /* enum suspicion */
+    uint8_t strange : 2;     /* segments that continue the suspect one */
+    bool embryonic : 1;      /* its SYN alone is known: on the list of such (lifecycle.h) */
+    bool opened : 1;         /* its sessions have been opened */
+    bool counted : 1;        /* by its protocol */
+    bool upgrade : 1;        /* the client has asked for TLS */
+    bool never_upgrades : 1; /* its protocol has no such request */
+    bool has_newcomer : 1;   /* a SYN with new numbers waits */
     bool timestamps : 1;
     bool sack : 1;
     uint8_t phase : 2;   /* enum phase */
     uint8_t manner : 2;  /* enum manner: whether its server may speak unasked */
     bool has_server : 1; /* the server's direction is mirrored too */
-    bool detected : 1;   /* what it speaks has been counted */
+    bool detected : 1;   /* what it speaks is known */
     bool joining : 1;    /* seen in mid-stream: nothing is kept until a turn begins */
     bool has_join_ack : 1;
     bool has_origin : 1;
