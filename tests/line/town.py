@@ -12,7 +12,18 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from dataplane.binding import SECOND, Config, Dataplane, Limits, Port, PortKind, PortRole, Timing, Transfer
+from dataplane.binding import (
+    SECOND,
+    Ack,
+    Config,
+    Dataplane,
+    Limits,
+    Port,
+    PortKind,
+    PortRole,
+    Timing,
+    Transfer,
+)
 from tests.line.scene import check_ledger
 from tests.line.test_memory import ACK, FIN, PSH, SYN, frame
 
