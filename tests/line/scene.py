@@ -189,6 +189,7 @@ class Scene:
         self.now = start
         self.queue = 0  # where frames arrive
         self.addresses = (CLIENT6, SERVER6, TARGET6) if ipv6 else (CLIENT, SERVER, TARGET)
+        settings.setdefault("ack", Ack.MIRRORED if settings.pop("ack_mirrored", False) else Ack.PROMPT)
         self.dataplane = Dataplane(self._config(**settings))
         self.client = Talker(self, self.addresses[0], self.addresses[1], isn=1_000_000)
         self.server = Talker(self, self.addresses[1], self.addresses[0], isn=5_000_000)
@@ -207,8 +208,6 @@ class Scene:
         source: str | None = None,
         verify_checksums: bool = True,
         filter: str = "",  # noqa: A002 - as it is called everywhere
-        ack: Ack = Ack.PROMPT,
-        ack_mirrored: bool = False,
         **transfer_settings: Any,
     ) -> Config:
         memory = Port(
@@ -226,7 +225,6 @@ class Scene:
             target_ip=ip_address(self.addresses[2][0]),
             target_port=self.addresses[2][1],
             target_mac="02:00:00:00:00:0b",
-            ack=Ack.MIRRORED if ack_mirrored else ack,
             **transfer_settings,
         )
         small = Limits(connections=4096, sessions=4096, buffer_bytes=32 << 20)

@@ -1,6 +1,6 @@
 #include "twins.h"
 
-enum { NUMBERED = 50 * 1000 * 1000, UNNUMBERED = 1000 * 1000 };
+enum { NUMBERED = 20 * 1000 * 1000, UNNUMBERED = 1000 * 1000 };
 
 static uint64_t mix(uint64_t hash, uint64_t word)
 {

@@ -1,7 +1,7 @@
 /* twins.h: datagrams that the mirror shows twice, on their way into a device and out of it.
  *
  * Owns a small table of those that came last, by conversation, content and number (IPv4's identification).
- * Two that agree in all within 50 ms are one. Without a number (IPv6, and 0, as Linux sends with "don't
+ * Two that agree in all within 20 ms are one. Without a number (IPv6, and 0, as Linux sends with "don't
  * fragment" from sockets that are not connected) equal datagrams may well be two, such as counters sent to
  * a statistics server: they are paired, if they come within a millisecond.
  */

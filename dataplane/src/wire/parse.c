@@ -69,14 +69,18 @@ static enum drop parse_ipv4(struct view *view, bool verify, struct packet *packe
     return DROP_NONE;
 }
 
-/* RFC 8200 4: hop-by-hop options (0), routing (43), fragment (44), authentication (51), destination
- * options (60). Anything else is the transport. A fragment with neither an offset nor more behind it is a
- * whole packet (RFC 6946). */
+/* RFC 8200 4: hop-by-hop options, routing, fragment, authentication, destination options. */
+static bool is_extension(uint8_t header)
+{
+    return header == 0 || header == 43 || header == 44 || header == 51 || header == 60;
+}
+
+/* To the transport. A fragment with neither an offset nor more behind it is a whole packet (RFC 6946). */
 static enum drop skip_extensions(struct view *view, uint8_t *transport)
 {
     for (int i = 0; i < MAX_EXTENSIONS; i++) {
         bool fragment = *transport == 44;
-        if (!fragment && *transport != 0 && *transport != 43 && *transport != 51 && *transport != 60)
+        if (!is_extension(*transport))
             return DROP_NONE;
         if (!view_has(view, 8))
             return DROP_bad_ip_header;
