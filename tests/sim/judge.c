@@ -89,6 +89,18 @@ static uint32_t growth_of(const struct sim *sim, const struct record *record, ui
     return heard(sim, record, ack) - heard(sim, record, before);
 }
 
+/* How much production's server had answered in all before this turn, as far as the session counts. */
+static uint32_t answered_before(const struct sim *sim, const struct record *record, uint32_t index)
+{
+    const struct connection *connection = &sim->connections[record->connection];
+    const struct turn *turns = connection->turns;
+    uint32_t ack = index < connection->turn_count ? turns[index].ack : connection->fin_ack;
+    uint32_t from = 0;
+    while (record->joined && from < index && turns[from].offset != record->base)
+        from++;
+    return heard(sim, record, ack) - (record->joined ? heard(sim, record, turns[from].ack) : 0);
+}
+
 /* Whether the line has been shown the first byte of the turn, or the FIN. */
 static bool turn_is_shown(const struct sim *sim, const struct record *record, uint32_t index)
 {
@@ -122,8 +134,8 @@ static uint64_t due_since(const struct sim *sim, const struct record *record, ui
         return sim->now;
     if (!record->opened || record->acked < offset - record->base)
         return NEVER;
-    if (own >= growth)
-        return sim->now;
+    if (own >= growth || record->answered == answered_before(sim, record, index))
+        return sim->now; /* answered, or in step */
     bool silent = !own && !record->surplus;
     if (silent && !(index < connection->turn_count && connection->turns[index].goes_on))
         return NEVER;
