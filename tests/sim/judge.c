@@ -93,6 +93,18 @@ static uint32_t growth_of(const struct sim *sim, const struct record *record, ui
     return judge_heard(sim, record, ack) - judge_heard(sim, record, before);
 }
 
+/* How much production's server had answered in all before this turn, as far as the session counts. */
+static uint32_t answered_before(const struct sim *sim, const struct record *record, uint32_t index)
+{
+    const struct connection *connection = &sim->connections[record->connection];
+    const struct turn *turns = connection->turns;
+    uint32_t ack = index < connection->turn_count ? turns[index].ack : connection->fin_ack;
+    uint32_t from = 0;
+    while (record->joined && from < index && turns[from].offset != record->base)
+        from++;
+    return judge_heard(sim, record, ack) - (record->joined ? judge_heard(sim, record, turns[from].ack) : 0);
+}
+
 bool judge_is_shown(const struct sim *sim, const struct record *record, uint32_t index)
 {
     const struct connection *connection = &sim->connections[record->connection];
@@ -135,7 +147,8 @@ static uint64_t due_since(const struct sim *sim, const struct record *record, ui
         return sim->now;
     if (!record->opened || record->acked < offset - record->base)
         return NEVER;
-    if (own >= growth || in_step_is_due(sim, record, index))
+    if (own >= growth || in_step_is_due(sim, record, index) ||
+        record->answered == answered_before(sim, record, index))
         return sim->now;
     bool goes_on = index < connection->turn_count && connection->turns[index].goes_on;
     return settled_since(sim, record, !own && !record->surplus, goes_on);

@@ -8,6 +8,8 @@ enum {
     SLIGHTLY_SHORTER = 1460,
     MID_ANSWER = 300 * NANOSECONDS_PER_MILLI,
     LEVEL_QUIET = 1000 * NANOSECONDS_PER_MILLI,
+    UNSEEN_CLOSE =
+        5, /* times response_timeout, where production's close is not known: it may not be mirrored */
     PATIENCE = 2000,     /* milliseconds: with a server of which nothing is known */
     PUSH_PATIENCE = 300, /* with one that is known to speak unasked */
     LEAST_PATIENCE = 5,
@@ -331,9 +333,9 @@ static uint64_t silent_at(const struct session *session, const struct session_co
 {
     uint64_t since = later(later(session->quiet_since, session->delivered_at), session->known_at);
     if (session->fin_open) {
-        if (!production_has_closed(session->stream))
-            return TIMER_NEVER;
         since = later(since, session->stream->heard);
+        if (!production_has_closed(session->stream))
+            return since + UNSEEN_CLOSE * context->timing->response_timeout;
     }
     return since + context->timing->response_timeout;
 }
