@@ -9,7 +9,7 @@ static const uint64_t MOST_HANDSHAKE = 75000000000;
 static const uint64_t MOST_JOINING = 30000000000;
 static const uint64_t MOST_HALF_CLOSED = 60000000000;
 
-enum { FEW_EMBRYOS = 16, SMALL_TABLE = 1024, MANY_EMBRYOS = 4096 };
+enum { FEW_EMBRYOS = 16, SMALL_TABLE = 1024, MANY_EMBRYOS = 8192 };
 
 /* --- ends ----------------------------------------------------------------------------------------------- */
 

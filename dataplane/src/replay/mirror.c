@@ -246,19 +246,9 @@ static enum drop on_lost(struct replay *replay, struct stream *stream, const str
     return stream->joining ? on_joining(replay, stream, packet) : DROP_outside_window;
 }
 
-static enum drop on_client(struct replay *replay, struct stream *stream, const struct packet *packet)
+/* A segment of a connection that is replayed. */
+static enum drop on_segment(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
-    struct stats *stats = replay->context.stats;
-    stats_add(&stats->mirror_client_frames, 1);
-    stats_add(&stats->mirror_client_payload, packet->size != 0);
-    if (packet->transport == DP_UDP)
-        return on_datagram(replay, stream, packet);
-    if (packet->flags & TCP_SYN)
-        return on_syn(replay, stream, packet);
-    struct stream *newcomer = stream->has_newcomer ? newcomer_of(replay, stream, packet, true) : NULL;
-    stream = newcomer ? newcomer : stream;
-    if (stream->joining)
-        return on_joining(replay, stream, packet);
     enum belief belief = numbers_of_client(stream, packet);
     if (belief == LOST)
         return on_lost(replay, stream, packet);
@@ -283,6 +273,20 @@ static enum drop on_client(struct replay *replay, struct stream *stream, const s
         connection_tell(replay, stream, NULL);
     connection_watch(replay, stream);
     return said_before && !drop ? DROP_duplicate : drop;
+}
+
+static enum drop on_client(struct replay *replay, struct stream *stream, const struct packet *packet)
+{
+    struct stats *stats = replay->context.stats;
+    stats_add(&stats->mirror_client_frames, 1);
+    stats_add(&stats->mirror_client_payload, packet->size != 0);
+    if (packet->transport == DP_UDP)
+        return on_datagram(replay, stream, packet);
+    if (packet->flags & TCP_SYN)
+        return on_syn(replay, stream, packet);
+    struct stream *newcomer = stream->has_newcomer ? newcomer_of(replay, stream, packet, true) : NULL;
+    stream = newcomer ? newcomer : stream;
+    return stream->joining ? on_joining(replay, stream, packet) : on_segment(replay, stream, packet);
 }
 
 static void time_production(struct replay *replay, struct stream *stream, const struct packet *packet)
