@@ -240,22 +240,28 @@ static void lose(struct replay *replay, struct stream *stream)
     connection_watch(replay, stream);
 }
 
-static enum drop on_lost(struct replay *replay, struct stream *stream, const struct packet *packet)
+static enum drop judge_client(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
-    lose(replay, stream);
-    return stream->joining ? on_joining(replay, stream, packet) : DROP_outside_window;
+    enum belief belief = numbers_of_client(stream, packet);
+    if (belief == LOST) {
+        lose(replay, stream);
+        return stream->joining ? DROP_NONE : DROP_outside_window;
+    }
+    if (belief)
+        return belief == UNCONFIRMED ? DROP_unconfirmed : DROP_outside_window;
+    if (stream->has_newcomer && !stream->has_server && !(packet->flags & TCP_RST))
+        newcomers_forget(&replay->newcomers, stream); /* the old connection lives */
+    return DROP_NONE;
 }
 
 /* A segment of a connection that is replayed. */
 static enum drop on_segment(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
-    enum belief belief = numbers_of_client(stream, packet);
-    if (belief == LOST)
-        return on_lost(replay, stream, packet);
-    if (belief)
-        return belief == UNCONFIRMED ? DROP_unconfirmed : DROP_outside_window;
-    if (stream->has_newcomer && !stream->has_server && !(packet->flags & TCP_RST))
-        newcomers_forget(&replay->newcomers, stream); /* the old connection lives */
+    enum drop refused = judge_client(replay, stream, packet);
+    if (refused)
+        return refused;
+    if (stream->joining)
+        return on_joining(replay, stream, packet);
     bool said_before = !packet->size && (((packet->flags & TCP_FIN) && stream->has_fin) ||
                                          ((packet->flags & TCP_RST) && stream->reset));
     if (!stream->opened && (packet->flags & TCP_RST)) {

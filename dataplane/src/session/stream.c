@@ -124,6 +124,15 @@ void stream_note(struct stream *stream, const struct packet *packet)
         stream->gap_at = stream_tick(stream->heard);
 }
 
+static void note_server_next(struct stream *stream, const struct packet *packet)
+{
+    if (stream->joining || !stream->has_origin)
+        return;
+    uint32_t end = packet->seq - stream->origin + packet->size;
+    end += (packet->flags & TCP_SYN ? 1u : 0) + (packet->flags & TCP_FIN ? 1u : 0);
+    stream->server_next = seq_max(stream->server_next, end);
+}
+
 void stream_on_server(struct stream *stream, const struct packet *packet)
 {
     if ((packet->flags & TCP_SYN) && !stream->has_origin) {
@@ -133,11 +142,7 @@ void stream_on_server(struct stream *stream, const struct packet *packet)
     if (packet->flags & TCP_RST)
         stream->reset = true;
     stream->has_server = true;
-    if (!stream->joining && stream->has_origin) {
-        uint32_t end = packet->seq - stream->origin + packet->size;
-        end += (packet->flags & TCP_SYN ? 1u : 0) + (packet->flags & TCP_FIN ? 1u : 0);
-        stream->server_next = seq_max(stream->server_next, end);
-    }
+    note_server_next(stream, packet);
     if (stream->joining || !(packet->flags & TCP_ACK))
         return;
     bool had_gap = stream_has_gap(stream) && stream_gap_is_ours(stream);
