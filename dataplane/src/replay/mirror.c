@@ -254,6 +254,13 @@ static enum drop judge_client(struct replay *replay, struct stream *stream, cons
     return DROP_NONE;
 }
 
+/* A bare FIN or RST that has come before. */
+static bool was_said(const struct stream *stream, const struct packet *packet)
+{
+    bool fin = (packet->flags & TCP_FIN) && stream->has_fin;
+    return !packet->size && (fin || ((packet->flags & TCP_RST) && stream->reset));
+}
+
 /* A segment of a connection that is replayed. */
 static enum drop on_segment(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
@@ -262,8 +269,7 @@ static enum drop on_segment(struct replay *replay, struct stream *stream, const 
         return refused;
     if (stream->joining)
         return on_joining(replay, stream, packet);
-    bool said_before = !packet->size && (((packet->flags & TCP_FIN) && stream->has_fin) ||
-                                         ((packet->flags & TCP_RST) && stream->reset));
+    bool said_before = was_said(stream, packet);
     if (!stream->opened && (packet->flags & TCP_RST)) {
         connection_forget(replay, stream);
         return DROP_NONE;
