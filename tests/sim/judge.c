@@ -75,7 +75,8 @@ static struct record *record_open(struct sim *sim, const struct segment *syn)
 static uint32_t heard(const struct sim *sim, const struct record *record, uint32_t ack)
 {
     uint32_t origin = record->joined ? 0 : sim->connections[record->connection].origin;
-    return ack > origin ? ack - origin : 0;
+    bool greeted = !record->joined && sim->connections[record->connection].may_be_greeted;
+    return ack >= origin ? ack - origin + greeted : 0;
 }
 
 /* By how much production's server had answered between the turn before and this one. */
@@ -86,7 +87,7 @@ static uint32_t growth_of(const struct sim *sim, const struct record *record, ui
     uint32_t ack = index < connection->turn_count ? turns[index].ack : connection->fin_ack;
     bool first = index < connection->turn_count && turns[index].offset == record->base;
     uint32_t before = !first ? turns[index - 1].ack : record->joined ? ack : 0;
-    return heard(sim, record, ack) - heard(sim, record, before);
+    return heard(sim, record, ack) - (first && !record->joined ? 0 : heard(sim, record, before));
 }
 
 /* Whether the line has been shown the first byte of the turn, or the FIN. */
@@ -125,7 +126,8 @@ static uint64_t due_since(const struct sim *sim, const struct record *record, ui
     if (own >= growth)
         return sim->now;
     bool silent = !own && !record->surplus;
-    if (silent && !(index < connection->turn_count && connection->turns[index].goes_on))
+    bool greeted = offset == 0 && connection->may_be_greeted;
+    if (silent && !greeted && !(index < connection->turn_count && connection->turns[index].goes_on))
         return NEVER;
     uint64_t settle = sim->scenario.settle_ms * 1000000ull;
     uint64_t settled_at = quiet_since(record) + (silent && settle < SILENCE ? SILENCE : settle);
