@@ -104,7 +104,8 @@ void stream_note(struct stream *stream, const struct packet *packet)
     bool had_gap = stream_has_gap(stream);
     if ((packet->flags & TCP_ACK) && !(packet->flags & TCP_SYN)) {
         if (!stream->has_origin) {
-            stream->origin = packet->ack - (packet->size != 0);
+            stream->unheard = packet->size != 0;
+            stream->origin = packet->ack - stream->unheard;
             stream->has_origin = true;
         }
         uint32_t acked = packet->ack - stream->origin;
@@ -190,9 +191,9 @@ bool stream_settle_syn(struct stream *stream, struct pool *chunks, const struct 
 
 /* The client's first acknowledgement was not seen, so its first bytes may follow a greeting: it counts as one
  * byte, and if there is none, silence ends the wait. */
-static bool may_be_greeted(const struct chunk *chunk)
+static bool may_be_greeted(const struct stream *stream, const struct chunk *chunk)
 {
-    return chunk->offset == 0 && chunk->turn == 1;
+    return stream->unheard && chunk->offset == 0 && chunk->turn == 1;
 }
 
 enum drop stream_append(struct stream *stream, struct pool *chunks, const struct packet *packet, uint64_t now)
@@ -206,7 +207,7 @@ enum drop stream_append(struct stream *stream, struct pool *chunks, const struct
     note_full(stream, packet);
     enum drop drop = reassembly_store(&stream->client, chunks, &span, stream->session_count);
     for (struct chunk *chunk = tail ? tail->next : stream->client.head; chunk; chunk = chunk->next)
-        chunk->goes_on = goes_on(stream, chunk->behind) || may_be_greeted(chunk);
+        chunk->goes_on = goes_on(stream, chunk->behind) || may_be_greeted(stream, chunk);
     bool opened = stream->client.waiting && !waited;
     if (opened || stream->client.next != before)
         stream->gap_at = stream_tick(now);

@@ -59,7 +59,8 @@ struct stream {
             uint32_t suspect;     /* see suspicion */
         };
     };
-    uint16_t session_count;
+    uint16_t session_count : 15;
+    bool unheard : 1; /* the client's first acknowledgement seen came with bytes */
     uint16_t transfer;
     uint16_t full; /* size of the largest segment that did not end what the client wrote (no PSH) */
     uint16_t mss;  /* the next four: what the client's SYN offers */
