@@ -1,4 +1,4 @@
-"""The client's direction alone, and its first acknowledgement lost: nobody knows whether the server greeted."""
+"""The client's direction alone, and its first acknowledgement lost: it is not known if the server greeted."""
 
 from tests.line.scene import OPTIONS
 

@@ -79,7 +79,8 @@ static struct record *record_open(struct sim *sim, const struct segment *syn)
 uint32_t judge_heard(const struct sim *sim, const struct record *record, uint32_t ack)
 {
     uint32_t origin = record->joined ? 0 : sim->connections[record->connection].origin;
-    return ack > origin ? ack - origin : 0;
+    bool greeted = !record->joined && sim->connections[record->connection].may_be_greeted;
+    return ack >= origin ? ack - origin + greeted : 0;
 }
 
 /* By how much production's server had answered between the turn before and this one. */
@@ -90,7 +91,7 @@ static uint32_t growth_of(const struct sim *sim, const struct record *record, ui
     uint32_t ack = index < connection->turn_count ? turns[index].ack : connection->fin_ack;
     bool first = index < connection->turn_count && turns[index].offset == record->base;
     uint32_t before = !first ? turns[index - 1].ack : record->joined ? ack : 0;
-    return judge_heard(sim, record, ack) - judge_heard(sim, record, before);
+    return judge_heard(sim, record, ack) - (first && !record->joined ? 0 : judge_heard(sim, record, before));
 }
 
 /* How much production's server had answered in all before this turn, as far as the session counts. */
@@ -150,7 +151,8 @@ static uint64_t due_since(const struct sim *sim, const struct record *record, ui
     if (own >= growth || in_step_is_due(sim, record, index) ||
         record->answered == answered_before(sim, record, index))
         return sim->now;
-    bool goes_on = index < connection->turn_count && connection->turns[index].goes_on;
+    bool greeted = offset == 0 && connection->may_be_greeted;
+    bool goes_on = greeted || (index < connection->turn_count && connection->turns[index].goes_on);
     return settled_since(sim, record, !own && !record->surplus, goes_on);
 }
 

@@ -89,6 +89,7 @@ void production_on_shown(struct sim *sim, struct connection *connection, const s
     if ((segment->flags & ACK) && connection->syn_shown && !connection->origin_shown) {
         connection->origin = segment->ack - connection->server_isn - 1;
         connection->origin_shown = true;
+        connection->may_be_greeted = segment->size;
     }
     connection->syn_shown |= (segment->flags & SYN) != 0;
     connection->reset_shown |= (segment->flags & RST) != 0;

@@ -42,7 +42,9 @@ struct connection {
     uint64_t syn_at;    /* when the mirror shows the SYN; 0: never */
     bool syn_shown;     /* so far: */
     bool origin_shown;
-    uint32_t origin; /* how much of the server's bytes the first acknowledgement shown was for */
+    bool may_be_greeted; /* the first acknowledgement shown came with bytes: one byte is taken to be before it
+                          */
+    uint32_t origin;     /* how much of the server's bytes the first acknowledgement shown was for */
     bool fin_shown;
     bool reset_shown;
     bool server_fin_shown;

@@ -20,12 +20,14 @@ enum reason {
     TARGET_UNRESPONSIVE = 1 << 9,
     BACKLOG_EXCEEDED = 1 << 10,
     BUFFERS_FULL = 1 << 11,
+    IDLE = 1 << 12, /* the target has closed, and nothing more is heard of the client */
 };
 
 static const char *const COUNTERS[] = {
     "end_complete",      "end_client_reset",        "end_stopped",          "end_superseded",
     "end_mirror_gap",    "end_target_refused",      "end_target_reset",     "end_target_closed",
     "end_target_silent", "end_target_unresponsive", "end_backlog_exceeded", "end_buffers_full",
+    "end_idle",
 };
 
 enum { REASONS = sizeof(COUNTERS) / sizeof(COUNTERS[0]) };
@@ -106,6 +108,8 @@ static uint32_t possible(const struct sim *sim, const struct connection *connect
         reasons |= TARGET_RESET | TARGET_REFUSED | TARGET_CLOSED | TARGET_SILENT | TARGET_UNRESPONSIVE;
     if (scenario->stop_ms)
         reasons |= STOPPED;
+    if (reasons & STOPPED && !scenario->both)
+        reasons |= IDLE;
     if (scenario->backlog < 100000000)
         reasons |= BACKLOG_EXCEEDED;
     if (scenario->chunks < 100000)

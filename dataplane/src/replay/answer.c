@@ -51,7 +51,7 @@ enum drop replay_on_answer(struct replay *replay, const struct packet *packet, u
     enum drop drop = session_on_answer(session, &replay->context, packet);
     struct stream *stream = session->stream;
     session_follow_up(replay, session);
-    if ((packet->flags & TCP_FIN) && session->stream)
+    if (session->stream && tcp_is_ended(&session->tcp))
         connection_watch(replay, stream);
     return drop;
 }

@@ -9,7 +9,7 @@ static const uint64_t MOST_HANDSHAKE = 75000000000;
 static const uint64_t MOST_JOINING = 30000000000;
 static const uint64_t MOST_HALF_CLOSED = 60000000000;
 
-enum { FEW_EMBRYOS = 16, SMALL_TABLE = 1024, MANY_EMBRYOS = 4096 };
+enum { FEW_EMBRYOS = 16, SMALL_TABLE = 1024, MANY_EMBRYOS = 8192 };
 
 /* --- ends ----------------------------------------------------------------------------------------------- */
 
@@ -35,6 +35,15 @@ static uint64_t gap_deadline(const struct replay *replay, const struct stream *s
     return since + patience;
 }
 
+/* Every target has said all, and has all. */
+static bool only_the_target_closed(const struct stream *stream)
+{
+    for (const struct session *session = stream->sessions; session; session = session->sibling)
+        if (!tcp_is_ended(&session->tcp) || session->delivered != stream->client.next)
+            return false;
+    return stream->sessions && !stream->has_fin;
+}
+
 /* How long a connection may be silent. */
 static uint64_t patience_of(const struct replay *replay, const struct stream *stream)
 {
@@ -47,7 +56,7 @@ static uint64_t patience_of(const struct replay *replay, const struct stream *st
         most = MOST_HANDSHAKE;
     else if (stream->joining && !stream->has_origin)
         most = MOST_JOINING;
-    else if (stream->sessions && stream->sessions->tcp.has_peer_fin && !stream->has_server)
+    else if (!stream->has_server && only_the_target_closed(stream))
         most = MOST_HALF_CLOSED;
     return most < idle ? most : idle;
 }
@@ -57,7 +66,10 @@ static uint64_t deadline_of_old(const struct replay *replay, const struct stream
     const struct dp_timing *timing = &replay->config->timing;
     if (!stream->session_count && has_ended(stream))
         return stream->heard + timing->linger;
-    uint64_t idle = stream->heard + patience_of(replay, stream);
+    uint64_t since = stream->heard;
+    if (only_the_target_closed(stream) && stream->sessions->quiet_since > since)
+        since = stream->sessions->quiet_since;
+    uint64_t idle = since + patience_of(replay, stream);
     if (stream->session_count && stream_has_gap(stream)) {
         uint64_t gap = gap_deadline(replay, stream);
         return gap < idle ? gap : idle;

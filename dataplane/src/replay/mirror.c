@@ -307,38 +307,38 @@ static void lose(struct replay *replay, struct stream *stream)
     connection_watch(replay, stream);
 }
 
-static enum drop on_lost(struct replay *replay, struct stream *stream, const struct packet *packet)
+static enum drop judge_client(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
-    lose(replay, stream);
-    return stream->joining ? on_joining(replay, stream, packet) : DROP_outside_window;
-}
-
-static enum drop on_client(struct replay *replay, struct stream *stream, const struct packet *packet)
-{
-    struct stats *stats = replay->context.stats;
-    stats_add(&stats->mirror_client_frames, 1);
-    stats_add(&stats->mirror_client_payload, packet->size != 0);
-    if (packet->transport == DP_UDP)
-        return on_datagram(replay, stream, packet);
-    if (packet->flags & TCP_SYN)
-        return on_syn(replay, stream, packet);
-    struct stream *newcomer = stream->has_newcomer ? newcomer_of(replay, stream, packet, true) : NULL;
-    stream = newcomer ? newcomer : stream;
-    if (stream->joining)
-        return on_joining(replay, stream, packet);
     enum belief belief = numbers_of_client(stream, packet);
-    if (belief == LOST)
-        return on_lost(replay, stream, packet);
+    if (belief == LOST) {
+        lose(replay, stream);
+        return stream->joining ? DROP_NONE : DROP_outside_window;
+    }
     if (belief)
         return belief == UNCONFIRMED ? DROP_unconfirmed : DROP_outside_window;
     if (stream->has_newcomer && !stream->has_server && !(packet->flags & TCP_RST))
         newcomers_forget(&replay->newcomers, stream); /* the old connection lives */
-    if (stream_turn_follows(stream, packet))
+    return DROP_NONE;
+}
+
+/* A bare FIN or RST that has come before. */
+static bool was_said(const struct stream *stream, const struct packet *packet)
+{
+    bool fin = (packet->flags & TCP_FIN) && stream->has_fin;
+    return !packet->size && (fin || ((packet->flags & TCP_RST) && stream->reset));
+}
+
+/* A segment of a connection that is replayed. */
+static enum drop on_segment(struct replay *replay, struct stream *stream, const struct packet *packet)
+{
+    enum drop refused = judge_client(replay, stream, packet);
+    if (refused)
+        return refused;
+    if (!stream->joining && stream_turn_follows(stream, packet))
         on_turn(replay, stream, packet);
     if (stream->joining)
         return on_joining(replay, stream, packet);
-    bool said_before = !packet->size && (((packet->flags & TCP_FIN) && stream->has_fin) ||
-                                         ((packet->flags & TCP_RST) && stream->reset));
+    bool said_before = was_said(stream, packet);
     if (!stream->opened && (packet->flags & TCP_RST)) {
         connection_forget(replay, stream);
         return DROP_NONE;
@@ -354,6 +354,20 @@ static enum drop on_client(struct replay *replay, struct stream *stream, const s
         connection_tell(replay, stream, NULL);
     connection_watch(replay, stream);
     return said_before && !drop ? DROP_duplicate : drop;
+}
+
+static enum drop on_client(struct replay *replay, struct stream *stream, const struct packet *packet)
+{
+    struct stats *stats = replay->context.stats;
+    stats_add(&stats->mirror_client_frames, 1);
+    stats_add(&stats->mirror_client_payload, packet->size != 0);
+    if (packet->transport == DP_UDP)
+        return on_datagram(replay, stream, packet);
+    if (packet->flags & TCP_SYN)
+        return on_syn(replay, stream, packet);
+    struct stream *newcomer = stream->has_newcomer ? newcomer_of(replay, stream, packet, true) : NULL;
+    stream = newcomer ? newcomer : stream;
+    return stream->joining ? on_joining(replay, stream, packet) : on_segment(replay, stream, packet);
 }
 
 static void time_production(struct replay *replay, struct stream *stream, const struct packet *packet)

@@ -120,7 +120,8 @@ void stream_note(struct stream *stream, const struct packet *packet)
     bool had_gap = stream_has_gap(stream);
     if ((packet->flags & TCP_ACK) && !(packet->flags & TCP_SYN)) {
         if (!stream->has_origin) {
-            stream->origin = packet->ack - (packet->size != 0);
+            stream->unheard = packet->size != 0;
+            stream->origin = packet->ack - stream->unheard;
             stream->has_origin = true;
         }
         uint64_t acked = stream_turn(stream, packet->ack);
@@ -141,6 +142,15 @@ void stream_note(struct stream *stream, const struct packet *packet)
         stream->gap_at = stream_tick(stream->heard);
 }
 
+static void note_server_next(struct stream *stream, const struct packet *packet)
+{
+    if (stream->joining || !stream->has_origin)
+        return;
+    uint32_t end = packet->seq - stream->origin + packet->size;
+    end += (packet->flags & TCP_SYN ? 1u : 0) + (packet->flags & TCP_FIN ? 1u : 0);
+    stream->server_next = seq_max(stream->server_next, end);
+}
+
 void stream_on_server(struct stream *stream, const struct packet *packet)
 {
     if ((packet->flags & TCP_SYN) && !stream->has_origin) {
@@ -150,11 +160,7 @@ void stream_on_server(struct stream *stream, const struct packet *packet)
     if (packet->flags & TCP_RST)
         stream->reset = true;
     stream->has_server = true;
-    if (!stream->joining && stream->has_origin) {
-        uint32_t end = packet->seq - stream->origin + packet->size;
-        end += (packet->flags & TCP_SYN ? 1u : 0) + (packet->flags & TCP_FIN ? 1u : 0);
-        stream->server_next = seq_max(stream->server_next, end);
-    }
+    note_server_next(stream, packet);
     if (stream->joining || !(packet->flags & TCP_ACK))
         return;
     bool had_gap = stream_has_gap(stream) && stream_gap_is_ours(stream);
@@ -212,9 +218,9 @@ static uint16_t pace_of(const struct stream *stream, uint64_t now)
 
 /* The client's first acknowledgement was not seen, so its first bytes may follow a greeting: it counts as one
  * byte, and if there is none, silence ends the wait. */
-static bool may_be_greeted(const struct chunk *chunk)
+static bool may_be_greeted(const struct stream *stream, const struct chunk *chunk)
 {
-    return chunk->offset == 0 && chunk->turn == 1;
+    return stream->unheard && chunk->offset == 0 && chunk->turn == 1;
 }
 
 enum drop stream_append(struct stream *stream, struct pool *chunks, const struct packet *packet, uint64_t now)
@@ -232,7 +238,7 @@ enum drop stream_append(struct stream *stream, struct pool *chunks, const struct
     if (fresh)
         fresh->pace = pace_of(stream, now);
     for (struct chunk *chunk = fresh; chunk; chunk = chunk->next)
-        chunk->goes_on = goes_on(stream, chunk->behind) || may_be_greeted(chunk);
+        chunk->goes_on = goes_on(stream, chunk->behind) || may_be_greeted(stream, chunk);
     bool moved = stream->client.next != before;
     if (moved) {
         stream->spoke_at = now;

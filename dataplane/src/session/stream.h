@@ -58,6 +58,7 @@ struct stream {
     uint16_t mss;  /* the next four: what the client's SYN offers */
     uint8_t window_scale;
     uint8_t protocol;        /* enum protocol */
+    bool unheard : 1;        /* the client's first acknowledgement seen came with bytes */
     uint8_t suspicion : 2;   /* enum suspicion */
     uint8_t strange : 2;     /* segments that continue the suspect one */
     bool embryonic : 1;      /* its SYN alone is known: on the list of such (lifecycle.h) */
