@@ -90,13 +90,15 @@ static enum belief client_reset(struct stream *stream, uint32_t offset)
     return is_between(offset, end - LEAST_REACH, end + reach_of(stream)) ? believe(stream) : STRANGE;
 }
 
-/* Without the server's frames, what it may have said in the meantime is bounded by nothing that we know. */
+/* Without the server's frames, what it may have said in the meantime is bounded by nothing that we know: then
+ * the client's own number decides. */
 static bool fits_ack(const struct stream *stream, const struct packet *packet)
 {
     if (!(packet->flags & TCP_ACK) || !stream->has_origin)
         return true;
+    bool next = packet->size || packet->seq - stream->first == stream->client.next;
     uint32_t reach = packet->size ? MOST_REACH : reach_of(stream);
-    if (packet->size && !stream->has_server)
+    if (next && !stream->has_server)
         reach = FURTHEST_AHEAD;
     return is_near(packet->ack - stream->origin, server_reached(stream), reach) ||
            is_near(packet->ack - stream->origin, (uint32_t)stream->acked, reach);
