@@ -107,6 +107,16 @@ static uint64_t quiet_since(const struct record *record)
     return record->acked_at > since ? record->acked_at : since;
 }
 
+/* Whether the turn may leave though the target is silent: it goes on behind a full segment, or behind a
+ * greeting that may have been none. */
+static bool may_go_on(const struct connection *connection, uint32_t index)
+{
+    if (index >= connection->turn_count)
+        return connection->total == 0 && connection->may_be_greeted;
+    const struct turn *turn = &connection->turns[index];
+    return turn->goes_on || (turn->offset == 0 && connection->may_be_greeted);
+}
+
 /* A turn may leave when the target has acknowledged all before, and has answered what production had, or
  * something and then nothing for a while. What it had said too early counts, too, after a while; and what
  * goes on behind a full segment may leave after a second without a word. Returns since when it may, or
@@ -126,8 +136,7 @@ static uint64_t due_since(const struct sim *sim, const struct record *record, ui
     if (own >= growth)
         return sim->now;
     bool silent = !own && !record->surplus;
-    bool greeted = offset == 0 && connection->may_be_greeted;
-    if (silent && !greeted && !(index < connection->turn_count && connection->turns[index].goes_on))
+    if (silent && !may_go_on(connection, index))
         return NEVER;
     uint64_t settle = sim->scenario.settle_ms * 1000000ull;
     uint64_t settled_at = quiet_since(record) + (silent && settle < SILENCE ? SILENCE : settle);

@@ -240,6 +240,13 @@ static void lose(struct replay *replay, struct stream *stream)
     connection_watch(replay, stream);
 }
 
+/* A RST that waits; see connection_deadline. */
+static enum drop put_off(struct replay *replay, struct stream *stream)
+{
+    connection_watch(replay, stream);
+    return DROP_unconfirmed;
+}
+
 static enum drop judge_client(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
     enum belief belief = numbers_of_client(stream, packet);
@@ -248,7 +255,7 @@ static enum drop judge_client(struct replay *replay, struct stream *stream, cons
         return stream->joining ? DROP_NONE : DROP_outside_window;
     }
     if (belief)
-        return belief == UNCONFIRMED ? DROP_unconfirmed : DROP_outside_window;
+        return belief == UNCONFIRMED ? put_off(replay, stream) : DROP_outside_window;
     if (stream->has_newcomer && !stream->has_server && !(packet->flags & TCP_RST))
         newcomers_forget(&replay->newcomers, stream); /* the old connection lives */
     return DROP_NONE;
@@ -318,7 +325,7 @@ static enum drop judge_server(struct replay *replay, struct stream *stream, cons
         return numbers_fit_joining(stream, packet, false) ? DROP_NONE : DROP_outside_window;
     enum belief belief = numbers_of_server(stream, packet);
     if (belief == UNCONFIRMED)
-        return DROP_unconfirmed;
+        return put_off(replay, stream);
     if (belief == LOST)
         lose(replay, stream);
     return belief ? DROP_outside_window : DROP_NONE;
