@@ -2,9 +2,9 @@
 
 #include "lifecycle.h"
 #include "observe/histogram.h"
-#include "protocol/detect.h"
 #include "ready.h"
 #include "session/numbers.h"
+#include "tongue.h"
 
 enum { FIRST_EPHEMERAL = 32768 };
 
@@ -54,74 +54,6 @@ static struct chunk *first_after(const struct stream *stream, const struct chunk
     return before ? before->next : stream->client.head;
 }
 
-static bool replays_tls(const struct replay *replay, const struct stream *stream)
-{
-    return replay->config->transfers[stream->transfer].tls_replay;
-}
-
-static void count_protocol(struct stats *stats, enum protocol protocol)
-{
-    uint64_t *const counters[PROTOCOL_COUNT] = {
-        [PROTOCOL_UNKNOWN] = &stats->protocol_unknown,       [PROTOCOL_TLS] = &stats->protocol_tls,
-        [PROTOCOL_HTTP1] = &stats->protocol_http1,           [PROTOCOL_HTTP2] = &stats->protocol_http2,
-        [PROTOCOL_MYSQL] = &stats->protocol_mysql,           [PROTOCOL_REDIS] = &stats->protocol_redis,
-        [PROTOCOL_POSTGRESQL] = &stats->protocol_postgresql,
-    };
-    stats_add(counters[protocol], 1);
-}
-
-enum { START = 64 };
-
-/* The first bytes, where they came in several turns. */
-static uint32_t copy_start(const struct stream *stream, uint8_t start[START])
-{
-    uint32_t size = 0;
-    for (const struct chunk *chunk = stream->client.head; chunk && size < START; chunk = chunk->next) {
-        uint32_t part = min32(chunk->size, START - size);
-        memcpy(start + size, chunk->bytes, part);
-        size += part;
-    }
-    return size;
-}
-
-/* The first bytes show what the connection speaks; that is counted once. While they may be the beginning of
- * TLS they wait. False: it must not be replayed. */
-static bool detect(struct replay *replay, struct stream *stream)
-{
-    const struct chunk *chunk = stream->client.head;
-    if (stream->detected || !chunk)
-        return true;
-    uint8_t start[START];
-    uint32_t size = chunk->size;
-    const uint8_t *bytes = chunk->bytes;
-    if (size < START && chunk->next) {
-        size = copy_start(stream, start);
-        bytes = start;
-    }
-    bool over = stream_is_finished(stream) || stream->reset;
-    if (protocol_tls(bytes, size) == TLS_UNSURE && !over && !replays_tls(replay, stream))
-        return true;
-    enum protocol protocol = protocol_detect(bytes, size, chunk->turn != 0);
-    stream->detected = true;
-    if (!stream->counted)
-        count_protocol(replay->context.stats, protocol);
-    stream->counted = true;
-    stream->never_upgrades = protocol != PROTOCOL_UNKNOWN && protocol != PROTOCOL_POSTGRESQL;
-    return protocol != PROTOCOL_TLS || replays_tls(replay, stream);
-}
-
-/* A segment in the midst of the connection with which TLS begins. */
-static bool turns_to_tls(const struct replay *replay, struct stream *stream, const struct packet *packet)
-{
-    if (!packet->size || replays_tls(replay, stream))
-        return false;
-    if (stream->upgrade ? packet->payload[0] == 22 : protocol_is_hello(packet->payload, packet->size))
-        return true;
-    if (!stream->never_upgrades)
-        stream->upgrade = stream->upgrade || protocol_asks_for_tls(packet->payload, packet->size);
-    return false;
-}
-
 static void count_taken(struct replay *replay, struct stream *stream, uint32_t bytes)
 {
     struct session_context *context = &replay->context;
@@ -138,7 +70,7 @@ static void take_syn_data(struct replay *replay, struct stream *stream, const st
     if (!stream_settle_syn(stream, &replay->context.chunks, packet, from_client))
         return;
     count_taken(replay, stream, stream->client.next);
-    if (detect(replay, stream))
+    if (tongue_detect(replay, stream))
         connection_tell(replay, stream, stream->detected ? stream->client.head : NULL);
     else
         connection_end_sessions(replay, stream, END_tls_not_replayable);
@@ -152,7 +84,7 @@ static enum drop append(struct replay *replay, struct stream *stream, const stru
     bool waited = !stream->detected;
     enum drop drop = stream_append(stream, &context->chunks, packet, context->now);
     count_taken(replay, stream, stream->client.next - next);
-    if (!detect(replay, stream) || turns_to_tls(replay, stream, packet)) {
+    if (!tongue_detect(replay, stream) || tongue_is_tls(replay, stream, packet)) {
         connection_end_sessions(replay, stream, END_tls_not_replayable);
         return drop;
     }
