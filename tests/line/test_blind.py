@@ -156,3 +156,13 @@ def test_connection_goes_on_elsewhere_when_the_mirror_has_missed_a_lot(make_scen
         scene.server.says(b"200 OK")
     assert scene.ended() == {"mirror_gap": 1}
     assert scene.count("connections_joined") == 1
+
+
+def test_reset_ahead_counts_when_nobody_says_a_word_for_a_minute(make_scene):
+    scene = live(make_scene)
+    scene.server.shows("R", seq=scene.server.next + 100)
+    scene.advance(59)
+    scene.expect()
+    scene.advance(3)
+    assert [segment.flags for segment in scene.sent()] == ["RA"]
+    assert scene.ended() == {"client_reset": 1}

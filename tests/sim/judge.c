@@ -132,6 +132,16 @@ static uint64_t settled_since(const struct sim *sim, const struct record *record
     return settled_at <= sim->now ? settled_at : NEVER;
 }
 
+/* Whether the turn may leave though the target is silent: it goes on behind a full segment, or behind a
+ * greeting that may have been none. */
+static bool may_go_on(const struct connection *connection, uint32_t index)
+{
+    if (index >= connection->turn_count)
+        return connection->total == 0 && connection->may_be_greeted;
+    const struct turn *turn = &connection->turns[index];
+    return turn->goes_on || (turn->offset == 0 && connection->may_be_greeted);
+}
+
 /* A turn may leave when the target has acknowledged all before, and has answered what production had, or
  * something and then nothing for a while. What it had said too early counts, too, after a while; and what
  * goes on behind a full segment may leave after a second without a word. Returns since when it may, or
@@ -151,9 +161,7 @@ static uint64_t due_since(const struct sim *sim, const struct record *record, ui
     if (own >= growth || in_step_is_due(sim, record, index) ||
         record->answered == answered_before(sim, record, index))
         return sim->now;
-    bool greeted = offset == 0 && connection->may_be_greeted;
-    bool goes_on = greeted || (index < connection->turn_count && connection->turns[index].goes_on);
-    return settled_since(sim, record, !own && !record->surplus, goes_on);
+    return settled_since(sim, record, !own && !record->surplus, may_go_on(connection, index));
 }
 
 /* Notes which turns may leave by now. */

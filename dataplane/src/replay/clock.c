@@ -36,6 +36,12 @@ static void on_stream_time(struct replay *replay, struct stream *stream)
         end_at_gap(replay, stream);
         return;
     }
+    if (stream->session_count && stream_awaits_reset(stream)) {
+        stream->reset = true; /* nobody has said a word since: it was believed */
+        connection_tell(replay, stream, NULL);
+        connection_watch(replay, stream);
+        return;
+    }
     connection_end_sessions(replay, stream, stream->embryonic ? END_unfinished : END_idle);
     connection_forget(replay, stream);
 }

@@ -58,6 +58,8 @@ static uint64_t patience_of(const struct replay *replay, const struct stream *st
         most = MOST_JOINING;
     else if (!stream->has_server && only_the_target_closed(stream))
         most = MOST_HALF_CLOSED;
+    else if (stream->session_count && stream_awaits_reset(stream))
+        most = MOST_HALF_CLOSED;
     return most < idle ? most : idle;
 }
 

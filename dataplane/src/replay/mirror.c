@@ -2,10 +2,10 @@
 
 #include "lifecycle.h"
 #include "observe/histogram.h"
-#include "protocol/detect.h"
 #include "protocol/manner.h"
 #include "ready.h"
 #include "session/numbers.h"
+#include "tongue.h"
 
 enum { FIRST_EPHEMERAL = 32768 };
 
@@ -55,64 +55,6 @@ static struct chunk *first_after(const struct stream *stream, const struct chunk
     return before ? before->next : stream->client.head;
 }
 
-static bool replays_tls(const struct replay *replay, const struct stream *stream)
-{
-    return replay->config->transfers[stream->transfer].tls_replay;
-}
-
-enum { START = 64 };
-
-/* The first bytes, where they came in several turns. */
-static uint32_t copy_start(const struct stream *stream, uint8_t start[START])
-{
-    uint32_t size = 0;
-    for (const struct chunk *chunk = stream->client.head; chunk && size < START; chunk = chunk->next) {
-        uint32_t part = min32(chunk->size, START - size);
-        memcpy(start + size, chunk->bytes, part);
-        size += part;
-    }
-    return size;
-}
-
-/* The first bytes show what the connection speaks; that is counted once. While they may be the beginning of
- * TLS they wait. False: it must not be replayed. */
-static bool detect(struct replay *replay, struct stream *stream)
-{
-    const struct chunk *chunk = stream->client.head;
-    if (stream->detected || !chunk)
-        return true;
-    uint8_t start[START];
-    uint32_t size = chunk->size;
-    const uint8_t *bytes = chunk->bytes;
-    if (size < START && chunk->next) {
-        size = copy_start(stream, start);
-        bytes = start;
-    }
-    bool over = stream_is_finished(stream) || stream->reset;
-    if (protocol_tls(bytes, size) == TLS_UNSURE && !over && !replays_tls(replay, stream))
-        return true;
-    enum protocol protocol = protocol_detect(bytes, size, chunk->turn != 0);
-    stream->detected = true;
-    stream->protocol = (uint8_t)protocol;
-    stream->manner = manner_of(protocol, bytes, size, chunk->turn != 0) & 3;
-    stats_add(&replay->context.stats->protocol[protocol], !stream->counted);
-    stream->counted = true;
-    stream->never_upgrades = protocol != PROTOCOL_unknown && protocol != PROTOCOL_postgresql;
-    return protocol != PROTOCOL_tls || replays_tls(replay, stream);
-}
-
-/* A segment in the midst of the connection with which TLS begins. */
-static bool turns_to_tls(const struct replay *replay, struct stream *stream, const struct packet *packet)
-{
-    if (!packet->size || replays_tls(replay, stream))
-        return false;
-    if (stream->upgrade ? packet->payload[0] == 22 : protocol_is_hello(packet->payload, packet->size))
-        return true;
-    if (!stream->never_upgrades)
-        stream->upgrade = stream->upgrade || protocol_asks_for_tls(packet->payload, packet->size);
-    return false;
-}
-
 static void count_taken(struct replay *replay, struct stream *stream, uint32_t bytes)
 {
     struct session_context *context = &replay->context;
@@ -130,7 +72,7 @@ static void take_syn_data(struct replay *replay, struct stream *stream, const st
     if (!stream_settle_syn(stream, &replay->context.chunks, packet, from_client))
         return;
     count_taken(replay, stream, stream->client.next);
-    if (detect(replay, stream))
+    if (tongue_detect(replay, stream))
         connection_tell(replay, stream, stream->detected ? stream->client.head : NULL);
     else
         connection_end_sessions(replay, stream, END_tls_not_replayable);
@@ -168,7 +110,7 @@ static enum drop append(struct replay *replay, struct stream *stream, const stru
     count_taken(replay, stream, stream->client.next - next);
     if (stream->protocol == PROTOCOL_redis && manner_client_subscribes(packet->payload, packet->size))
         stream->manner = MANNER_PUSHES;
-    if (!detect(replay, stream) || turns_to_tls(replay, stream, packet)) {
+    if (!tongue_detect(replay, stream) || tongue_is_tls(replay, stream, packet)) {
         connection_reopened(replay, stream, 0);
         connection_end_sessions(replay, stream, END_tls_not_replayable);
         return drop;
@@ -307,6 +249,13 @@ static void lose(struct replay *replay, struct stream *stream)
     connection_watch(replay, stream);
 }
 
+/* A RST that waits; see connection_deadline. */
+static enum drop put_off(struct replay *replay, struct stream *stream)
+{
+    connection_watch(replay, stream);
+    return DROP_unconfirmed;
+}
+
 static enum drop judge_client(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
     enum belief belief = numbers_of_client(stream, packet);
@@ -315,7 +264,7 @@ static enum drop judge_client(struct replay *replay, struct stream *stream, cons
         return stream->joining ? DROP_NONE : DROP_outside_window;
     }
     if (belief)
-        return belief == UNCONFIRMED ? DROP_unconfirmed : DROP_outside_window;
+        return belief == UNCONFIRMED ? put_off(replay, stream) : DROP_outside_window;
     if (stream->has_newcomer && !stream->has_server && !(packet->flags & TCP_RST))
         newcomers_forget(&replay->newcomers, stream); /* the old connection lives */
     return DROP_NONE;
@@ -387,7 +336,7 @@ static enum drop judge_server(struct replay *replay, struct stream *stream, cons
         return numbers_fit_joining(stream, packet, false) ? DROP_NONE : DROP_outside_window;
     enum belief belief = numbers_of_server(stream, packet);
     if (belief == UNCONFIRMED)
-        return DROP_unconfirmed;
+        return put_off(replay, stream);
     if (belief == LOST)
         lose(replay, stream);
     return belief ? DROP_outside_window : DROP_NONE;

@@ -164,6 +164,13 @@ static inline bool stream_gap_is_ours(const struct stream *stream)
            seq_after(stream->server_acked, stream->client.next + stream_is_finished(stream));
 }
 
+/* A RST waits for what the mirror has not shown yet. */
+static inline bool stream_awaits_reset(const struct stream *stream)
+{
+    return !stream->joining && !stream->reset &&
+           (stream->suspicion == SUSPECT_CLIENT_RESET || stream->suspicion == SUSPECT_SERVER_RESET);
+}
+
 /* Bytes, or the FIN, were said and are not here. */
 static inline bool stream_has_gap(const struct stream *stream)
 {
