@@ -8,7 +8,7 @@ import structlog
 from appliance.engine.engine import Engine
 from appliance.errors import DeviceError
 from appliance.settings.config import Config
-from appliance.settings.safety import Safety
+from appliance.settings.safety import Forwarding, Safety
 from dataplane.binding import TransferState
 from tests.unit.fakes import FakeMachine
 
@@ -36,7 +36,7 @@ def scene():
 
 
 def allowing(config):
-    return config.model_copy(update={"safety": Safety(forwarding="allow")})
+    return config.model_copy(update={"safety": Safety(forwarding=Forwarding.ALLOW)})
 
 
 def bridged(machine):
