@@ -107,19 +107,21 @@ def test_killed_engine_leaves_nothing_attached_and_the_next_starts_at_once(bed: 
     assert {f"2-{number}" for number in range(1000)} <= served
 
 
-def forward(bed: Bed, *, on: bool) -> None:
-    bed.lab.run("appliance", ("sysctl", "-qw", f"net.ipv4.ip_forward={int(on)}"))
-
-
 @pytest.fixture
-def forwarding(bed: Bed) -> Iterator[None]:
-    forward(bed, on=True)
-    yield
-    forward(bed, on=False)
+def forward(bed: Bed) -> Iterator[Callable[[int], object]]:
+    """Switches the appliance's forwarding; it is off again in the end."""
+
+    def switch(on: int) -> object:
+        return bed.lab.run("appliance", ("sysctl", "-qw", f"net.ipv4.ip_forward={on}"))
+
+    yield switch
+    switch(0)
 
 
-@pytest.mark.usefixtures("forwarding")
-def test_engine_refuses_to_start_where_the_kernel_forwards(bed: Bed) -> None:
+def test_engine_refuses_to_start_where_the_kernel_forwards(
+    bed: Bed, forward: Callable[[int], object]
+) -> None:
+    forward(1)
     cure = "sysctl -w net/ipv4/conf/test0/forwarding=0"
     with pytest.raises(RuntimeError, match=rf"safety\.forwarding: .*{cure}"):
         bed.start()
@@ -131,19 +133,20 @@ def test_engine_refuses_to_start_where_the_kernel_forwards(bed: Bed) -> None:
     bed.finish()
 
 
-def test_forwarding_switched_on_meanwhile_leaves_nothing_that_could_answer_a_client(bed: Bed) -> None:
+def test_forwarding_switched_on_meanwhile_leaves_nothing_that_could_answer_a_client(
+    bed: Bed, forward: Callable[[int], object]
+) -> None:
     answers = ("-i", "any", "-Q", "out", f"tcp and src host {bed.lab.target}")
     with capture(bed.lab, "appliance", bed.directory / "forwarded", *answers) as forwarded:
         bed.start()
         with load(bed, 6000):
             wait_for(bed, "turns_sent", 500)
-            forward(bed, on=True)
+            forward(1)
             wait_for(bed, "end_paused", 1)
             wait_for(bed, "drop_mirror_paused", 1)
             bed.assert_no_session_at_target()
             bed.replay.kill()
             time.sleep(0.5)
-    forward(bed, on=False)
     assert frames(forwarded) == []
 
 

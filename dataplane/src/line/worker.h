@@ -48,8 +48,8 @@ struct worker {
     struct replay replay;
     struct inlet inlets[WORKER_QUEUES];
     uint32_t inlet_count;
-    struct port *outlet; /* its queue of the test port */
     uint32_t index;
+    struct port *outlet;                /* its queue of the test port */
     struct handoff *to[DP_MAX_WORKERS]; /* NULL for itself */
     struct handoff *from[DP_MAX_WORKERS];
     /* The same for frames that can wait, so that they do not stand in the way of those that cannot. */
