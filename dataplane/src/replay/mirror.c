@@ -2,8 +2,8 @@
 
 #include "lifecycle.h"
 #include "observe/histogram.h"
-#include "protocol/manner.h"
 #include "ready.h"
+#include "reopen.h"
 #include "session/numbers.h"
 #include "tongue.h"
 
@@ -108,8 +108,7 @@ static enum drop append(struct replay *replay, struct stream *stream, const stru
     bool waited = !stream->detected;
     enum drop drop = stream_append(stream, &context->chunks, packet, context->now);
     count_taken(replay, stream, stream->client.next - next);
-    if (stream->protocol == PROTOCOL_redis && manner_client_subscribes(packet->payload, packet->size))
-        stream->manner = MANNER_PUSHES;
+    tongue_hear_client(stream, packet);
     if (!tongue_detect(replay, stream) || tongue_is_tls(replay, stream, packet)) {
         connection_reopened(replay, stream, 0);
         connection_end_sessions(replay, stream, END_tls_not_replayable);
@@ -203,43 +202,6 @@ static enum drop on_first_datagram(struct replay *replay, const struct dp_transf
     return drop ? drop : on_datagram(replay, table_find(&replay->mirrored, flow), packet);
 }
 
-/* The target has closed behind its answer, and everything was delivered: what comes next needs a session of
- * its own, at once. */
-static void end_closed(struct replay *replay, struct stream *stream)
-{
-    for (struct session *session = stream->sessions, *next; session; session = next) {
-        next = session->sibling;
-        if (!tcp_is_ended(&session->tcp) || session->chunk || session->fin_open)
-            continue;
-        session_end(session, &replay->context, END_target_closed);
-        session->reset_due = true; /* it still waits for our FIN */
-        session_retire(replay, session);
-        stream->reopen_at = replay->context.now;
-    }
-}
-
-/* Some copies are missing, the others go on: with a turn that begins here the missing ones open again. */
-static void reopen_missing(struct replay *replay, struct stream *stream, const struct packet *packet)
-{
-    const struct dp_transfer *transfer = &replay->config->transfers[stream->transfer];
-    uint64_t turn = stream_turn(stream, packet->ack);
-    if (connection_may_reopen(replay, stream) &&
-        !connection_refuse(replay, transfer, &packet->source, false)) {
-        uint32_t opened = connection_open_sessions(replay, stream, stream->missing, turn);
-        if (opened)
-            connection_reopened(replay, stream, opened);
-    }
-}
-
-/* A segment with which a turn begins, before its bytes are taken. */
-static void on_turn(struct replay *replay, struct stream *stream, const struct packet *packet)
-{
-    if (replay->config->transfers[stream->transfer].reopen)
-        end_closed(replay, stream);
-    if (stream->missing && stream->sessions)
-        reopen_missing(replay, stream, packet);
-}
-
 /* The mirror has missed so much that nothing fits any more. */
 static void lose(struct replay *replay, struct stream *stream)
 {
@@ -284,7 +246,7 @@ static enum drop on_segment(struct replay *replay, struct stream *stream, const 
     if (refused)
         return refused;
     if (!stream->joining && stream_turn_follows(stream, packet))
-        on_turn(replay, stream, packet);
+        reopen_on_turn(replay, stream, packet);
     if (stream->joining)
         return on_joining(replay, stream, packet);
     bool said_before = was_said(stream, packet);
@@ -357,8 +319,7 @@ static enum drop on_server(struct replay *replay, struct stream *stream, const s
     if (stream->opened)
         take_syn_data(replay, stream, packet, false);
     stream_on_server(stream, packet);
-    if (stream->protocol == PROTOCOL_http1 && manner_server_switches(packet->payload, packet->size))
-        stream->manner = MANNER_PUSHES;
+    tongue_hear_server(stream, packet);
     numbers_confirm_reset(stream);
     if ((stream->reset || stream->has_server_fin) && !was_over)
         connection_tell(replay, stream, NULL);

@@ -58,3 +58,15 @@ bool tongue_is_tls(const struct replay *replay, struct stream *stream, const str
         stream->upgrade = stream->upgrade || protocol_asks_for_tls(packet->payload, packet->size);
     return false;
 }
+
+void tongue_hear_client(struct stream *stream, const struct packet *packet)
+{
+    if (stream->protocol == PROTOCOL_redis && manner_client_subscribes(packet->payload, packet->size))
+        stream->manner = MANNER_PUSHES;
+}
+
+void tongue_hear_server(struct stream *stream, const struct packet *packet)
+{
+    if (stream->protocol == PROTOCOL_http1 && manner_server_switches(packet->payload, packet->size))
+        stream->manner = MANNER_PUSHES;
+}

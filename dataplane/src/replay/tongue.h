@@ -14,4 +14,8 @@ bool tongue_detect(struct replay *replay, struct stream *stream);
 /* A segment in the midst of the connection with which TLS begins. */
 bool tongue_is_tls(const struct replay *replay, struct stream *stream, const struct packet *packet);
 
+/* A segment of either side, after which the server may speak unasked (manner.h). */
+void tongue_hear_client(struct stream *stream, const struct packet *packet);
+void tongue_hear_server(struct stream *stream, const struct packet *packet);
+
 #endif

@@ -99,7 +99,7 @@ static bool fits_ack(const struct stream *stream, const struct packet *packet)
     bool next = packet->size || packet->seq - stream->first == stream->client.next;
     uint32_t reach = packet->size ? MOST_REACH : reach_of(stream);
     if (next && !stream->has_server)
-        reach = FURTHEST_AHEAD;
+        reach = FURTHEST_AHEAD + MOST_REACH;
     return is_near(packet->ack - stream->origin, server_reached(stream), reach) ||
            is_near(packet->ack - stream->origin, (uint32_t)stream->acked, reach);
 }
