@@ -56,7 +56,9 @@ static struct dp_config make_config(const struct sim *sim)
     transfer->full_sessions_only = !s->resync;
     transfer->ack = s->ack_mirrored ? DP_ACK_MIRRORED : DP_ACK_DELAYED;
     transfer->no_wait = s->no_wait;
-    transfer->turns = DP_TURNS_STRICT; /* the judge knows no other rule */
+    /* In a mix of all, the judge knows no other rule than this. */
+    transfer->turns = s->pushes || s->in_step ? DP_TURNS_AUTO : DP_TURNS_STRICT;
+    transfer->reopen = s->restarts != 0;
     transfer->tls_replay = 1;
     return config;
 }
