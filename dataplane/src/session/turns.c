@@ -57,6 +57,13 @@ static bool is_patient(const struct session *session)
     return session->turns_mode == DP_TURNS_PATIENT;
 }
 
+/* The target has said more than production's server. Of a mirror of clients alone nobody knows. */
+static bool is_ahead(const struct session *session)
+{
+    const struct stream *stream = session->stream;
+    return stream->has_server && session->received > later(stream->acked, stream->said);
+}
+
 /* Whether the target stands where production stood. Exactly: of one whose answers are longer, that it has
  * said more in all says nothing about the last of them. Only where servers speak unasked, one that was level
  * may be ahead of what the client had seen. */
@@ -64,8 +71,7 @@ static bool is_in_step(const struct session *session, uint64_t turn)
 {
     if (session->received == turn)
         return true;
-    return session->level && is_patient(session) && session->received > turn &&
-           session->received <= later(session->stream->acked, session->stream->said);
+    return session->level && is_patient(session) && session->received > turn && !is_ahead(session);
 }
 
 /* In full duplex the target is ahead of what the client had seen, but not of production's server. */
@@ -74,7 +80,7 @@ static void note_level(struct session *session)
     const struct stream *stream = session->stream;
     if (session->received && (session->received == stream->acked || session->received == stream->said))
         session->level = true;
-    else if (session->received > later(stream->acked, stream->said))
+    else if (is_ahead(session))
         session->level = false;
 }
 
