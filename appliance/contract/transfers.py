@@ -16,7 +16,6 @@ class TransferState(StrEnum):
     RUNNING = "running"
     PAUSED = "paused"
     UNREACHABLE = "unreachable"  # its next hop does not resolve; it runs as soon as it does
-    HELD = "held"  # the kernel forwards what comes in by the test port (safety.forwarding)
     STOPPED = "stopped"  # by the emergency stop
 
 

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 
 from appliance.doctor.finding import fault, ok, skipped, warning
 from appliance.engine.forecast import forecast
-from appliance.engine.nic import Neighbours, forwards, master
+from appliance.engine.nic import Neighbours
 from appliance.errors import ConfigError, DeviceError
-from appliance.settings.safety import Forwarding
 from dataplane.pyxdp import XdpError, capabilities
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def examine_machine(config: Config) -> Iterator[Finding]:
     """All checks that need no traffic."""
     yield _kernel(platform.release())
     yield _privileges(os.geteuid())
-    yield from _forwarding(config)
+    yield from _forwarding()
     for port in config.mirror:
         yield from _port(port.device, mirror=True)
     yield from _port(config.test.device, mirror=False)
@@ -63,26 +62,23 @@ def _privileges(user: int) -> Finding:
     return fault("privileges", f"user {user}", "AF_XDP and XDP programs need root", "run it with sudo")
 
 
-def _forwarding(config: Config) -> Iterator[Finding]:
-    """While no engine runs, a test port that forwards would send answers on to real clients."""
-    device = config.test.device
-    ways = {f"{name} is on": _stop_forwarding(name) for name in forwards(device)}
-    above = master(device)
-    if above:
-        ways[f"{device} is a port of {above}"] = f"ip link set {device} nomaster"
-    if not ways:
-        yield ok("forwarding", f"nothing passes on what comes in by {device}")
-    verdict = warning if config.safety.forwarding is Forwarding.ALLOW else fault
-    for result, cure in ways.items():
-        cause = "while no engine runs, answers of targets could reach real clients"
-        yield verdict("forwarding", result, f"{cause} (safety.forwarding)", cure)
-
-
-def _stop_forwarding(name: str) -> str:
-    """``ip_forward`` may be on for the sake of others, such as containers."""
-    own = f"sysctl -w {name}=0"
-    whole = name.startswith("net/ipv4") and (PROC / "ipv4/ip_forward").read_text().strip() != "0"
-    return f"{own}; or for all ports, sysctl -w net.ipv4.ip_forward=0" if whole else own
+def _forwarding() -> Iterator[Finding]:
+    """A machine that forwards would send copied frames, and answers for real clients, on."""
+    for family, name in (("ipv4", "ip_forward"), ("ipv6", "conf/all/forwarding")):
+        path = PROC / family / name
+        if not path.exists():
+            continue
+        key = f"net.{family}.{name.replace('/', '.')}"
+        if path.read_text().strip() == "0":
+            yield ok("forwarding", f"{key} is 0")
+        else:
+            yield fault(
+                "forwarding",
+                f"{key} is on",
+                "while no engine runs, this machine would forward mirrored frames, and answers to real"
+                " clients",
+                f"sysctl -w {key}=0",
+            )
 
 
 def _port(device: str, *, mirror: bool) -> Iterator[Finding]:

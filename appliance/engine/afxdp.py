@@ -157,6 +157,8 @@ class AfXdpPort:
 
     def resolver(self) -> Resolver:
         """Next hops as the kernel has them."""
+        for name in self._machine.forwards(self._device):
+            log.warning("the kernel would forward what the XDP program lets pass", cure=f"sysctl -w {name}=0")
         return self._machine.neighbours(self._device)
 
     def open(self, undo: ExitStack) -> binding.Port:

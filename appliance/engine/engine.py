@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Self
 import structlog
 
 from appliance.engine import ledger, plan, stats, transfers
-from appliance.engine.gate import Gate
 from appliance.engine.hops import NextHops
 from appliance.engine.machine import Machine
 from appliance.engine.transfers import Transfers
@@ -84,8 +83,7 @@ class Engine:
         return self.ledger
 
     def tick(self) -> None:
-        """Housekeeping: follows next hops that move, guards the last gate, and logs a worker that hangs."""
-        self.transfers.held = self._gate.is_open()
+        """Housekeeping: follows next hops that move, and logs a worker that hangs."""
         self.transfers.follow()
         age = self._stats.read().age_s
         if age > stats.STALE_S:
@@ -127,8 +125,6 @@ class Engine:
     def _start(self, undo: ExitStack) -> None:
         """In this order: what can be refused without a trace, what changes devices, what moves frames."""
         machine = self._machine
-        self._gate = Gate(self.config, machine)
-        self._gate.check()
         undo.enter_context(stats.claim(self.config.stats))
         self.plan = self._make_plan()
         if self.plan.cpus:

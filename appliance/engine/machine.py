@@ -27,7 +27,6 @@ class Machine:
     cpus: Callable[[], Iterable[int]] = field(default=lambda: os.sched_getaffinity(0))
     kept_to: Callable[[Collection[int]], AbstractContextManager[None]] = placement.kept_to
     forwards: Callable[[str], list[str]] = nic.forwards
-    master: Callable[[str], str] = nic.master
     silent: Callable[[str], AbstractContextManager[None]] = nic.silent
     symmetric: Callable[[str], AbstractContextManager[bool]] = nic.symmetric
     busy_polling: Callable[[str], AbstractContextManager[None]] = nic.busy_polling

@@ -237,19 +237,8 @@ def _write(path: Path, value: str) -> None:
 
 def forwards(device: str) -> list[str]:
     """The sysctls that let the kernel forward what arrives on a device; there should be none."""
-    names = [f"ipv4/conf/{device}/forwarding"]  # ip_forward sets those of all devices
-    if _switch_ipv6(device, None) == "0":
-        own = (f"{device}/forwarding", f"{device}/force_forwarding")
-        names += [f"ipv6/conf/{name}" for name in ("all/forwarding", *own)]
-    return [f"net/{name}" for name in names if _read(PROC / name) not in {None, "0"}]
-
-
-def master(device: str) -> str:
-    """The bridge, bond or VRF that gets what arrives on a device; empty: none."""
-    with suppress(DeviceError, OSError, NetlinkError), IPRoute() as route:
-        (link,) = route.get_links(_index(device))
-        return socket.if_indextoname(link.get_attr("IFLA_MASTER") or 0)
-    return ""
+    names = [f"{family}/conf/{device}/forwarding" for family in ("ipv4", "ipv6")]
+    return [f"net/{name}" for name in names if _read(PROC / name) == "1"]
 
 
 def addresses(device: str) -> list[str]:

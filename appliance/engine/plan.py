@@ -10,7 +10,7 @@ from appliance.engine import afxdp, placement
 from appliance.engine.capture import CapturePlan
 from appliance.engine.forecast import forecast
 from appliance.errors import ConfigError
-from appliance.settings.transfer import Protocol, Tls
+from appliance.settings.transfer import Ack, Protocol, Tls
 from dataplane import binding
 from dataplane.binding import PortRole, TransferState, Transport
 
@@ -137,6 +137,7 @@ def binding_transfer(
         transport=_transport(transfer),
         sample=0 if whole else round(SAMPLES * transfer.sample_percent / 100),
         pool=tuple(binding.Range(one.first, one.count) for one in config.pool(transfer)),
+        ack_mirrored=transfer.ack is Ack.MIRRORED,
         tls_replay=transfer.tls is Tls.REPLAY,
         loopback_ip=transfer.loopback_clients,
         state=TransferState.PAUSED if waits else state,

@@ -71,12 +71,10 @@ def rates(before: dict[str, int], now: dict[str, int], seconds: float) -> str:
     def rate(name: str) -> str:
         return f"{(now[name] - before[name]) / max(seconds, 1e-9):,.0f}/s"
 
-    waiting = now.get("connections_waiting", 0)
-    away = f" {waiting:,} wait for the target," if waiting else ""
     return (
         f"mirror {rate('mirror_frames')} · sent {rate('sent_frames')} · answers {rate('test_frames')}"
         f" · requests {rate('turns_sent')} · sessions {now['sessions_live']:,} live,"
-        f"{away} {now['sessions_opened']:,} opened · again {now['retransmits']:,}"
+        f" {now['sessions_opened']:,} opened · again {now['retransmits']:,}"
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import threading
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -52,7 +51,6 @@ class Transfers:
 
     def __init__(self, dataplane: Dataplane, mirrors: Sequence[Port], test: Port, hops: NextHops) -> None:
         self.hops = hops
-        self.held = False  # nothing runs while it is so; ``follow`` brings it into force
         self._dataplane = dataplane
         self._mirrors = mirrors
         self._test = test
@@ -65,7 +63,7 @@ class Transfers:
 
     def check(self, config: Config, wanted: Sequence[Wanted]) -> None:
         """Raises SlotError where ``apply`` would."""
-        self._place(config, wanted)
+        place(self._slots, config, wanted, self.hops.known)
 
     def apply(self, config: Config, wanted: Sequence[Wanted]) -> None:
         """All workers have these transfers, and no others, when this returns.
@@ -74,15 +72,15 @@ class Transfers:
         Raises SlotError, DataplaneError, or MachineError if a worker does not follow in CHANGE_TIMEOUT_S.
         """
         with self._lock:
-            placed = self._place(config, wanted)
+            placed = place(self._slots, config, wanted, self.hops.known)
             self._config, self._wanted = config, wanted
             self._push(placed)
 
     def follow(self) -> None:
-        """Once a second: next hops that have moved, or are known at last, and ``held`` come into force."""
+        """Once a second: next hops that have moved, or are known at last, come into force."""
         self.hops.follow(targets_of(self._wanted))
         with self._lock:
-            placed = self._place(self._config, self._wanted)
+            placed = place(self._slots, self._config, self._wanted, self.hops.known)
             if placed == self._slots and self._in_force:
                 return
             try:
@@ -103,11 +101,6 @@ class Transfers:
     def slot_of(self, one: Wanted) -> int:
         """Where a transfer in force is: in the dataplane, and in the stats segment."""
         return slot_of(self._slots, one)
-
-    def _place(self, config: Config, wanted: Sequence[Wanted]) -> tuple[Slot, ...]:
-        """Raises SlotError if there is no slot for a new one."""
-        now = [_paused(one) for one in wanted] if self.held else wanted
-        return place(self._slots, config, now, self.hops.known)
 
     def _push(self, placed: tuple[Slot, ...]) -> None:
         """The test port takes answers before anything is sent; mirror ports give once workers are ready."""
@@ -148,10 +141,6 @@ class Transfers:
                 time.sleep(CHANGE_STEP_S)
             else:
                 return
-
-
-def _paused(one: Wanted) -> Wanted:
-    return replace(one, state=TransferState.PAUSED) if one.state is TransferState.RUNNING else one
 
 
 def _sources(told: Iterable[binding.Transfer]) -> tuple[Endpoint, ...]:

@@ -24,7 +24,6 @@ STYLES = {
     TransferState.RUNNING: "green",
     TransferState.PAUSED: "yellow",
     TransferState.UNREACHABLE: "red",
-    TransferState.HELD: "red",
     TransferState.STOPPED: "red bold",
 }
 

@@ -283,8 +283,6 @@ class Live:
             return TransferState.STOPPED
         if one.paused:
             return TransferState.PAUSED
-        if self._transfers.held:
-            return TransferState.HELD
         return TransferState.RUNNING if known else TransferState.UNREACHABLE
 
 

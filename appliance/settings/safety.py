@@ -5,7 +5,6 @@ The dataplane checks again: it sends to no address and port but those of a trans
 
 from __future__ import annotations
 
-from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,13 +29,6 @@ Network = Annotated[
 ]
 
 
-class Forwarding(StrEnum):
-    """What happens where the kernel would pass on what comes in by the test port."""
-
-    REFUSE = "refuse"
-    ALLOW = "allow"
-
-
 class Safety(Model):
     """What must never receive replayed traffic."""
 
@@ -47,12 +39,6 @@ class Safety(Model):
     )
     production_networks: tuple[Network, ...] = Field(
         default=(), description="Networks that no target may be in, whatever allowed_targets says."
-    )
-    forwarding: Forwarding = Field(
-        default=Forwarding.REFUSE,
-        description="Where the kernel forwards what comes in by the test port, the target's answers would"
-        " reach real clients if the engine were killed. refuse: the engine does not start there, and sends"
-        " nothing while it is so; allow: it only warns.",
     )
 
     def check(self, transfers: tuple[Transfer, ...]) -> None:

@@ -23,7 +23,6 @@ MAX_MSS = 65535
 class Ack(StrEnum):
     """When the target's answers are acknowledged."""
 
-    DELAYED = "delayed"
     PROMPT = "prompt"
     MIRRORED = "mirrored"
 
@@ -33,14 +32,6 @@ class Protocol(StrEnum):
 
     TCP = "tcp"
     UDP = "udp"
-
-
-class Turns(StrEnum):
-    """What a request does whose predecessor the target has not answered."""
-
-    AUTO = "auto"
-    STRICT = "strict"
-    PATIENT = "patient"
 
 
 class Tls(StrEnum):
@@ -139,22 +130,9 @@ class Transfer(Model):
         default=False,
         description="Send requests without waiting for the answer to the previous one (tcpcopy's -W).",
     )
-    turns: Turns = Field(
-        default=Turns.AUTO,
-        description="When the target does not answer as production did. strict: the next request waits, up to"
-        " response_timeout_s; patient: it leaves after a patience that follows production's pace; auto:"
-        " strict where every request is known to be answered (HTTP/1, MySQL, PostgreSQL, Redis, SMTP),"
-        " patient elsewhere (WebSocket, HTTP/2, MQTT, Redis pub/sub, unknown protocols).",
-    )
-    reopen: bool = Field(
-        default=True,
-        description="Open a new session at a later request of the same connection, when the target has"
-        " refused, reset or closed the one before, or fallen silent; false: the connection is over then.",
-    )
     ack: Ack = Field(
-        default=Ack.DELAYED,
-        description="When answers are acknowledged. delayed: with the next request, every second full"
-        " segment, or after 40 ms, as clients do; prompt: at once; mirrored: when the production client"
+        default=Ack.PROMPT,
+        description="When answers are acknowledged. prompt: at once; mirrored: when the production client"
         " did, with its window, so that the target feels the real clients' network.",
     )
     tls: Tls = Field(
@@ -166,9 +144,8 @@ class Transfer(Model):
         default=None,
         ge=88,
         le=MAX_MSS,
-        description="Largest segment size of either direction: what a SYN announces, and what requests are"
-        " cut to; left out: what the mirrored client announced, and the target, as far as the test port"
-        " carries it (tcpcopy's -D).",
+        description="Largest MSS that a SYN announces; left out: what the mirrored client announced, as far"
+        " as the test port carries it (tcpcopy's -D).",
     )
     sessions_per_second: int = Field(
         default=0,

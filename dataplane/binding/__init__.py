@@ -9,7 +9,6 @@ from dataplane.binding.captures import (
     inspect_capture,
 )
 from dataplane.binding.config import (
-    Ack,
     Capture,
     Config,
     Limits,
@@ -23,7 +22,6 @@ from dataplane.binding.config import (
     Transfer,
     TransferState,
     Transport,
-    Turns,
     Xsk,
 )
 from dataplane.binding.counters import (
@@ -95,7 +93,6 @@ __all__ = [
     "SCHEMA",
     "SECOND",
     "TRANSFER_COUNTERS",
-    "Ack",
     "Address",
     "Capture",
     "CaptureFacts",
@@ -122,7 +119,6 @@ __all__ = [
     "Transfer",
     "TransferState",
     "Transport",
-    "Turns",
     "Waits",
     "Xsk",
     "address_bytes",

@@ -45,14 +45,6 @@ class Transport(IntEnum):
     UDP = lib.DP_UDP
 
 
-class Ack(IntEnum):
-    """When a target's answers are acknowledged."""
-
-    DELAYED = lib.DP_ACK_DELAYED
-    PROMPT = lib.DP_ACK_PROMPT
-    MIRRORED = lib.DP_ACK_MIRRORED
-
-
 class TransferState(IntEnum):
     """What a transfer does."""
 
@@ -60,14 +52,6 @@ class TransferState(IntEnum):
     PAUSED = lib.DP_PAUSED
     REMOVED = lib.DP_REMOVED
     STOPPED = lib.DP_STOPPED
-
-
-class Turns(IntEnum):
-    """What a turn does whose answer the target does not give."""
-
-    AUTO = lib.DP_TURNS_AUTO
-    STRICT = lib.DP_TURNS_STRICT
-    PATIENT = lib.DP_TURNS_PATIENT
 
 
 @dataclass(frozen=True)
@@ -147,9 +131,7 @@ class Transfer:
     instances: int = 1
     full_sessions_only: bool = False
     no_wait: bool = False
-    ack: Ack = Ack.DELAYED
-    turns: Turns = Turns.AUTO
-    reopen: bool = True
+    ack_mirrored: bool = False
     tls_replay: bool = False
     mss: int = 0
     loopback_ip: IPv4Address | IPv6Address | None = None

@@ -1,6 +1,6 @@
 /* headers.bpf.h: a frame's endpoints, read by an XDP program.
  *
- * Ethernet, up to eight VLAN tags, IPv4, IPv6 with up to four extension headers, and the ports of TCP or UDP.
+ * Ethernet, up to two VLAN tags, IPv4, IPv6 with up to four extension headers, and the ports of TCP or UDP.
  */
 #ifndef XDPCOPY_HEADERS_BPF_H
 #define XDPCOPY_HEADERS_BPF_H
@@ -13,7 +13,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#define MAX_VLAN_TAGS 8
+#define MAX_VLAN_TAGS 2
 #define MAX_EXTENSIONS 4
 
 #define IPV6_HOP_BY_HOP 0
@@ -55,7 +55,6 @@ struct packet {
     __u32 later_fragment; /* not the first one: the transport header is in another */
     __u32 fragment;
     __u32 transport;
-    __u32 too_big; /* an ICMP error that asks for smaller packets (RFC 1191, RFC 4443 3.2) */
 };
 
 /* The next bytes, or NULL if the frame ends before; the cursor moves behind them. */
@@ -73,13 +72,6 @@ static __always_inline __u32 read16(const __u8 *at)
     return (__u32)at[0] << 8 | at[1];
 }
 
-/* 802.1Q, 802.1ad, and the numbers that were used for stacked tags before it. */
-static __always_inline int is_vlan(__u32 type)
-{
-    return type == ETH_P_8021Q || type == ETH_P_8021AD || type == ETH_P_QINQ1 || type == ETH_P_QINQ2 ||
-           type == ETH_P_QINQ3;
-}
-
 /* The EtherType behind the VLAN tags, or 0 if the frame ends before. */
 static __always_inline __u32 read_link(struct cursor *cursor)
 {
@@ -88,7 +80,7 @@ static __always_inline __u32 read_link(struct cursor *cursor)
         return 0;
     __u32 type = read16(header + 12);
     for (int tags = 0; tags < MAX_VLAN_TAGS; tags++) {
-        if (!is_vlan(type))
+        if (type != ETH_P_8021Q && type != ETH_P_8021AD)
             break;
         header = take(cursor, 4);
         if (!header)
@@ -187,13 +179,10 @@ static __always_inline int is_icmp_error(__u32 transport, __u32 type)
     return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
 }
 
-static __always_inline enum kind read_icmp(struct cursor *cursor, struct packet *packet)
+static __always_inline enum kind read_icmp(struct cursor *cursor, const struct packet *packet)
 {
     const __u8 *icmp = packet->later_fragment ? NULL : take(cursor, 8);
-    if (!icmp || !is_icmp_error(packet->transport, icmp[0]))
-        return KIND_OTHER;
-    packet->too_big = packet->transport == IPPROTO_ICMPV6 ? icmp[0] == 2 : icmp[0] == 3 && icmp[1] == 4;
-    return KIND_ICMP_ERROR;
+    return icmp && is_icmp_error(packet->transport, icmp[0]) ? KIND_ICMP_ERROR : KIND_OTHER;
 }
 
 static __always_inline enum kind read_packet(struct cursor *cursor, __u32 type, struct packet *packet)

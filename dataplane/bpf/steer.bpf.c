@@ -7,9 +7,8 @@
  * frames are dropped or passed to the kernel, as settings say.
  *
  * steer_test: frames from an endpoint (a target) go to the socket of their queue and are dropped if there is
- * none; so are ICMP messages that a segment sent there was too big. Other ICMP errors about it are dropped.
- * Answers to forged clients end here: they reach neither the kernel nor anybody else. ARP, neighbour
- * discovery and all else pass.
+ * none; so are ICMP errors about what we sent there. Answers to forged clients end here: they reach
+ * neither the kernel nor anybody else. ARP, neighbour discovery and all else pass.
  *
  * What follows the ports is for the dataplane to judge. Each frame is
  * counted under exactly one name of struct steer_counts; Python learns the names from the type information of
@@ -142,11 +141,15 @@ static __always_inline int wanted_on_test(enum kind kind, const struct packet *p
     return is_our_piece(kind, packet, how) && is_address(&packet->source.address, how);
 }
 
-/* Whether the ICMP error at the cursor is about a segment that went to an endpoint. */
-static __always_inline int quotes_us(struct cursor *cursor, __u32 type, const struct steer_settings *how)
+/* An ICMP error from a target, or from a router about a segment that we sent to a target. */
+static __always_inline int is_error_about_us(struct cursor *cursor, __u32 type, const struct packet *packet,
+                                             const struct steer_settings *how)
 {
     struct packet quoted = {};
-    return read_packet(cursor, type, &quoted) == KIND_PORTS && is_endpoint(&quoted.destination, how);
+    if (is_address(&packet->source.address, how))
+        return 1;
+    enum kind kind = read_packet(cursor, type, &quoted);
+    return kind == KIND_PORTS && is_endpoint(&quoted.destination, how);
 }
 
 /* Whether the client's worker refuses new connections with this hash, and no worker knows one. */
@@ -223,14 +226,9 @@ int steer_test(struct xdp_md *ctx)
         count->malformed++;
         return XDP_DROP;
     }
-    if (kind == KIND_ICMP_ERROR) {
-        int ours = quotes_us(&cursor, type, how);
-        if (ours && packet.too_big)
-            return redirect(ctx, count);
-        if (ours || is_address(&packet.source.address, how)) {
-            count->icmp_dropped++;
-            return XDP_DROP;
-        }
+    if (kind == KIND_ICMP_ERROR && is_error_about_us(&cursor, type, &packet, how)) {
+        count->icmp_dropped++;
+        return XDP_DROP;
     }
     count->unwanted_passed++;
     return XDP_PASS;

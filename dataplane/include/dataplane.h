@@ -156,9 +156,9 @@ struct dp_session_row {
     uint32_t state;
     uint32_t waits;
     uint32_t turns;
-    uint32_t request_bytes; /* mirrored, in order; these two modulo 2^32 */
+    uint32_t request_bytes; /* mirrored, in order; these three modulo 2^32 */
     uint32_t pending_bytes; /* of those, not acknowledged by the target */
-    uint64_t answer_bytes;
+    uint32_t answer_bytes;
     uint32_t retransmits;
     uint32_t rtt; /* microseconds, smoothed; 0: not measured */
     uint16_t client_port;

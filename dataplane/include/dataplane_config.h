@@ -92,10 +92,6 @@ struct dp_range {
     uint32_t count;
 };
 
-/* When the target's answers are acknowledged: as RFC 1122 4.2.3.2 allows, with the next request where that
- * comes soon; at once; or when, and with the window that, production's client did. */
-enum dp_ack { DP_ACK_DELAYED, DP_ACK_PROMPT, DP_ACK_MIRRORED };
-
 /* What a transfer does. What is not running resets its sessions, and admits no connection: paused under
  * `paused`; removed as if there were no such transfer; stopped as paused, and of the target's stray segments
  * only those without data are answered with RST. A removed one keeps its slot, so that its resets can leave
@@ -104,9 +100,6 @@ enum dp_transfer_state { DP_RUNNING, DP_PAUSED, DP_REMOVED, DP_STOPPED };
 
 /* "Traffic to source is replayed to target." source_ip :: means any address (tcpcopy's -x without an
  * address), less than one that is named. Zero in an optional field means tcpcopy's default. */
-/* Auto: strict where each request is known to be answered, patient elsewhere. */
-enum dp_turns { DP_TURNS_AUTO, DP_TURNS_STRICT, DP_TURNS_PATIENT };
-
 struct dp_transfer {
     uint32_t state; /* enum dp_transfer_state */
     uint8_t source_ip[16];
@@ -122,13 +115,12 @@ struct dp_transfer {
     uint32_t range_count;  /* 0: the mirrored client's own address */
     uint16_t instance;     /* of `instances` engines towards the same target; each has its own ports (-f) */
     uint16_t instances;    /* 0: one */
-    uint32_t full_sessions_only;  /* connections whose SYN was not seen are ignored (-O) */
-    uint32_t ack;                 /* enum dp_ack */
+    uint32_t full_sessions_only; /* connections whose SYN was not seen are ignored (-O) */
+    uint32_t
+        ack_mirrored; /* answers are acknowledged when, and with the window that, production's client did */
     uint32_t tls_replay;          /* 0: connections that speak TLS end under tls_not_replayable */
-    uint32_t turns;               /* enum dp_turns: what a turn does whose answer the target does not give */
-    uint32_t reopen;              /* sessions that the target has ended open again at a later turn */
     uint32_t no_wait;             /* the next turn does not wait for the answer to the one before (-W) */
-    uint32_t mss;                 /* most of either direction (-D); 0: what the test port carries */
+    uint32_t mss;                 /* most that a SYN announces (-D); 0: what the test port carries */
     uint32_t sessions_per_second; /* new ones, all workers together; 0: no cap but that of dp_limits */
     uint8_t loopback_ip[16];      /* stands for clients with a loopback address (-H); ::: they keep it */
 };

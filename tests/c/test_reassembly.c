@@ -270,7 +270,7 @@ static void test_a_long_connection_has_no_hole_by_wrapping(void)
     enum { STEP = 1 << 30 };
     struct reassembly reassembly = {0};
     for (int step = 0; step < 9; step++) {
-        struct span span = {text, reassembly.next, STEP, 0, reassembly.next + STEP, 0, 0};
+        struct span span = {text, reassembly.next, STEP, 0, reassembly.next + STEP, 0};
         CHECK(reassembly_take(&reassembly, &chunks, &span) == DROP_NONE);
         CHECK(!reassembly_has_hole(&reassembly));
     }

@@ -8,8 +8,6 @@ import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-import pytest
-
 from appliance.lab.topology import STANDARD_MTU
 from tests.e2e.bed import TARGET_PORT, ends, nonzero
 from tests.e2e.capture import capture, frames
@@ -105,49 +103,6 @@ def test_killed_engine_leaves_nothing_attached_and_the_next_starts_at_once(bed: 
     bed.target.stop()
     served = {request.id for request in bed.target.requests()}
     assert {f"2-{number}" for number in range(1000)} <= served
-
-
-@pytest.fixture
-def forward(bed: Bed) -> Iterator[Callable[[int], object]]:
-    """Switches the appliance's forwarding; it is off again in the end."""
-
-    def switch(on: int) -> object:
-        return bed.lab.run("appliance", ("sysctl", "-qw", f"net.ipv4.ip_forward={on}"))
-
-    yield switch
-    switch(0)
-
-
-def test_engine_refuses_to_start_where_the_kernel_forwards(
-    bed: Bed, forward: Callable[[int], object]
-) -> None:
-    forward(1)
-    cure = "sysctl -w net/ipv4/conf/test0/forwarding=0"
-    with pytest.raises(RuntimeError, match=rf"safety\.forwarding: .*{cure}"):
-        bed.start()
-    bed.assert_nothing_attached()
-    bed.lab.run("appliance", tuple(cure.split()))
-    bed.start()  # others may forward
-    bed.client(50)
-    bed.settle()
-    bed.finish()
-
-
-def test_forwarding_switched_on_meanwhile_leaves_nothing_that_could_answer_a_client(
-    bed: Bed, forward: Callable[[int], object]
-) -> None:
-    answers = ("-i", "any", "-Q", "out", f"tcp and src host {bed.lab.target}")
-    with capture(bed.lab, "appliance", bed.directory / "forwarded", *answers) as forwarded:
-        bed.start()
-        with load(bed, 6000):
-            wait_for(bed, "turns_sent", 500)
-            forward(1)
-            wait_for(bed, "end_paused", 1)
-            wait_for(bed, "drop_mirror_paused", 1)
-            bed.assert_no_session_at_target()
-            bed.replay.kill()
-            time.sleep(0.5)
-    assert frames(forwarded) == []
 
 
 def test_stop_in_mid_load_resets_every_session_in_time(bed: Bed) -> None:

@@ -27,7 +27,6 @@ from scapy.layers.l2 import Ether
 from dataplane import binding
 from dataplane.binding import (
     SECOND,
-    Ack,
     Config,
     Dataplane,
     Limits,
@@ -177,10 +176,7 @@ class Target:
 
 
 class Scene:
-    """The real line over memory ports, one mirrored connection, one target.
-
-    Answers are acknowledged at once unless ``ack`` says otherwise, so that each one shows.
-    """
+    """The real line over memory ports, one mirrored connection, one target."""
 
     def __init__(
         self, *, both: bool = True, ipv6: bool = False, start: int = 1000 * SECOND, **settings: Any
@@ -189,7 +185,6 @@ class Scene:
         self.now = start
         self.queue = 0  # where frames arrive
         self.addresses = (CLIENT6, SERVER6, TARGET6) if ipv6 else (CLIENT, SERVER, TARGET)
-        settings.setdefault("ack", Ack.MIRRORED if settings.pop("ack_mirrored", False) else Ack.PROMPT)
         self.dataplane = Dataplane(self._config(**settings))
         self.client = Talker(self, self.addresses[0], self.addresses[1], isn=1_000_000)
         self.server = Talker(self, self.addresses[1], self.addresses[0], isn=5_000_000)

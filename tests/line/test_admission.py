@@ -56,7 +56,6 @@ def test_copies_deliver_the_same_bytes(make_scene):
     scene = make_scene(multiplier=3)
     scene.client.shows("S", seq=-1)
     syns = scene.sent()
-    scene.client.acks()
     scene.client.says(b"GET /")
     received = []
     for syn in syns:
@@ -196,7 +195,6 @@ def test_after_a_hole_the_connection_continues_with_a_later_turn(open_scene):
     scene.exchange()
     scene.client.says_unmirrored(b"lost")
     scene.client.says(b"rest of it")
-    scene.server.acks()
     scene.advance(1.1)
     scene.expect("RA")
     scene.server.says(b"answer")
@@ -214,7 +212,6 @@ def test_with_full_sessions_only_a_hole_is_the_end(make_scene):
     scene.establish()
     scene.client.says_unmirrored(b"lost")
     scene.client.says(b"rest of it")
-    scene.server.acks()
     scene.advance(1.1)
     scene.expect("RA")
     scene.server.says(b"answer")
@@ -279,7 +276,6 @@ def test_last_bytes_of_a_turn_are_missing_while_joining(open_scene):
     scene = open_scene
     scene.client.says_unmirrored(b"lost")
     scene.client.says(b"rest of it")
-    scene.server.acks()
     scene.advance(1.1)
     scene.expect("RA")
     scene.server.says(b"answer")

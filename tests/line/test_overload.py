@@ -34,11 +34,11 @@ def test_overload_keeps_new_connections_out_and_serves_the_others(town: Town, fa
         assert sum(during[first : first + 250]) / 250 >= 0.9 * best
     assert town.dataplane.counters()["buffers_used"] < RING
     account = town.finish()
-    assert account.drops.get("overloaded", 0) > (factor - 1.5) * 2000 * SUSTAINED
+    assert account.drops["overloaded"] > (factor - 1.5) * 2000 * SUSTAINED
     assert account.drops.keys() <= EXPECTED
     # Nothing was lost at random: all that was let in, before and during the overload, was served to its end.
     assert account.ends == {"complete": account.sessions}
-    assert account.sessions + account.drops.get("overloaded", 0) >= town.clients
+    assert account.sessions + account.drops["overloaded"] >= town.clients
 
 
 def test_a_second_after_the_overload_everybody_is_let_in(town: Town) -> None:

@@ -192,9 +192,8 @@ def test_target_closes_first(open_scene):
     assert scene.ended() == {"complete": 1}
 
 
-def test_target_that_closes_early_and_resets(make_scene):
-    scene = make_scene(reopen=False)
-    scene.establish()
+def test_target_that_closes_early_and_resets(open_scene):
+    scene = open_scene
     scene.exchange()
     scene.target.closes()
     scene.expect("A")

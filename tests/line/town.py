@@ -12,18 +12,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from dataplane.binding import (
-    SECOND,
-    Ack,
-    Config,
-    Dataplane,
-    Limits,
-    Port,
-    PortKind,
-    PortRole,
-    Timing,
-    Transfer,
-)
+from dataplane.binding import SECOND, Config, Dataplane, Limits, Port, PortKind, PortRole, Timing, Transfer
 from tests.line.scene import check_ledger
 from tests.line.test_memory import ACK, FIN, PSH, SYN, frame
 
@@ -53,8 +42,7 @@ class Town:
         memory = Port(PortKind.MEMORY, PortRole.MIRROR, ring_size=RING, verify_checksums=False)
         mirror = replace(memory, shed_map=shed_map)
         test = replace(memory, role=PortRole.TEST, queues=workers)
-        target = (ip_address(TARGET[0]), TARGET[1], "02:00:00:00:00:0b")
-        transfer = Transfer(None, SERVER[1], *target, ack=Ack.PROMPT)
+        transfer = Transfer(None, SERVER[1], ip_address(TARGET[0]), TARGET[1], "02:00:00:00:00:0b")
         limits = Limits(connections=1 << 15, sessions=1 << 15, buffer_bytes=1 << 24)
         self.dataplane = Dataplane(
             Config(

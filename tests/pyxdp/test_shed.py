@@ -30,7 +30,7 @@ pytestmark = pytest.mark.e2e
 KEPT_OUT = ("DROP", "overloaded")
 TAKEN = ("REDIRECT", "redirected")
 WORKERS, ALL = 64, 0xFFFFFFFF
-SLOTS = 1 << 21
+SLOTS = 1 << 18
 
 
 @pytest.fixture

@@ -153,7 +153,7 @@ def fragment_seen(data):
     """The length from which a first fragment is known as one, and TCP as what it carries."""
     if data[12:14] == b"\x08\x00" and data[20] & 0x20:
         return 14 + 20
-    if data[12:14] == b"\x86\xdd" and data[20] == 44 and data[56:58] != bytes(2):
+    if data[12:14] == b"\x86\xdd" and data[20] == 44:
         return 14 + 40 + 8 if data[54] == 6 else 14 + 40 + 8 + 8
     return len(data)
 
@@ -204,28 +204,13 @@ def test_icmp_error_about_a_replayed_segment_ends_here(steer, source, kind):
 
 
 @pytest.mark.parametrize("source", [SERVER6, OTHER6], ids=["target", "router"])
-@pytest.mark.parametrize("kind", [1, 3, 4])
+@pytest.mark.parametrize("kind", [1, 2, 3, 4])
 def test_icmp6_error_about_a_replayed_segment_ends_here(steer, source, kind):
     quoted = frames.tcp6()
     assert steer(PortRole.TEST, ENDPOINTS).fate(bytes(icmp6_error(source, kind, quoted))) == (
         "DROP",
         "icmp_dropped",
     )
-
-
-@pytest.mark.parametrize("source", [SERVER4, OTHER4], ids=["target", "router"])
-def test_the_line_learns_that_a_replayed_segment_was_too_big(steer, source):
-    steered = steer(PortRole.TEST, ENDPOINTS)
-    assert steered.fate(bytes(icmp_error(source, 3, frames.tcp4(), code=4))) == TAKEN
-    assert steered.fate(bytes(icmp_error(source, 3, frames.tcp4(), code=3))) == ("DROP", "icmp_dropped")
-    assert steered.fate(bytes(icmp_error(OTHER4, 3, frames.tcp4(destination=OTHER4), code=4))) == PASSED
-
-
-@pytest.mark.parametrize("source", [SERVER6, OTHER6], ids=["target", "router"])
-def test_the_line_learns_that_a_replayed_segment_was_too_big_for_ipv6(steer, source):
-    steered = steer(PortRole.TEST, ENDPOINTS)
-    assert steered.fate(bytes(icmp6_error(source, 2, frames.tcp6()))) == TAKEN
-    assert steered.fate(bytes(icmp6_error(OTHER6, 2, frames.tcp6(destination=OTHER6)))) == PASSED
 
 
 @each(MALFORMED)

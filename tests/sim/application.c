@@ -69,41 +69,7 @@ static void misbehave(struct sim *sim, struct peer *peer)
         break;
     }
     peer->exchange = MOST_EXCHANGES + 1; /* there is no such: it answers nothing any more */
-    peer->write_at = peer->push_at = NEVER;
-}
-
-/* What it says unasked comes some time after the answer; what is due together is said together. */
-static void plan_push(const struct sim *sim, struct peer *peer, const struct exchange *exchange)
-{
-    uint32_t late_ms = sim->scenario.target_pushes == PUSHES_LATE ? sim->scenario.push_late_ms : 0;
-    if (!exchange->target_push)
-        return;
-    peer->pushes += exchange->target_push;
-    peer->push_at = sim->now + exchange->push_us * 1000ull + late_ms * 1000000ull;
-}
-
-static void push(const struct sim *sim, struct peer *peer)
-{
-    if (peer->push_at > sim->now)
-        return;
-    peer->written += peer->pushes;
-    peer->pushes = 0;
-    peer->push_at = NEVER;
-}
-
-/* What it says before it has all of the request. */
-static void update(const struct sim *sim, struct peer *peer)
-{
-    const struct dialogue *dialogue = dialogue_of(sim, peer);
-    if (peer->exchange >= dialogue->count)
-        return;
-    const struct exchange *exchange = &dialogue->exchanges[peer->exchange];
-    uint32_t read = peer->record->base + peer->read;
-    uint32_t before = dialogue_requests(dialogue, peer->exchange);
-    uint32_t got = read > before ? read - before : 0;
-    uint32_t updates = exchange_updates(exchange, got < exchange->request ? got : exchange->request);
-    peer->written += updates - peer->updates;
-    peer->updates = updates;
+    peer->write_at = NEVER;
 }
 
 static void answer(struct sim *sim, struct peer *peer)
@@ -118,9 +84,7 @@ static void answer(struct sim *sim, struct peer *peer)
     }
     peer->written += exchange->target_answer - (peer->pieces ? half : 0);
     peer->pieces = 0;
-    peer->updates = 0;
     peer->thinking = false;
-    plan_push(sim, peer, exchange);
     peer->write_at = NEVER;
     peer->exchange++;
 }
@@ -143,7 +107,7 @@ static void speak(struct sim *sim, struct peer *peer)
         peer->write_at = NEVER;
         peer->written += dialogue->target_greeting;
     }
-    for (update(sim, peer); has_request(sim, peer); update(sim, peer)) {
+    while (has_request(sim, peer)) {
         if (misbehaves(sim, peer)) {
             misbehave(sim, peer);
             return;
@@ -173,8 +137,6 @@ static void close_if_done(const struct sim *sim, struct peer *peer)
 {
     const struct dialogue *dialogue = dialogue_of(sim, peer);
     bool ended = peer->fin_taken && peer->read == peer->rcv_nxt;
-    if (peer->push_at != NEVER)
-        return;
     if (peer->exchange == dialogue->count && (ended || dialogue_server_closes(dialogue)))
         peer->closed = true;
 }
@@ -186,14 +148,12 @@ void application_run(struct sim *sim, struct peer *peer)
     if (sim->now >= sim->frozen_from && sim->now < sim->frozen_until) {
         peer->read_at = sim->frozen_until;
         peer->write_at = peer->write_at < sim->frozen_until ? sim->frozen_until : peer->write_at;
-        peer->push_at = peer->push_at < sim->frozen_until ? sim->frozen_until : peer->push_at;
         return;
     }
     read_on(sim, peer);
     stop_reading(peer);
     find_exchange(sim, peer);
     speak(sim, peer);
-    push(sim, peer);
     close_if_done(sim, peer);
     peer->record->written = peer->written + peer->closed;
 }

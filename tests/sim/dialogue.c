@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-enum { TELLING = 8 };
-
 static uint32_t scaled(uint32_t size, const struct scenario *scenario, struct random *random)
 {
     uint32_t factor = between(random, scenario->factor_least, scenario->factor_most);
@@ -11,15 +9,9 @@ static uint32_t scaled(uint32_t size, const struct scenario *scenario, struct ra
     return size && !result ? 1 : result;
 }
 
-/* Where sessions begin in the midst of a connection, the first bytes of a request tell which one it is. */
-static uint32_t least_request(const struct scenario *scenario)
-{
-    return scenario->restarts && scenario->request_least < TELLING ? TELLING : scenario->request_least;
-}
-
 static void draw_exchange(struct exchange *exchange, const struct scenario *scenario, struct random *random)
 {
-    exchange->request = least_request(scenario) + any_size(random, scenario->request_most);
+    exchange->request = any_size(random, scenario->request_most);
     exchange->answer = chance(random, scenario->no_answer) ? 0 : any_size(random, scenario->answer_most);
     exchange->target_answer = scaled(exchange->answer, scenario, random);
     exchange->think_us = below(random, scenario->target_think_us + 1);
@@ -47,31 +39,6 @@ void dialogue_draw(struct dialogue *dialogue, const struct scenario *scenario, s
     dialogue->ending = draw_ending(scenario, random);
 }
 
-static uint32_t target_push(uint32_t push, const struct scenario *scenario)
-{
-    return scenario->target_pushes == PUSHES_NOTHING ? 0 : push;
-}
-
-void dialogue_draw_duplex(struct dialogue *dialogue, const struct scenario *scenario, struct random *random)
-{
-    for (uint32_t i = 0; i < dialogue->count; i++) {
-        struct exchange *exchange = &dialogue->exchanges[i];
-        exchange->pause_ms = below(random, scenario->pause_ms + 1);
-        exchange->every = scenario->update_every;
-        exchange->update = scenario->update_size;
-        if (!chance(random, scenario->pushes))
-            continue;
-        exchange->push = any_size(random, scenario->push_most);
-        exchange->target_push = target_push(exchange->push, scenario);
-        exchange->push_us = below(random, 1000 * scenario->push_pause_ms + 1);
-    }
-}
-
-uint32_t exchange_updates(const struct exchange *exchange, uint32_t got)
-{
-    return exchange->every ? got / exchange->every * exchange->update : 0;
-}
-
 uint32_t dialogue_requests(const struct dialogue *dialogue, uint32_t exchange)
 {
     uint32_t sum = 0;
@@ -93,12 +60,8 @@ uint32_t dialogue_target_offset(const struct dialogue *dialogue, uint32_t produc
     uint32_t said = dialogue->greeting;
     for (uint32_t i = 0; i < dialogue->count && said < production_offset; i++) {
         const struct exchange *exchange = &dialogue->exchanges[i];
-        uint32_t updates = exchange_updates(exchange, exchange->request);
-        const uint32_t words[][2] = {{updates, updates},
-                                     {exchange->answer, exchange->target_answer},
-                                     {exchange->push, exchange->target_push}};
-        for (uint32_t j = 0; j < 3 && said < production_offset; said += words[j++][0])
-            target += part(words[j][0], words[j][1], production_offset - said);
+        target += part(exchange->answer, exchange->target_answer, production_offset - said);
+        said += exchange->answer;
     }
     return target + (said < production_offset); /* the server's FIN */
 }

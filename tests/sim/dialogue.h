@@ -20,12 +20,6 @@ struct exchange {
     bool pipelined;         /* sent without waiting for the answers before it */
     bool overlap;           /* sent while the answers before it are being read */
     bool in_pieces;         /* the target writes its answer in two pieces */
-    uint32_t pause_ms;      /* before the request */
-    uint32_t every;         /* so many bytes of the request have the server speak before its end; 0: none */
-    uint32_t update;        /* what it says each time */
-    uint32_t push;          /* bytes that the server says unasked after the answer */
-    uint32_t target_push;   /* the target, too */
-    uint32_t push_us;       /* how long after the answer */
 };
 
 struct dialogue {
@@ -37,12 +31,6 @@ struct dialogue {
 };
 
 void dialogue_draw(struct dialogue *dialogue, const struct scenario *scenario, struct random *random);
-
-/* How the dialogue runs in both directions at once, and unasked. */
-void dialogue_draw_duplex(struct dialogue *dialogue, const struct scenario *scenario, struct random *random);
-
-/* What the server has said of the exchange when it has got so much of the request, but for its answer. */
-uint32_t exchange_updates(const struct exchange *exchange, uint32_t got);
 
 /* Bytes of the requests before this exchange; of all, with dialogue->count. */
 uint32_t dialogue_requests(const struct dialogue *dialogue, uint32_t exchange);

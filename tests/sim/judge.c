@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "in_step.h"
-#include "restarts.h"
 #include "sim.h"
 
 #define SILENCE 1000000000ull
@@ -50,7 +48,7 @@ static struct record *record_open(struct sim *sim, const struct segment *syn)
     if (sim->record_count == MOST_RECORDS)
         sim_fail(sim, "more sessions than the simulator has room for");
     bool joined = !connection->syn_shown || sessions_of(sim, connection->index) >= sim->scenario.multiplier;
-    if (joined && !sim->scenario.resync && !sim->scenario.restarts)
+    if (joined && !sim->scenario.resync)
         sim_fail(sim, "connection %u has more sessions than it may have", connection->index);
     struct record *record = &sim->records[sim->record_count];
     *record = (struct record){
@@ -58,14 +56,12 @@ static struct record *record_open(struct sim *sim, const struct segment *syn)
         .connection = connection->index,
         .client = syn->from,
         .iss = syn->seq,
-        .opened_at = sim->now,
         .joined = joined,
         .base_known = !joined,
         .last_tsval = syn->tsval,
         .syn = *syn,
     };
     sim->record_count++;
-    restarts_check_try(sim, record);
     sim_note(sim, "session %u replays connection %u%s", record->index, connection->index,
              joined ? ", joined" : "");
     return record;
@@ -76,11 +72,10 @@ static struct record *record_open(struct sim *sim, const struct segment *syn)
 
 /* What the line knows of how far the client had heard the server: counted from the first acknowledgement that
  * it has seen, where it has not seen how the server's numbers begin. */
-uint32_t judge_heard(const struct sim *sim, const struct record *record, uint32_t ack)
+static uint32_t heard(const struct sim *sim, const struct record *record, uint32_t ack)
 {
     uint32_t origin = record->joined ? 0 : sim->connections[record->connection].origin;
-    bool greeted = !record->joined && sim->connections[record->connection].may_be_greeted;
-    return ack >= origin ? ack - origin + greeted : 0;
+    return ack > origin ? ack - origin : 0;
 }
 
 /* By how much production's server had answered between the turn before and this one. */
@@ -91,22 +86,11 @@ static uint32_t growth_of(const struct sim *sim, const struct record *record, ui
     uint32_t ack = index < connection->turn_count ? turns[index].ack : connection->fin_ack;
     bool first = index < connection->turn_count && turns[index].offset == record->base;
     uint32_t before = !first ? turns[index - 1].ack : record->joined ? ack : 0;
-    return judge_heard(sim, record, ack) - (first && !record->joined ? 0 : judge_heard(sim, record, before));
+    return heard(sim, record, ack) - heard(sim, record, before);
 }
 
-/* How much production's server had answered in all before this turn, as far as the session counts. */
-static uint32_t answered_before(const struct sim *sim, const struct record *record, uint32_t index)
-{
-    const struct connection *connection = &sim->connections[record->connection];
-    const struct turn *turns = connection->turns;
-    uint32_t ack = index < connection->turn_count ? turns[index].ack : connection->fin_ack;
-    uint32_t from = 0;
-    while (record->joined && from < index && turns[from].offset != record->base)
-        from++;
-    return judge_heard(sim, record, ack) - (record->joined ? judge_heard(sim, record, turns[from].ack) : 0);
-}
-
-bool judge_is_shown(const struct sim *sim, const struct record *record, uint32_t index)
+/* Whether the line has been shown the first byte of the turn, or the FIN. */
+static bool turn_is_shown(const struct sim *sim, const struct record *record, uint32_t index)
 {
     const struct connection *connection = &sim->connections[record->connection];
     uint32_t reach = ranges_reach(&connection->shown, record->base);
@@ -122,26 +106,6 @@ static uint64_t quiet_since(const struct record *record)
     return record->acked_at > since ? record->acked_at : since;
 }
 
-/* Since when the target has been quiet for so long that it has nothing more to say, or NEVER. */
-static uint64_t settled_since(const struct sim *sim, const struct record *record, bool silent, bool goes_on)
-{
-    if (silent && !goes_on)
-        return NEVER;
-    uint64_t settle = sim->scenario.settle_ms * 1000000ull;
-    uint64_t settled_at = quiet_since(record) + (silent && settle < SILENCE ? SILENCE : settle);
-    return settled_at <= sim->now ? settled_at : NEVER;
-}
-
-/* Whether the turn may leave though the target is silent: it goes on behind a full segment, or behind a
- * greeting that may have been none. */
-static bool may_go_on(const struct connection *connection, uint32_t index)
-{
-    if (index >= connection->turn_count)
-        return connection->total == 0 && connection->may_be_greeted;
-    const struct turn *turn = &connection->turns[index];
-    return turn->goes_on || (turn->offset == 0 && connection->may_be_greeted);
-}
-
 /* A turn may leave when the target has acknowledged all before, and has answered what production had, or
  * something and then nothing for a while. What it had said too early counts, too, after a while; and what
  * goes on behind a full segment may leave after a second without a word. Returns since when it may, or
@@ -152,16 +116,20 @@ static uint64_t due_since(const struct sim *sim, const struct record *record, ui
     uint32_t offset = index < connection->turn_count ? connection->turns[index].offset : connection->total;
     uint32_t growth = growth_of(sim, record, index);
     uint32_t own = record->answered - record->mark;
-    if (!judge_is_shown(sim, record, index))
+    if (!turn_is_shown(sim, record, index))
         return NEVER;
     if (!growth || sim->scenario.no_wait)
         return sim->now;
     if (!record->opened || record->acked < offset - record->base)
         return NEVER;
-    if (own >= growth || in_step_is_due(sim, record, index) ||
-        record->answered == answered_before(sim, record, index))
+    if (own >= growth)
         return sim->now;
-    return settled_since(sim, record, !own && !record->surplus, may_go_on(connection, index));
+    bool silent = !own && !record->surplus;
+    if (silent && !(index < connection->turn_count && connection->turns[index].goes_on))
+        return NEVER;
+    uint64_t settle = sim->scenario.settle_ms * 1000000ull;
+    uint64_t settled_at = quiet_since(record) + (silent && settle < SILENCE ? SILENCE : settle);
+    return settled_at <= sim->now ? settled_at : NEVER;
 }
 
 /* Notes which turns may leave by now. */
@@ -229,12 +197,10 @@ static void check_bytes(struct sim *sim, const struct record *record, uint32_t o
 
 /* Where a client sends bytes again while it reads on, the copy may be what the mirror shows first; then the
  * line sees other turns than production.c has noted. Of a FIN that the mirror has lost nobody knows the turn.
- * And where the target does not push as production does, it is the line's patience that opens a turn. */
+ */
 static bool turns_are_known(const struct sim *sim, bool shown)
 {
-    const struct scenario *scenario = &sim->scenario;
-    return shown && !(scenario->overlap && scenario->copies) &&
-           !(scenario->pushes && scenario->target_pushes != PUSHES_THE_SAME);
+    return shown && !(sim->scenario.overlap && sim->scenario.copies);
 }
 
 /* A byte that leaves belongs to a turn that may leave. */
@@ -281,7 +247,6 @@ struct record *judge_on_sent(struct sim *sim, const struct segment *segment, uin
     if (segment->size) {
         check_bytes(sim, record, offset, segment);
         check_turns(sim, record, offset + segment->size);
-        in_step_check(sim, record, offset + segment->size);
     }
     if (segment->flags & FIN)
         check_fin(sim, record, offset + segment->size);
@@ -314,7 +279,6 @@ static bool is_of_record(struct record *record, const struct segment *segment)
 
 void judge_on_answer(struct sim *sim, struct record *record, const struct segment *segment)
 {
-    restarts_note_reset(sim, record, segment);
     if (!is_of_record(record, segment))
         return;
     turns_open(sim, record);
@@ -335,16 +299,13 @@ void judge_on_answer(struct sim *sim, struct record *record, const struct segmen
     if (offset <= record->kept && end > record->kept)
         record->kept = end;
     turns_open(sim, record);
-    in_step_note(sim, record);
 }
 
 void judge_on_mirrored(struct sim *sim, uint32_t connection)
 {
     for (uint32_t i = 0; i < sim->record_count; i++)
-        if (sim->records[i].connection == connection) {
+        if (sim->records[i].connection == connection)
             turns_open(sim, &sim->records[i]);
-            in_step_note(sim, &sim->records[i]);
-        }
 }
 
 static bool is_strict(const struct sim *sim, const struct record *record)

@@ -19,8 +19,6 @@ struct record {
     uint32_t index;
     uint32_t connection;
     struct host client; /* forged */
-    uint64_t opened_at;
-    uint64_t reset_at; /* the target has refused or reset it; 0: it has not */
     uint32_t iss;
     bool joined; /* did not begin with the production connection's SYN */
     bool base_known;
@@ -31,8 +29,6 @@ struct record {
     uint32_t mark;      /* what the target had answered when the turn before it might leave */
     uint32_t surplus;   /* what it had said by then beyond production's answers */
     uint64_t turn_at;   /* when that was */
-    uint32_t step_turn; /* the first turn of which no byte has left */
-    uint64_t step_since; /* since when it might, because the target is in step; 0: it is not */
     uint32_t last_tsval;
     uint32_t last_ack;
     uint32_t told_edge; /* right edge of the window that it offered */
@@ -74,13 +70,6 @@ void judge_on_received(struct sim *sim, struct record *record, uint32_t received
 
 /* And the client's FIN. */
 void judge_on_end(struct sim *sim, const struct record *record);
-
-/* How far the client had heard the server, as far as the line knows: `ack` counts from the server's first
- * byte. */
-uint32_t judge_heard(const struct sim *sim, const struct record *record, uint32_t ack);
-
-/* Whether the line has been shown the first byte of the turn, or the FIN. */
-bool judge_is_shown(const struct sim *sim, const struct record *record, uint32_t turn);
 
 /* Whether the segment is one that a client may send in this connection. */
 void conformance_check(struct sim *sim, struct record *record, const struct segment *segment,

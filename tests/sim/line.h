@@ -74,7 +74,6 @@ void line_step(struct sim *sim);
 
 /* A counter, over all workers. */
 uint64_t line_count(const struct sim *sim, const char *name);
-bool line_counts(const char *name); /* whether there is such a counter */
 uint64_t line_account(const struct sim *sim, enum account account);
 
 /* Every frame, session, connection and byte is under exactly one heading. Holds between any two turns. */

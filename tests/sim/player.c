@@ -1,11 +1,27 @@
 #include "player.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "sim.h"
-#include "voices.h"
 
-enum { PROBE_AFTER_MS = 2000 };
+enum { SERVER_MSS = 1460, PROBE_AFTER_MS = 2000 };
+
+/* One connection on its time line. */
+struct player {
+    struct sim *sim;
+    const struct scenario *scenario;
+    struct connection *connection;
+    struct random random;
+    uint64_t now;
+    uint32_t said;     /* by the client */
+    uint32_t answered; /* by the server */
+    uint32_t acked;    /* of it, by the client */
+    uint32_t most;     /* bytes of a segment of the client */
+    bool full;         /* the client's last segment was so large */
+    bool fin_heard;    /* by the server */
+    bool window_closed;
+};
 
 static void note_turn(struct player *player)
 {
@@ -19,8 +35,90 @@ static void note_turn(struct player *player)
         if (!connection->turns)
             abort();
     }
-    connection->turns[connection->turn_count++] =
-        (struct turn){.offset = player->said, .ack = player->acked, .goes_on = player->full};
+    connection->turns[connection->turn_count++] = (struct turn){player->said, player->acked, player->full};
+}
+
+/* --- segments ---------------------------------------------------------------------------------------------
+ */
+
+static uint64_t show(struct player *player, struct segment *segment)
+{
+    uint8_t frame[MOST_FRAME];
+    struct framing framing = {player->scenario->mirror_tags, below(&player->random, 3) ? 0 : 6};
+    uint32_t size = frame_write(segment, &framing, frame);
+    return path_send(&player->sim->path, WAY_MIRROR, player->connection->index, player->now,
+                     player->connection->syn_at + 1, frame, size);
+}
+
+static uint16_t client_window(const struct player *player, uint8_t flags)
+{
+    const struct scenario *scenario = player->scenario;
+    uint32_t window = scenario->client_window;
+    if (player->window_closed)
+        return 0;
+    if (scenario->client_scale != NO_SCALE && !(flags & SYN))
+        window = window >> scenario->client_scale ? window >> scenario->client_scale : 1;
+    return (uint16_t)(window < 65535 ? window : 65535);
+}
+
+static uint64_t client_says(struct player *player, uint8_t flags, uint32_t offset, const uint8_t *bytes,
+                            uint32_t size)
+{
+    const struct connection *connection = player->connection;
+    const struct scenario *scenario = player->scenario;
+    bool syn = flags & SYN;
+    struct segment segment = {
+        .from = connection->client,
+        .to = connection->server,
+        .seq = connection->client_isn + 1 + offset,
+        .ack = flags & ACK ? connection->server_isn + 1 + player->acked : 0,
+        .flags = flags,
+        .window = client_window(player, flags),
+        .mss = (uint16_t)(syn ? scenario->client_mss : 0),
+        .scale = (uint8_t)(syn ? scenario->client_scale : NO_SCALE),
+        .sack_permitted = syn && scenario->client_sack,
+        .timestamps = scenario->client_timestamps,
+        .tsval = (uint32_t)(player->now / 1000000),
+        .payload = bytes,
+        .size = size,
+    };
+    return show(player, &segment);
+}
+
+static void client_sends(struct player *player, uint8_t flags, uint32_t offset, uint32_t size)
+{
+    uint8_t bytes[MOST_FRAME];
+    content_fill(player->connection->index, offset, bytes, size);
+    client_says(player, flags, offset, bytes, size);
+    player->now += player->scenario->pace_us * 1000ull;
+}
+
+static void client_acks(struct player *player)
+{
+    client_sends(player, ACK, player->said, 0);
+}
+
+static void server_sends(struct player *player, uint8_t flags, uint32_t offset, uint32_t size)
+{
+    static const uint8_t BYTES[SERVER_MSS];
+    const struct connection *connection = player->connection;
+    bool syn = flags & SYN;
+    struct segment segment = {
+        .from = connection->server,
+        .to = connection->client,
+        .seq = connection->server_isn + 1 + offset,
+        .ack = connection->client_isn + 1 + player->said + player->fin_heard,
+        .flags = flags,
+        .window = 60000,
+        .mss = syn ? SERVER_MSS : 0,
+        .scale = syn ? 7 : NO_SCALE,
+        .sack_permitted = syn,
+        .payload = BYTES,
+        .size = size,
+    };
+    player->now += player->scenario->pace_us * 1000ull;
+    if (player->scenario->both)
+        show(player, &segment);
 }
 
 /* --- exchanges --------------------------------------------------------------------------------------------
@@ -84,32 +182,6 @@ static void note_fin(struct player *player)
     player->connection->fin_ack = player->acked;
 }
 
-static void server_speaks(struct player *player, uint32_t size)
-{
-    for (uint32_t sent = 0; sent < size;) {
-        uint32_t part = size - sent < SERVER_MSS ? size - sent : SERVER_MSS;
-        server_sends(player, ACK | PSH, player->answered + sent, part);
-        sent += part;
-    }
-    player->answered += size;
-}
-
-/* What the server does while the request comes in: it may say something, or acknowledge alone. The client
- * hears of it before some later segment. */
-static void server_hears(struct player *player, const struct exchange *exchange, uint32_t start)
-{
-    const struct scenario *scenario = player->scenario;
-    uint32_t got = player->said - start;
-    uint32_t last = got > player->last ? got - player->last : 0;
-    uint32_t updates = exchange_updates(exchange, got) - exchange_updates(exchange, last);
-    if (updates)
-        server_speaks(player, updates);
-    else if (scenario->server_acks && chance(&player->acks, scenario->server_acks))
-        server_acks(player);
-    if (exchange->every && player->acked != player->answered && chance(&player->acks, 300))
-        player->acked += between(&player->acks, 1, player->answered - player->acked);
-}
-
 static void client_requests(struct player *player, uint32_t index)
 {
     const struct exchange *exchange = &player->connection->dialogue.exchanges[index];
@@ -126,8 +198,6 @@ static void client_requests(struct player *player, uint32_t index)
         client_sends(player, (uint8_t)(ACK | (ends_burst ? PSH : 0) | (fin ? FIN : 0)), player->said, size);
         player->said += size;
         player->full = size == player->most;
-        player->last = size;
-        server_hears(player, exchange, start);
         if (exchange->overlap && player->acked != player->answered && chance(&player->random, 100))
             player->acked += between(&player->random, 1, player->answered - player->acked);
     }
@@ -138,15 +208,12 @@ static void server_answers(struct player *player, uint32_t size)
 {
     wait_round_trip(player);
     player->fin_heard = player->connection->has_fin;
-    server_speaks(player, size);
-}
-
-static void server_pushes(struct player *player, const struct exchange *exchange)
-{
-    if (!exchange->push)
-        return;
-    player->now += exchange->push_us * 1000ull;
-    server_speaks(player, exchange->push);
+    for (uint32_t sent = 0; sent < size;) {
+        uint32_t part = size - sent < SERVER_MSS ? size - sent : SERVER_MSS;
+        server_sends(player, ACK | PSH, player->answered + sent, part);
+        sent += part;
+    }
+    player->answered += size;
 }
 
 /* Each side may ask whether the other is still there: with a byte of the past, or with none. */
@@ -172,7 +239,6 @@ static void play_exchange(struct player *player, uint32_t index)
         client_reads(player, player->acked + below(&player->random, player->answered - player->acked + 1));
     else if (!exchange->pipelined)
         client_reads(player, player->answered);
-    player->now += exchange->pause_ms * 1000000ull;
     client_requests(player, index);
     bool last = index + 1 == dialogue->count;
     if (last && dialogue->ending == CLIENT_CLOSES_AT_ONCE) {
@@ -182,7 +248,6 @@ static void play_exchange(struct player *player, uint32_t index)
     if (last && dialogue->ending == CLIENT_RESETS_AT_ONCE)
         return;
     server_answers(player, exchange->answer);
-    server_pushes(player, exchange);
     if (chance(&player->random, player->scenario->probes) && !(last && player->connection->has_fin)) {
         client_reads(player, player->answered);
         probe(player);
@@ -199,7 +264,6 @@ static void play_handshake(struct player *player)
     wait_round_trip(player);
     server_sends(player, SYN | ACK, (uint32_t)-1, 0);
     client_acks(player);
-    player->settled = true;
     if (connection->dialogue.greeting)
         server_answers(player, connection->dialogue.greeting);
 }
@@ -280,8 +344,6 @@ void player_play(struct sim *sim, struct connection *connection, uint64_t start)
         .scenario = &sim->scenario,
         .connection = connection,
         .random = random_stream(sim->scenario.seed, 200 + connection->index),
-        .strays = random_stream(sim->scenario.seed, 500 + connection->index),
-        .acks = random_stream(sim->scenario.seed, 600 + connection->index),
         .now = start,
     };
     player.most = chance(&player.random, 800) ? player.scenario->client_mss

@@ -4,7 +4,6 @@
 
 #include "player.h"
 #include "sim.h"
-#include "strays.h"
 
 /* Often so that numbers wrap within the connection. */
 static uint32_t draw_isn(struct random *random)
@@ -17,8 +16,6 @@ static void draw_connection(struct sim *sim, uint32_t index, struct random *rand
     struct connection *connection = &sim->connections[index];
     *connection = (struct connection){.index = index, .successor = NO_CONNECTION};
     dialogue_draw(&connection->dialogue, &sim->scenario, random);
-    struct random duplex = random_stream(sim->scenario.seed, 400 + index);
-    dialogue_draw_duplex(&connection->dialogue, &sim->scenario, &duplex);
     connection->total = dialogue_requests(&connection->dialogue, connection->dialogue.count);
     connection->client_isn = draw_isn(random);
     connection->server_isn = draw_isn(random);
@@ -58,28 +55,9 @@ static void note_known(struct connection *connection, uint32_t number)
         connection->known = offset;
 }
 
-/* An older connection's numbers are far from those of this one: see strays.h. */
-static bool belongs(const struct connection *connection, const struct segment *segment, bool client)
-{
-    uint32_t first = client ? connection->client_isn : connection->server_isn;
-    return segment->seq - first + STRAY_DISTANCE / 2 < STRAY_DISTANCE;
-}
-
-/* The turns of which the first byte has been shown by now. */
-static void note_turns(struct connection *connection, uint64_t now)
-{
-    uint32_t reach = ranges_reach(&connection->shown, 0);
-    while (connection->turns_shown < connection->turn_count &&
-           connection->turns[connection->turns_shown].offset < reach)
-        connection->turns[connection->turns_shown++].shown_at = now;
-}
-
 void production_on_shown(struct sim *sim, struct connection *connection, const struct segment *segment)
 {
-    bool client = host_equal(&segment->from, &connection->client);
-    if (!belongs(connection, segment, client))
-        return;
-    if (!client) {
+    if (!host_equal(&segment->from, &connection->client)) {
         connection->reset_shown |= (segment->flags & RST) != 0;
         connection->origin_shown |= connection->syn_shown && (segment->flags & SYN);
         connection->server_fin_shown |= (segment->flags & FIN) != 0;
@@ -89,7 +67,6 @@ void production_on_shown(struct sim *sim, struct connection *connection, const s
     if ((segment->flags & ACK) && connection->syn_shown && !connection->origin_shown) {
         connection->origin = segment->ack - connection->server_isn - 1;
         connection->origin_shown = true;
-        connection->may_be_greeted = segment->size;
     }
     connection->syn_shown |= (segment->flags & SYN) != 0;
     connection->reset_shown |= (segment->flags & RST) != 0;
@@ -99,5 +76,4 @@ void production_on_shown(struct sim *sim, struct connection *connection, const s
     if (segment->size && offset < connection->total &&
         !ranges_add(&connection->shown, offset, offset + segment->size))
         sim_fail(sim, "the simulator has no room for the holes of connection %u", connection->index);
-    note_turns(connection, sim->now);
 }

@@ -20,7 +20,6 @@ struct turn {
     uint32_t offset;
     uint32_t ack;
     bool goes_on; /* behind a full segment: it may be in the midst of a request */
-    uint64_t shown_at;
 };
 
 struct connection {
@@ -34,7 +33,6 @@ struct connection {
     struct turn *turns;
     uint32_t turn_count;
     uint32_t turn_room;
-    uint32_t turns_shown;
     bool has_fin; /* the client closes; its FIN is a turn of its own */
     uint32_t fin_ack;
     uint64_t over_at;   /* when production was over */
@@ -42,9 +40,7 @@ struct connection {
     uint64_t syn_at;    /* when the mirror shows the SYN; 0: never */
     bool syn_shown;     /* so far: */
     bool origin_shown;
-    bool may_be_greeted; /* the first acknowledgement shown came with bytes: one byte is taken to be before it
-                          */
-    uint32_t origin;     /* how much of the server's bytes the first acknowledgement shown was for */
+    uint32_t origin; /* how much of the server's bytes the first acknowledgement shown was for */
     bool fin_shown;
     bool reset_shown;
     bool server_fin_shown;

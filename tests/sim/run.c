@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "restarts.h"
 #include "sim.h"
 #include "verdict.h"
 
@@ -100,7 +99,6 @@ static bool tick(struct sim *sim, uint64_t event_at)
     uint64_t before = sim->line.frames_out + sim->path.carried[WAY_DOWN];
     bool any = false;
     sim->now = at > sim->now ? at : sim->now;
-    restarts_run(sim);
     for (uint32_t burst = 0; path_next(&sim->path) <= sim->now && burst < 500; burst++, any = true)
         deliver(sim);
     for (uint32_t i = 0; i < sim->record_count; i++)
@@ -156,7 +154,6 @@ static void run(struct sim *sim)
     sim->target = sim_host(sim, 19, 2, 8080);
     sim->frozen_from = sim->now + 100 * MILLI;
     sim->frozen_until = sim->frozen_from + sim->scenario.freeze_ms * MILLI;
-    restarts_plan(sim);
     line_open(sim);
     line_step(sim);
     production_open(sim);

@@ -248,13 +248,13 @@ bool scenario_mirror_is_whole(const struct scenario *s)
 bool scenario_completes(const struct scenario *s)
 {
     return scenario_mirror_is_whole(s) && !s->misbehaviour && !s->stop_ms && s->chunks >= 100000 &&
-           s->backlog >= 100000000 && s->limit >= 256 && !s->restarts;
+           s->backlog >= 100000000 && s->limit >= 256;
 }
 
 bool scenario_is_strict(const struct scenario *s)
 {
     return !s->misbehaviour && s->settle_ms >= STRICT_SETTLE_MS && s->factor_most <= 100 && !s->no_wait &&
-           !s->ack_mirrored && !s->target_pushes && !s->restarts;
+           !s->ack_mirrored;
 }
 
 void scenario_print(struct scenario *scenario, FILE *file)

@@ -39,13 +39,6 @@ enum misbehaviour {
     MISBEHAVIOURS
 };
 
-/* What the target does where production's server pushes. */
-enum target_pushes {
-    PUSHES_THE_SAME,
-    PUSHES_NOTHING,
-    PUSHES_LATE,
-};
-
 struct scenario {
     uint64_t seed;
 #define PARAMETER(name, simplest, help) uint32_t name;

@@ -26,13 +26,7 @@ MOST_SEED = 1_000_000
 ENVIRONMENT = os.environ | {"ASAN_OPTIONS": "quarantine_size_mb=16:detect_stack_use_after_return=0"}
 
 # Values between the simplest and the drawn one mean something else, or nothing.
-KINDS = frozenset(
-    {"ending", "client_scale", "target_scale", "misbehaviour", "pool", "workers"}
-    | {"target_pushes", "update_every"}
-)
-
-# Runs that are about one thing, on top of what the seed draws.
-MODES = re.findall(r"^MODE\((\w+),", (HERE / "modes.def").read_text(), re.MULTILINE)
+KINDS = frozenset({"ending", "client_scale", "target_scale", "misbehaviour", "pool", "workers"})
 
 SIMPLEST = {
     name: int(value)
@@ -47,19 +41,17 @@ class Scenario:
     """What is run: a seed, and the parameters that are not as the seed draws them."""
 
     seed: int
-    settings: tuple[tuple[str, int], ...] = ()
-    mode: str | None = None
+    settings: tuple[tuple[str, int], ...]
 
     @property
     def arguments(self) -> list[str]:
         """The simulator's."""
         pairs = [("--set", f"{name}={value}") for name, value in self.settings]
-        mode = [("--mode", self.mode)] if self.mode else []
-        return [word for pair in [("--seed", str(self.seed)), *mode, *pairs] for word in pair]
+        return [word for pair in [("--seed", str(self.seed)), *pairs] for word in pair]
 
     def complexity(self) -> int:
         """How many parameters are not as simple as they can be."""
-        values = SIMPLEST | drawn(self.seed, self.mode) | dict(self.settings)
+        values = SIMPLEST | drawn(self.seed) | dict(self.settings)
         return sum(values[name] != simplest for name, simplest in SIMPLEST.items())
 
     def __repr__(self) -> str:
@@ -74,9 +66,9 @@ def run(program: Path, scenario: Scenario) -> subprocess.CompletedProcess[str]:
 
 
 @functools.cache
-def drawn(seed: int, mode: str | None = None) -> dict[str, int]:
-    """The parameters that the seed, in this mode, makes other than simplest."""
-    argv = [str(PROGRAM), *Scenario(seed, mode=mode).arguments, "--draw"]
+def drawn(seed: int) -> dict[str, int]:
+    """The parameters that the seed makes other than simplest."""
+    argv = [str(PROGRAM), "--seed", str(seed), "--draw"]
     result = subprocess.run(argv, env=ENVIRONMENT, capture_output=True, text=True, check=True)
     return {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", result.stdout)}
 
@@ -88,16 +80,16 @@ def _between(simplest: int, value: int) -> st.SearchStrategy[int]:
 
 
 @st.composite
-def scenarios(draw: DrawFn, mode: str | None = None) -> Scenario:
-    """Any seed, simplified in any way; in a mode less, since it needs several parameters at once."""
+def scenarios(draw: DrawFn) -> Scenario:
+    """Any seed, simplified in any way."""
     seed = draw(st.integers(1, MOST_SEED))
     settings = {}
-    for name, value in drawn(seed, mode).items():
+    for name, value in drawn(seed).items():
         simplest = SIMPLEST[name]
-        as_drawn = draw(st.integers(0, 7)) > 0 if mode else draw(st.booleans())
+        as_drawn = draw(st.booleans())
         choice = value if as_drawn else simplest
-        if as_drawn and name not in KINDS and not (mode and draw(st.booleans())):
+        if as_drawn and name not in KINDS:
             choice = draw(_between(simplest, value))
         if choice != value:
             settings[name] = choice
-    return Scenario(seed, tuple(settings.items()), mode)
+    return Scenario(seed, tuple(settings.items()))

@@ -4,11 +4,9 @@
  *     sim --seed 17 --trace            one of them, with all that happens
  *     sim --seed 17 --shrink           the simplest settings under which it still fails
  *     sim --seed 17 --set up_loss=0    one of them, with a parameter of scenario.def changed
- *     sim --seed 17 --mode skew        one of them, as a run about one thing (modes.def)
  *     sim --seed 17 --draw             what its parameters are; nothing is run
  */
 #include "sim.h"
-#include "modes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +26,6 @@ struct options {
     bool shrink;
     bool show;
     bool draw;
-    const char *mode;
     const char *settings[MOST_SETTINGS];
     uint32_t setting_count;
 };
@@ -48,26 +45,10 @@ static void on_death(void)
     fflush(stdout);
 }
 
-static struct scenario draw(const struct options *options, uint64_t seed)
+static struct scenario make_scenario(const struct options *options, uint64_t seed)
 {
     struct scenario scenario;
     scenario_draw(&scenario, seed);
-    if (options->mode && !mode_apply(options->mode, &scenario)) {
-        fprintf(stderr, "there is no mode %s\n", options->mode);
-        exit(2);
-    }
-    return scenario;
-}
-
-static void print_mode(const struct options *options)
-{
-    if (options->mode)
-        printf(" --mode %s", options->mode);
-}
-
-static struct scenario make_scenario(const struct options *options, uint64_t seed)
-{
-    struct scenario scenario = draw(options, seed);
     for (uint32_t i = 0; i < options->setting_count; i++) {
         if (!scenario_set(&scenario, options->settings[i])) {
             fprintf(stderr, "there is no parameter %s\n", options->settings[i]);
@@ -80,7 +61,6 @@ static struct scenario make_scenario(const struct options *options, uint64_t see
 static void tell_how_to_repeat(const struct options *options, uint64_t seed)
 {
     printf("  again: build/sim/sim --seed %llu", (unsigned long long)seed);
-    print_mode(options);
     for (uint32_t i = 0; i < options->setting_count; i++)
         printf(" --set %s", options->settings[i]);
     printf(" --trace\n");
@@ -108,10 +88,11 @@ static int failure_of(const struct scenario *scenario)
 }
 
 /* Each parameter in turn is made as simple as it can be, and stays so if the run fails in the same way. */
-static void shrink(const struct options *options, uint64_t seed, struct scenario *scenario)
+static void shrink(uint64_t seed, struct scenario *scenario)
 {
-    struct scenario drawn = draw(options, seed);
+    struct scenario drawn;
     int failure = failure_of(scenario);
+    scenario_draw(&drawn, seed);
     for (bool again = true; again;) {
         again = false;
         for (uint32_t i = 0; i < PARAMETER_COUNT; i++) {
@@ -127,7 +108,6 @@ static void shrink(const struct options *options, uint64_t seed, struct scenario
         }
     }
     printf("shrunk: build/sim/sim --seed %llu --trace", (unsigned long long)seed);
-    print_mode(options);
     for (uint32_t i = 0; i < PARAMETER_COUNT; i++)
         if (*scenario_at(scenario, &PARAMETERS[i]) != *scenario_at(&drawn, &PARAMETERS[i]))
             printf(" --set %s=%u", PARAMETERS[i].name, *scenario_at(scenario, &PARAMETERS[i]));
@@ -154,7 +134,7 @@ static bool run_seed(const struct options *options, uint64_t seed, struct tally 
     tally->failures++;
     tell_how_to_repeat(options, seed);
     if (options->shrink)
-        shrink(options, seed, &scenario);
+        shrink(seed, &scenario);
     return false;
 }
 
@@ -236,8 +216,6 @@ static bool take_options(struct options *options, int argc, char **argv)
             options->jobs = (uint32_t)strtoul(argv[i], NULL, 10);
         else if (strcmp(argv[i - 1], "--failures") == 0)
             options->failures = (uint32_t)strtoul(argv[i], NULL, 10);
-        else if (strcmp(argv[i - 1], "--mode") == 0)
-            options->mode = argv[i];
         else if (strcmp(argv[i - 1], "--set") == 0 && options->setting_count < MOST_SETTINGS)
             options->settings[options->setting_count++] = argv[i];
         else
@@ -251,7 +229,7 @@ int main(int argc, char **argv)
     struct options options = {.jobs = 1, .failures = 10};
     if (!take_options(&options, argc, argv)) {
         fprintf(stderr, "sim --seeds A-B [--jobs N] | --seed N [--trace] [--shrink] [--show] [--draw]; "
-                        "[--mode NAME] [--set parameter=value]…\n");
+                        "[--set parameter=value]…\n");
         return 2;
     }
     if (options.draw) {

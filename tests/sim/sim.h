@@ -35,9 +35,6 @@ struct sim {
     struct host target;
     uint64_t frozen_from; /* the target's applications stand still */
     uint64_t frozen_until;
-    uint32_t restarts;   /* of the target, so far */
-    uint64_t restart_at; /* the next */
-    uint64_t refuses_until;
     uint64_t digest; /* of all that crossed the line's borders, and when */
     bool trace;
     bool quiet; /* a failure is not reported, only told by sim_run */

@@ -73,10 +73,7 @@ struct peer {
     bool greeted;
     uint32_t exchange; /* the next to be answered; UINT32_MAX: not known yet (joined) */
     uint32_t pieces;   /* of the present answer that have been written */
-    uint32_t updates;  /* bytes that it has said in the midst of the present request */
-    uint32_t pushes;   /* bytes that it will say unasked at push_at */
     bool thinking;
-    uint64_t push_at;
     uint64_t write_at;
     uint64_t read_at;
 };

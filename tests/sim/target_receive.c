@@ -64,7 +64,6 @@ static void accept(struct sim *sim, const struct segment *syn)
         .resend_at = NEVER,
         .gone_at = NEVER,
         .write_at = NEVER,
-        .push_at = NEVER,
         .read_at = NEVER,
         .rto = 200000000ull + 4000ull * scenario->path_delay_us + 2000ull * scenario->path_late_us,
     };
@@ -79,8 +78,7 @@ static void receive_in_listen(struct sim *sim, const struct segment *segment)
 {
     if (segment->flags & RST)
         return;
-    if ((segment->flags & (SYN | ACK)) == SYN && sim->scenario.misbehaviour != REFUSES &&
-        sim->now >= sim->refuses_until)
+    if ((segment->flags & (SYN | ACK)) == SYN && sim->scenario.misbehaviour != REFUSES)
         accept(sim, segment);
     else
         target_refuse(sim, segment);

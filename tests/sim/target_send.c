@@ -212,7 +212,6 @@ uint64_t target_deadline(const struct peer *peer)
     uint64_t at = peer->ack_at < peer->resend_at ? peer->ack_at : peer->resend_at;
     at = peer->gone_at < at ? peer->gone_at : at;
     at = peer->write_at < at ? peer->write_at : at;
-    at = peer->push_at < at ? peer->push_at : at;
     return peer->read_at < at ? peer->read_at : at;
 }
 
@@ -224,7 +223,7 @@ void target_on_time(struct sim *sim, struct peer *peer)
         peer->state = PEER_CLOSED;
         return;
     }
-    if (peer->read_at <= sim->now || peer->write_at <= sim->now || peer->push_at <= sim->now)
+    if (peer->read_at <= sim->now || peer->write_at <= sim->now)
         application_run(sim, peer);
     if (peer->resend_at <= sim->now)
         on_timeout(sim, peer);

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "in_step.h"
-#include "restarts.h"
 #include "sim.h"
 
 /* The reasons under which a session may have ended, as a set. */
@@ -20,14 +18,12 @@ enum reason {
     TARGET_UNRESPONSIVE = 1 << 9,
     BACKLOG_EXCEEDED = 1 << 10,
     BUFFERS_FULL = 1 << 11,
-    IDLE = 1 << 12, /* the target has closed, and nothing more is heard of the client */
 };
 
 static const char *const COUNTERS[] = {
     "end_complete",      "end_client_reset",        "end_stopped",          "end_superseded",
     "end_mirror_gap",    "end_target_refused",      "end_target_reset",     "end_target_closed",
     "end_target_silent", "end_target_unresponsive", "end_backlog_exceeded", "end_buffers_full",
-    "end_idle",
 };
 
 enum { REASONS = sizeof(COUNTERS) / sizeof(COUNTERS[0]) };
@@ -81,17 +77,13 @@ static uint32_t by_target(const struct scenario *scenario)
     }
 }
 
-/* The same client port is used again, perhaps more than once: by a SYN; or, if the mirror has lost that, by
- * segments that make no sense, and then perhaps by a later SYN. */
-static uint32_t by_successors(const struct sim *sim, const struct connection *connection, uint32_t reasons)
+/* The same client port is used again: by a SYN; or, if the mirror has lost that, by segments that make no
+ * sense. */
+static uint32_t by_successor(const struct connection *successor, uint32_t reasons)
 {
-    while (connection->successor != NO_CONNECTION) {
-        connection = &sim->connections[connection->successor];
-        if (connection->syn_shown)
-            return (reasons & ~(uint32_t)STOPPED) | SUPERSEDED;
-        reasons |= MIRROR_GAP | CLIENT_RESET;
-    }
-    return reasons;
+    if (successor->syn_shown)
+        return (reasons & ~(uint32_t)STOPPED) | SUPERSEDED;
+    return reasons | MIRROR_GAP | CLIENT_RESET;
 }
 
 static uint32_t possible(const struct sim *sim, const struct connection *connection)
@@ -100,21 +92,19 @@ static uint32_t possible(const struct sim *sim, const struct connection *connect
     uint32_t reasons = by_production(connection) | by_target(scenario);
     if (scenario->misbehaviour == REFUSES || scenario->misbehaviour == ABSENT)
         reasons &= ~(uint32_t)(COMPLETE | STOPPED);
-    if (scenario->resync && !scenario->restarts)
+    if (scenario->resync)
         reasons |= COMPLETE | CLIENT_RESET | MIRROR_GAP | STOPPED;
     if (scenario->resync && scenario->overlap)
         reasons |= TARGET_SILENT; /* joined in the midst of a request: it is not answered */
-    if (scenario->restarts)
-        reasons |= TARGET_RESET | TARGET_REFUSED | TARGET_CLOSED | TARGET_SILENT | TARGET_UNRESPONSIVE;
     if (scenario->stop_ms)
         reasons |= STOPPED;
-    if (reasons & STOPPED && !scenario->both)
-        reasons |= IDLE;
     if (scenario->backlog < 100000000)
         reasons |= BACKLOG_EXCEEDED;
     if (scenario->chunks < 100000)
         reasons |= BUFFERS_FULL;
-    return by_successors(sim, connection, reasons);
+    if (connection->successor != NO_CONNECTION)
+        reasons = by_successor(&sim->connections[connection->successor], reasons);
+    return reasons;
 }
 
 /* How many sessions replay the connection: those of its SYN, and those that were joined later. */
@@ -256,21 +246,6 @@ void verdict_check_quiet(struct sim *sim)
                  (unsigned long long)line_count(sim, "buffers_used"));
 }
 
-/* How sessions began and ended, where nobody was kept out. */
-static void check_all_let_in(struct sim *sim)
-{
-    const struct scenario *scenario = &sim->scenario;
-    if (!scenario->stop_ms) {
-        check_reasons(sim);
-        if (!scenario->resync && !scenario->restarts && scenario->misbehaviour == BEHAVES)
-            check_sessions(sim);
-    }
-    if (scenario->mirror_from_ms && scenario->resync)
-        check_late_start(sim);
-    if (scenario->restarts)
-        restarts_check(sim);
-}
-
 void verdict_check(struct sim *sim)
 {
     const struct scenario *scenario = &sim->scenario;
@@ -279,12 +254,16 @@ void verdict_check(struct sim *sim)
         sim_fail(sim, "%llu sessions have not ended", (unsigned long long)line_count(sim, "sessions_live"));
     check_frames(sim);
     check_target(sim);
-    if (scenario->limit >= 256 && !line_count(sim, "drop_mirror_overloaded"))
-        check_all_let_in(sim);
-    if (scenario->in_step)
-        in_step_verdict(sim);
-    bool delivers = scenario_completes(scenario) ||
-                    (!scenario_mirror_is_whole(scenario) && !scenario->resync && !scenario->restarts);
+    bool all_let_in = scenario->limit >= 256 && !line_count(sim, "drop_mirror_overloaded");
+    if (all_let_in && !scenario->stop_ms) {
+        check_reasons(sim);
+        if (!scenario->resync && scenario->misbehaviour == BEHAVES)
+            check_sessions(sim);
+    }
+    if (all_let_in && scenario->mirror_from_ms && scenario->resync)
+        check_late_start(sim);
+    bool delivers =
+        scenario_completes(scenario) || (!scenario_mirror_is_whole(scenario) && !scenario->resync);
     for (uint32_t i = 0; delivers && i < sim->record_count; i++)
         check_delivery(sim, &sim->records[i]);
 }

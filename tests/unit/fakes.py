@@ -164,7 +164,6 @@ class FakeMachine:
             cpus=lambda: {0, 1},
             kept_to=self.keep_to,
             forwards=lambda _device: self.forwarding,
-            master=lambda _device: "",
             silent=self.silent,
             symmetric=self.symmetric,
             busy_polling=self.busy_polling,

@@ -186,6 +186,14 @@ class TestLedger:
             assert engine.stop() is engine.stop()
 
 
+def test_forwarding_kernels_are_warned_about(config):
+    scene = FakeMachine()
+    scene.forwarding = ["net/ipv4/conf/test0/forwarding"]
+    with structlog.testing.capture_logs() as logs, Engine(config, scene.machine):
+        pass
+    assert logs[0]["cure"] == "sysctl -w net/ipv4/conf/test0/forwarding=0"
+
+
 def test_the_stats_folder_is_made(config, tmp_path):
     path = tmp_path / "deep" / "er" / "stats"
     moved = config.model_copy(update={"stats": path})

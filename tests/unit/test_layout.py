@@ -48,7 +48,7 @@ C_MAY = {
     "store": {"wire"},
     "protocol": {"wire"},
     "port": set(),
-    "session": {"wire", "observe", "store", "protocol"},
+    "session": {"wire", "observe", "store"},
     "admission": {"wire", "store"},
     "replay": {"wire", "observe", "store", "protocol", "session", "admission"},
     "line": {"wire", "observe", "store", "port", "session", "admission", "replay"},

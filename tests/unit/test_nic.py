@@ -170,25 +170,3 @@ def test_forwarding_is_seen():
 def test_addresses_are_listed_without_link_local_ones():
     assert "198.19.0.1" in nic.addresses("test0")
     assert not any(address.startswith("fe80") for address in nic.addresses("test0"))
-
-
-@pytest.mark.usefixtures("inside")
-def test_ipv6_is_forwarded_for_all_devices_or_for_none():
-    run(f"ip netns exec {HERE} sysctl -qw net.ipv4.conf.test0.forwarding=0")
-    run(f"ip netns exec {HERE} sysctl -qw net.ipv6.conf.all.forwarding=1")
-    run(f"ip netns exec {HERE} sysctl -qw net.ipv6.conf.test0.forwarding=0")
-    assert nic.forwards("test0") == ["net/ipv6/conf/all/forwarding"]
-    run(f"ip netns exec {HERE} sysctl -qw net.ipv6.conf.all.forwarding=0")
-    assert nic.forwards("test0") == []
-
-
-@pytest.mark.usefixtures("inside")
-def test_a_port_of_a_bridge_has_a_master():
-    assert nic.master("test0") == ""
-    run(f"ip -n {HERE} link add br0 type bridge\nip -n {HERE} link add spare0 type veth peer name spare1")
-    run(f"ip -n {HERE} link set spare0 master br0")
-    assert nic.master("spare0") == "br0"
-
-
-def test_a_device_that_is_gone_has_no_master():
-    assert nic.master("nothing0") == ""

@@ -8,7 +8,6 @@ from appliance.engine.nic import Hop
 from appliance.errors import ConfigError
 from appliance.settings.loading import build
 from appliance.settings.pool import parse_clients
-from dataplane import binding
 from dataplane.steering import Maps
 from tests.unit.fakes import capabilities
 
@@ -129,7 +128,7 @@ def test_settings_of_a_transfer_reach_the_dataplane():
     assert (found.instance, found.instances, found.mss) == (1, 4, 536)
     assert found.full_sessions_only
     assert found.no_wait
-    assert found.ack is binding.Ack.MIRRORED
+    assert found.ack_mirrored
     assert found.tls_replay
     assert str(found.loopback_ip) == "198.18.9.9"
 
@@ -137,8 +136,7 @@ def test_settings_of_a_transfer_reach_the_dataplane():
 def test_defaults_are_those_of_tcpcopy():
     found = told()
     assert (found.multiplier, found.sample, found.ramp, found.pool, found.mss) == (1, 0, 0, (), 0)
-    assert not found.full_sessions_only | found.no_wait | found.tls_replay
-    assert found.ack is binding.Ack.DELAYED
+    assert not found.full_sessions_only | found.no_wait | found.ack_mirrored | found.tls_replay
     assert found.loopback_ip is None
 
 

@@ -61,9 +61,7 @@ function tiles(feed) {
       traffic(sent, "sent_frames", "sent_bytes");
       requests.update(perSecond(feed.rate(total("turns_sent"))), `${count(now.turns_sent)} in all`,
         feed.series(total("turns_sent")), perSecond);
-      const waiting = now.connections_waiting;
-      live.update(count(now.sessions_live), waiting ? `${count(waiting)} wait for the target`
-        : `${perSecond(feed.rate(total("sessions_opened")))} opened`,
+      live.update(count(now.sessions_live), `${perSecond(feed.rate(total("sessions_opened")))} opened`,
         feed.series(total("sessions_live"), true), count);
       const production = feed.rate(total("mirror_client_payload"), RATIO_S);
       const target = feed.rate(total("sent_payload"), RATIO_S);

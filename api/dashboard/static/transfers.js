@@ -11,7 +11,7 @@ import { body as taken, fieldOf, part } from "./schema.js";
 
 const COLUMNS = [["Transfer"], ["State"], ["Source → target"], ["Multiplier"], ["Sampling"],
   ["Requests", "number"], [""], ["Sessions", "number"]];
-const KINDS = { running: "good", paused: "quiet", unreachable: "warn", held: "bad", stopped: "bad" };
+const KINDS = { running: "good", paused: "quiet", unreachable: "warn", stopped: "bad" };
 
 export function transfers(feed, may) {
   const body = h("tbody");

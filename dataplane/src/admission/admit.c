@@ -153,12 +153,3 @@ enum drop admit(struct admission *admission, const struct dp_transfer *transfer,
     admission->bucket.tokens -= sessions;
     return DROP_NONE;
 }
-
-bool admit_again(struct admission *admission, uint32_t sessions, uint64_t now)
-{
-    double rate = (double)REOPENS_PER_SECOND / admission->config->workers;
-    if (!has_tokens(&admission->reopened, rate, sessions, now))
-        return false;
-    admission->reopened.tokens -= sessions;
-    return true;
-}

@@ -34,10 +34,9 @@ struct admission {
         struct bucket bucket;
     } transfers[DP_MAX_TRANSFERS];
     struct bucket bucket; /* of all transfers */
-    struct bucket reopened;
-    double share;        /* of what would be let in; 1 without overload */
-    uint64_t adapted_at; /* when the share was last looked at */
-    uint32_t pressing;   /* intervals in a row with too much to do */
+    double share;         /* of what would be let in; 1 without overload */
+    uint64_t adapted_at;  /* when the share was last looked at */
+    uint32_t pressing;    /* intervals in a row with too much to do */
     uint64_t pressed_since;
     uint64_t done;     /* frames received by the end of the interval before */
     uint64_t noted_at; /* when the last loop was noted */
@@ -69,11 +68,6 @@ void admission_adapt(struct admission *admission, uint32_t backlog, uint64_t don
 /* How many hashes, from the highest down, no transfer lets in now or would soon (a SYN that waits in a ring
  * may be let in by the time it is taken). 0 without overload. */
 uint32_t admission_closed(const struct admission *admission);
-
-/* Whether so many sessions that the target has ended may open again: at most REOPENS_PER_SECOND over all
- * workers, so that a target that has just come back is not met by all of them at once. */
-enum { REOPENS_PER_SECOND = 1000 };
-bool admit_again(struct admission *admission, uint32_t sessions, uint64_t now);
 
 /* DROP_NONE, or why the connection is not replayed. `opens`: it would start now, so the caps apply. */
 enum drop admit(struct admission *admission, const struct dp_transfer *transfer,

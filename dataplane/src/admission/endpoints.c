@@ -134,7 +134,9 @@ static bool forge(struct endpoints *endpoints, uint32_t index, const struct endp
         return forge_for_loopback(endpoints, transfer, client, copy, here, flow);
     if (copy == 0 && transfer->instances == 1 && is_free(endpoints, transfer, client, flow))
         return true;
-    return forge_beside(endpoints, transfer, client, copy, here, flow);
+    return transfer->multiplier > 1 || transfer->instances > 1
+               ? forge_beside(endpoints, transfer, client, copy, here, flow)
+               : false;
 }
 
 bool endpoints_forge(struct endpoints *endpoints, uint32_t index, const struct endpoint *client,

@@ -17,7 +17,7 @@
 
 #define SHED_WORKERS 64
 #define SHED_PORTS 8
-#define SHED_SLOT_BITS 21 /* 2 MiB for each mirror port; a value of 4 MiB is too large for older kernels */
+#define SHED_SLOT_BITS 18
 #define SHED_SLOTS (1 << SHED_SLOT_BITS)
 
 struct shed {

@@ -54,6 +54,9 @@ static int check_change(struct dp_engine *engine, const struct dp_config *next)
 
 static void publish(struct dp_engine *engine, const struct dp_config *next)
 {
+    for (uint32_t i = 0; i < engine->config->transfer_count; i++)
+        if (engine->config->transfers[i].state == DP_REMOVED && next->transfers[i].state != DP_REMOVED)
+            stats_clear_transfer(engine->segment, i);
     for (uint32_t i = 0; i < next->transfer_count; i++)
         __atomic_store_n(&engine->next_hops[i], mac_pack(next->transfers[i].target_mac), __ATOMIC_RELAXED);
     engine->config = engine->orders.config = next;

@@ -7,10 +7,7 @@
 #include "replay/offline.h"
 #include "wire/parse.h"
 
-enum {
-    MOST_BURSTS = 4,         /* from one ring in one loop, unless it is filling up */
-    LATE = 50 * 1000 * 1000, /* that a worker may be; less than the shortest retransmission timeout */
-};
+enum { MOST_BURSTS = 4 }; /* from one ring in one loop, unless it is filling up */
 
 /* A frame of a burst, and what a look at it has shown. */
 struct seen {
@@ -22,22 +19,10 @@ struct seen {
     struct glance glance;
 };
 
-/* The same of the two for both directions. */
-static const struct endpoint *first_of(const struct endpoint *one, const struct endpoint *other)
-{
-    int order = memcmp(&one->address, &other->address, sizeof(one->address));
-    bool first = order < 0 || (order == 0 && one->port <= other->port);
-    return first ? one : other;
-}
-
-/* The packet's client, production's or forged, whose hash decides on the owner. Where either end may be the
- * client, one of them has the say for both directions; a session whose client is another worker's uses
- * another port of it. */
+/* The packet's client, production's or forged, whose hash decides on the owner. */
 static const struct endpoint *client_of(const struct worker *worker, uint32_t role,
                                         const struct packet *packet)
 {
-    if (role == DP_ROLE_MIRROR && replay_is_two_faced(&worker->replay, packet))
-        return first_of(&packet->source, &packet->destination);
     if (role == DP_ROLE_TEST || !replay_is_from_client(&worker->replay, packet))
         return &packet->destination;
     return &packet->source;
@@ -81,10 +66,9 @@ static bool is_astray(const struct worker *worker, const struct seen *seen)
 {
     const struct toeplitz *toeplitz = worker->replay.endpoints.toeplitz;
     const struct packet *packet = &seen->packet;
-    return toeplitz && !packet->path_mtu &&
-           toeplitz_queue(toeplitz, packet->transport, &packet->source, &packet->destination) %
-                   worker->config->workers !=
-               worker->index;
+    return toeplitz && toeplitz_queue(toeplitz, packet->transport, &packet->source, &packet->destination) %
+                               worker->config->workers !=
+                           worker->index;
 }
 
 /* Passes a frame on to its owner. */
@@ -157,24 +141,14 @@ static void count_received(struct stats *stats, const struct port *port, uint32_
     stats_add(mirror ? &stats->mirror_bytes : &stats->test_bytes, bytes);
 }
 
-/* Whether a whole burst could be handed off. */
+/* Whether a whole burst could be handed off. If not, frames stay where they are: the RX ring has more room.
+ */
 static bool may_hand_off(const struct worker *worker)
 {
     for (uint32_t other = 0; other < worker->config->workers; other++)
         if (worker->to[other] && !handoff_has_room(worker->to[other], PORT_BURST))
             return false;
     return true;
-}
-
-/* Where a hand-off ring is full, frames stay in the RX ring, which has more room: the other worker may only
- * be late. If it hangs, or the RX ring fills up, frames for that worker alone are lost. */
-static bool waits_for_others(struct worker *worker, const struct port *port, uint64_t now)
-{
-    if (may_hand_off(worker)) {
-        worker->could_hand_off = now;
-        return false;
-    }
-    return now - worker->could_hand_off < LATE && port->ops->waiting(port) <= port->room / 2;
 }
 
 /* One burst of one queue. */
@@ -185,7 +159,7 @@ static bool receive_burst(struct worker *worker, const struct inlet *inlet, uint
     struct port *port = inlet->port;
     if (port->patience && worker->draining)
         return false; /* what waits there stays there */
-    if (!port->patience && waits_for_others(worker, port, now))
+    if (!port->patience && !may_hand_off(worker))
         return true; /* look again at once */
     uint32_t count = port->ops->rx(port, now, frames, PORT_BURST);
     for (uint32_t i = 0; i < count; i++) {

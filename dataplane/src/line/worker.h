@@ -48,16 +48,15 @@ struct worker {
     struct replay replay;
     struct inlet inlets[WORKER_QUEUES];
     uint32_t inlet_count;
+    struct port *outlet; /* its queue of the test port */
     uint32_t index;
-    struct port *outlet;                /* its queue of the test port */
     struct handoff *to[DP_MAX_WORKERS]; /* NULL for itself */
     struct handoff *from[DP_MAX_WORKERS];
     /* The same for frames that can wait, so that they do not stand in the way of those that cannot. */
     struct handoff *patient_to[DP_MAX_WORKERS];
     struct handoff *patient_from[DP_MAX_WORKERS];
     uint64_t housekeeping_at;
-    uint64_t could_hand_off; /* when each hand-off ring last had room for a burst */
-    uint64_t had_room;       /* when all that was ready could last be sent */
+    uint64_t had_room; /* when all that was ready could last be sent */
     const struct orders *orders;
     uint32_t epoch; /* of the configuration in use */
     struct followed followed;

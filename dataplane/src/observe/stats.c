@@ -155,11 +155,10 @@ struct transfer_stats *stats_transfers(struct stats_segment *segment, uint32_t w
     return (struct transfer_stats *)(void *)base + (size_t)worker * DP_MAX_TRANSFERS;
 }
 
-void stats_clear_transfer(struct transfer_stats *stats)
+void stats_clear_transfer(struct stats_segment *segment, uint32_t transfer)
 {
-    uint64_t *values = (uint64_t *)(void *)stats;
-    for (size_t i = 0; i < sizeof(*stats) / sizeof(*values); i++)
-        stats_set(&values[i], 0);
+    for (uint32_t worker = 0; worker < segment->workers; worker++)
+        memset(&stats_transfers(segment, worker)[transfer], 0, sizeof(struct transfer_stats));
 }
 
 int dp_segment_check(const void *memory, size_t size, uint32_t *workers)

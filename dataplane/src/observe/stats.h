@@ -63,8 +63,8 @@ int stats_open(struct stats_segment **segment, const char *path, uint32_t worker
 /* Those of one worker, by the transfer's index. */
 struct transfer_stats *stats_transfers(struct stats_segment *segment, uint32_t worker);
 
-/* A new transfer takes the place of another: its worker, the only writer, begins at zero. */
-void stats_clear_transfer(struct transfer_stats *stats);
+/* A new transfer takes the place of another: nobody else writes now. */
+void stats_clear_transfer(struct stats_segment *segment, uint32_t transfer);
 
 size_t stats_size(const struct stats_segment *segment);
 void stats_close(struct stats_segment *segment, const char *path);

@@ -12,59 +12,11 @@ static bool begins_with(const struct view *start, const char *text)
     return start->size >= size && memcmp(start->at, text, size) == 0;
 }
 
-/* The header of a record of SSL 3.0 to TLS 1.3, as far as it is here. */
-enum tls protocol_tls(const uint8_t *bytes, uint32_t size)
+/* A handshake record with a ClientHello, of SSL 3.0 to TLS 1.3. */
+static bool is_tls(const struct view *start)
 {
-    static const uint8_t LEAST[] = {20, 3, 0, 0, 0};
-    static const uint8_t MOST[] = {24, 3, 4, 72,
-                                   255}; /* 2^14 bytes and what encryption adds: less than 73 * 256 */
-    for (uint32_t i = 0; i < sizeof(LEAST) && i < size; i++)
-        if (bytes[i] < LEAST[i] || bytes[i] > MOST[i])
-            return TLS_NO;
-    if (size < sizeof(LEAST))
-        return size ? TLS_UNSURE : TLS_NO;
-    return bytes[3] || bytes[4] ? TLS_YES : TLS_NO;
-}
-
-int protocol_is_hello(const uint8_t *bytes, uint32_t size)
-{
-    if (size < 9 || bytes[0] != 22 || bytes[5] != 1 || protocol_tls(bytes, size) != TLS_YES)
-        return false;
-    uint32_t record = (uint32_t)bytes[3] << 8 | bytes[4];
-    uint32_t hello = (uint32_t)bytes[6] << 16 | (uint32_t)bytes[7] << 8 | bytes[8];
-    return hello + 4 >= record && hello < 1 << 17;
-}
-
-static bool is_text_at(const uint8_t *bytes, const char *text, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        if (bytes[i] != (uint8_t)text[i] && (bytes[i] | 32) != (uint8_t)text[i])
-            return false;
-    return true;
-}
-
-int protocol_asks_for_tls(const uint8_t *bytes, uint32_t size)
-{
-    enum { LONGEST = 512 };
-    static const uint8_t SSL_REQUEST[] = {0, 0, 0, 8, 4, 210, 22, 47};
-    static const char *const TEXTS[] = {"starttls", "stls\r\n", "1.3.6.1.4.1.1466.20037"};
-    if (size == sizeof(SSL_REQUEST) && memcmp(bytes, SSL_REQUEST, size) == 0)
-        return true;
-    for (uint32_t i = 0; size <= LONGEST && i < sizeof(TEXTS) / sizeof(TEXTS[0]); i++) {
-        size_t length = strlen(TEXTS[i]);
-        for (uint32_t at = 0; at + length <= size; at++)
-            if (is_text_at(bytes + at, TEXTS[i], length))
-                return true;
-    }
-    return false;
-}
-
-/* The short handshake response with CLIENT_SSL. */
-static bool is_mysql_ssl_request(const struct view *start, bool server_spoke)
-{
-    static const uint8_t HEADER[] = {32, 0, 0, 1};
-    return server_spoke && start->size >= 36 && memcmp(start->at, HEADER, sizeof(HEADER)) == 0 &&
-           (start->at[5] & 8);
+    return start->size >= 6 && start->at[0] == 22 && start->at[1] == 3 && start->at[2] <= 4 &&
+           start->at[5] == 1;
 }
 
 static bool is_http1(const struct view *start)
@@ -112,7 +64,7 @@ static bool is_redis(const struct view *start)
 enum protocol protocol_detect(const uint8_t *bytes, uint32_t size, int server_spoke)
 {
     struct view start = {bytes, size};
-    if (protocol_tls(bytes, size) == TLS_YES || is_mysql_ssl_request(&start, server_spoke))
+    if (is_tls(&start))
         return PROTOCOL_tls;
     if (begins_with(&start, "PRI * HTTP/2.0\r\n"))
         return PROTOCOL_http2;

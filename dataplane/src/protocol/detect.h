@@ -12,20 +12,7 @@
 
 #include "reason.h"
 
-/* Whether bytes are the beginning of a TLS record; UNSURE: there are too few of them. */
-enum tls { TLS_NO, TLS_YES, TLS_UNSURE };
-enum tls protocol_tls(const uint8_t *bytes, uint32_t size);
-
-/* Whether a segment in the midst of a connection begins with a whole record's ClientHello header. */
-int protocol_is_hello(const uint8_t *bytes, uint32_t size);
-
-/* Whether the segment asks for TLS, so that a ClientHello may follow if the server agrees: STARTTLS (RFC 3207
- * SMTP, 9051 IMAP, 6120 XMPP), STLS (RFC 2595 POP3), LDAP's extended operation (RFC 4511 4.14), PostgreSQL's
- * SSLRequest. */
-int protocol_asks_for_tls(const uint8_t *bytes, uint32_t size);
-
-/* MySQL's SSLRequest, behind which the ClientHello follows at once, counts as TLS. server_spoke: the server
- * spoke before these bytes. */
+/* server_spoke: the server spoke before these bytes. */
 enum protocol protocol_detect(const uint8_t *bytes, uint32_t size, int server_spoke);
 
 #endif

@@ -27,31 +27,18 @@ static enum drop on_stray(struct replay *replay, const struct flow *flow, const 
     return DROP_no_session;
 }
 
-static enum drop on_too_big(struct replay *replay, struct session *session, const struct packet *packet)
-{
-    enum drop drop = session ? session_on_too_big(session, &replay->context, packet) : DROP_icmp_unfounded;
-    if (!drop)
-        session_follow_up(replay, session);
-    return drop;
-}
-
 enum drop replay_on_answer(struct replay *replay, const struct packet *packet, uint64_t now)
 {
     struct stats *stats = replay->context.stats;
     replay->context.now = now;
     struct flow flow = flow_make(packet->transport, &packet->destination, &packet->source);
     struct session *session = table_find(&replay->forged, &flow);
-    if (packet->path_mtu)
-        return on_too_big(replay, session, packet);
     if (!session)
         return on_stray(replay, &flow, packet);
     stats_add(&stats->test_payload, packet->size != 0);
     stats_add(&stats->test_fin, (packet->flags & TCP_FIN) != 0);
     stats_add(&stats->test_rst, (packet->flags & TCP_RST) != 0);
     enum drop drop = session_on_answer(session, &replay->context, packet);
-    struct stream *stream = session->stream;
     session_follow_up(replay, session);
-    if (session->stream && tcp_is_ended(&session->tcp))
-        connection_watch(replay, stream);
     return drop;
 }

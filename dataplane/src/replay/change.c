@@ -13,25 +13,9 @@ static bool stops_any(const struct dp_config *before, const struct dp_config *af
     return false;
 }
 
-/* A slot is used again: what is counted begins anew, and what the target before is still owed must not go to
- * the new one. */
-static void begin_anew(struct replay *replay, uint16_t transfer)
-{
-    uint32_t kept = 0;
-    stats_clear_transfer(&replay->context.transfers[transfer]);
-    for (uint32_t i = 0; i < replay->stray_count; i++)
-        if (replay->strays[i].transfer != transfer)
-            replay->strays[kept++] = replay->strays[i];
-    replay->stray_count = kept;
-}
-
 void change_adopt(struct replay *replay, const struct dp_config *config)
 {
-    const struct dp_config *before = replay->config;
-    for (uint16_t i = 0; i < before->transfer_count; i++)
-        if (before->transfers[i].state == DP_REMOVED && config->transfers[i].state != DP_REMOVED)
-            begin_anew(replay, i);
-    replay->change = (struct change){.under_way = stops_any(before, config)};
+    replay->change = (struct change){.under_way = stops_any(replay->config, config)};
     admission_adopt(&replay->admission, config);
     transfers_open(&replay->transfers, config);
     replay->endpoints.config = config;
@@ -64,7 +48,7 @@ static uint32_t end_connection(struct replay *replay, struct stream *stream)
 
 void change_reach(struct replay *replay, const struct session *session)
 {
-    if (!session->end)
+    if (replay->change.under_way && !session->end)
         end_connection(replay, session->stream);
 }
 

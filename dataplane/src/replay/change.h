@@ -12,7 +12,7 @@
 /* This is the configuration from now on. It differs from the one before only in what dp_change may change. */
 void change_adopt(struct replay *replay, const struct dp_config *config);
 
-/* A change is under way, and a session is about to send: reset it now if the change is going to. */
+/* A session is about to send: reset it now if a change is going to. */
 void change_reach(struct replay *replay, const struct session *session);
 /* Resets some more sessions. True: there are more to look at. */
 bool change_step(struct replay *replay);

@@ -26,23 +26,11 @@ static void on_stream_time(struct replay *replay, struct stream *stream)
         connection_watch(replay, stream);
         return;
     }
-    const struct newcomer *newcomer = newcomers_find(&replay->newcomers, stream);
-    if (newcomer && !stream->has_server && now >= newcomer->at + NEWCOMER_WAIT) {
-        struct packet syn = newcomer->syn;
-        connection_supersede(replay, stream, &syn);
-        return;
-    }
     if (stream->session_count && stream_has_gap(stream) && now < stream->heard + timing->idle_timeout) {
         end_at_gap(replay, stream);
         return;
     }
-    if (stream->session_count && stream_awaits_reset(stream)) {
-        stream->reset = true; /* nobody has said a word since: it was believed */
-        connection_tell(replay, stream, NULL);
-        connection_watch(replay, stream);
-        return;
-    }
-    connection_end_sessions(replay, stream, stream->embryonic ? END_unfinished : END_idle);
+    connection_end_sessions(replay, stream, END_idle);
     connection_forget(replay, stream);
 }
 

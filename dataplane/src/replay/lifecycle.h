@@ -8,9 +8,6 @@
 
 #include "replay.h"
 
-/* Nanoseconds that a SYN waits where nothing of the server can confirm it. */
-#define NEWCOMER_WAIT 1000000000ull
-
 /* After every event of a session: retires it if it has ended; else it may have something to send or to wait
  * for. */
 void session_follow_up(struct replay *replay, struct session *session);
@@ -35,27 +32,12 @@ bool connection_has_room(const struct replay *replay, const struct dp_transfer *
 enum drop connection_open(struct replay *replay, const struct dp_transfer *transfer, const struct flow *flow,
                           const struct packet *packet);
 
-/* The client has completed its handshake. DROP_NONE, or why nothing is replayed: then the stream is gone. */
-enum drop connection_hatch(struct replay *replay, struct stream *stream);
-
-/* A SYN begins the connection anew. */
-enum drop connection_supersede(struct replay *replay, struct stream *stream, const struct packet *syn);
-
-/* Production's connection is over, as far as the mirror can tell. */
-bool stream_is_over(const struct stream *stream);
-
 /* A connection that is under way: a stream now, its sessions when its next turn begins. */
 enum drop connection_open_joining(struct replay *replay, const struct dp_transfer *transfer,
                                   const struct flow *flow, const struct packet *packet);
 
-/* So many sessions, as far as free endpoints allow; they begin with the stream's next byte. Returns how many.
- */
-uint32_t connection_open_sessions(struct replay *replay, struct stream *stream, uint32_t count,
-                                  uint64_t turn);
-
-/* Sessions that the target has ended may open again with this segment, where a turn begins. */
-bool connection_may_reopen(struct replay *replay, const struct stream *stream);
-void connection_reopened(struct replay *replay, struct stream *stream, uint32_t opened);
+/* As many sessions as the transfer wants and free endpoints allow. */
+void connection_open_sessions(struct replay *replay, struct stream *stream);
 
 void connection_end_sessions(struct replay *replay, struct stream *stream, enum end end);
 void connection_forget(struct replay *replay, struct stream *stream);

@@ -20,7 +20,7 @@ static uint32_t state_of(const struct session *session)
 static uint32_t target_keeps(const struct session *session)
 {
     const struct tcp *tcp = &session->tcp;
-    if (seq_before(session->base + tcp->snd_nxt - tcp->iss - 1, session->gate))
+    if (seq_before(tcp->snd_nxt - tcp->iss - 1, session->gate))
         return tcp->snd_nxt - tcp->snd_una >= tcp->snd_wnd ? DP_WAITS_WINDOW : DP_WAITS_NOTHING;
     if (tcp->snd_una != tcp->snd_nxt)
         return DP_WAITS_ACKNOWLEDGEMENT;
@@ -71,7 +71,7 @@ static void tell(const struct replay *replay, const struct session *session, str
         .turns = session->turns,
         .request_bytes = stream->client.next,
         .pending_bytes = stream->client.next - session->delivered,
-        .answer_bytes = session->received,
+        .answer_bytes = tcp_received(&session->tcp),
         .retransmits = session->retransmits,
         .rtt = session->tcp.srtt,
     };

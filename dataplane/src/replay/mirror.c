@@ -2,51 +2,23 @@
 
 #include "lifecycle.h"
 #include "observe/histogram.h"
+#include "protocol/detect.h"
 #include "ready.h"
-#include "reopen.h"
-#include "session/numbers.h"
-#include "tongue.h"
-
-enum { FIRST_EPHEMERAL = 32768 };
 
 bool replay_is_from_client(const struct replay *replay, const struct packet *packet)
 {
     return transfers_match_source(&replay->transfers, packet->transport, &packet->destination) != NULL;
 }
 
-bool replay_is_two_faced(const struct replay *replay, const struct packet *packet)
-{
-    return transfers_have_port(&replay->transfers, packet->source.port) &&
-           replay_is_from_client(replay, packet) &&
-           transfers_match_source(&replay->transfers, packet->transport, &packet->source);
-}
-
 static enum drop on_syn(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
     if (!stream->joining && packet->seq + 1 == stream->first)
         return DROP_duplicate;
-    if (!stream_is_over(stream)) {
-        const struct newcomer *newcomer = newcomers_find(&replay->newcomers, stream);
-        if (newcomer && newcomer->syn.seq == packet->seq)
-            return DROP_duplicate;
-        newcomers_note(&replay->newcomers, stream, packet, replay->context.now);
-        connection_watch(replay, stream);
-        return DROP_unconfirmed;
-    }
-    return connection_supersede(replay, stream, packet);
-}
-
-/* The new connection that the segment belongs to, though it has the key of one that lives; or NULL. */
-static struct stream *newcomer_of(struct replay *replay, struct stream *stream, const struct packet *packet,
-                                  bool from_client)
-{
-    const struct newcomer *newcomer = newcomers_find(&replay->newcomers, stream);
-    if (!newcomer || !newcomer_is_confirmed(newcomer, packet, from_client))
-        return NULL;
+    const struct dp_transfer *transfer = &replay->config->transfers[stream->transfer];
     struct flow flow = stream->flow;
-    struct packet syn = newcomer->syn;
-    connection_supersede(replay, stream, &syn);
-    return table_find(&replay->mirrored, &flow);
+    connection_end_sessions(replay, stream, END_superseded);
+    connection_forget(replay, stream);
+    return connection_open(replay, transfer, &flow, packet);
 }
 
 /* The first of the chunks that were appended. */
@@ -55,49 +27,16 @@ static struct chunk *first_after(const struct stream *stream, const struct chunk
     return before ? before->next : stream->client.head;
 }
 
-static void count_taken(struct replay *replay, struct stream *stream, uint32_t bytes)
+/* The first chunk shows what the connection speaks; that is counted once. False: it must not be replayed. */
+static bool detect(struct replay *replay, struct stream *stream)
 {
-    struct session_context *context = &replay->context;
-    uint64_t taken = (uint64_t)bytes * stream->session_count;
-    stats_add(&context->stats->request_bytes_skipped, (uint64_t)bytes * stream->missing);
-    stream->asked_at = taken ? context->now : stream->asked_at;
-    stats_add(&context->stats->request_bytes_taken, taken);
-    stats_add(&context->stats->request_bytes_pending, taken);
-}
-
-/* The data of the SYN, once it is known to count. */
-static void take_syn_data(struct replay *replay, struct stream *stream, const struct packet *packet,
-                          bool from_client)
-{
-    if (!stream_settle_syn(stream, &replay->context.chunks, packet, from_client))
-        return;
-    count_taken(replay, stream, stream->client.next);
-    if (tongue_detect(replay, stream))
-        connection_tell(replay, stream, stream->detected ? stream->client.head : NULL);
-    else
-        connection_end_sessions(replay, stream, END_tls_not_replayable);
-}
-
-/* Those that hold the oldest bytes, until the rest is within bounds: their siblings go on. Bytes behind a
- * hole are held by nobody; if they are too many, all end. */
-static void end_slowest(struct replay *replay, struct stream *stream)
-{
-    uint64_t most = replay->config->limits.backlog_bytes;
-    bool ended = true;
-    while (ended && stream->sessions && stream->client.head && stream->client.held > most) {
-        const struct chunk *oldest = stream->client.head;
-        ended = false;
-        for (struct session *session = stream->sessions, *next; session; session = next) {
-            next = session->sibling;
-            if (session->chunk != oldest)
-                continue;
-            ended = true;
-            session_end(session, &replay->context, END_backlog_exceeded);
-            session_retire(replay, session);
-        }
-    }
-    if (stream->client.held > most)
-        connection_end_sessions(replay, stream, END_backlog_exceeded);
+    if (stream->detected || !stream->client.head)
+        return true;
+    stream->detected = true;
+    const struct chunk *chunk = stream->client.head;
+    enum protocol protocol = protocol_detect(chunk->bytes, chunk->size, chunk->turn != 0);
+    stats_add(&replay->context.stats->protocol[protocol], 1);
+    return protocol != PROTOCOL_tls || replay->config->transfers[stream->transfer].tls_replay;
 }
 
 static enum drop append(struct replay *replay, struct stream *stream, const struct packet *packet)
@@ -105,64 +44,46 @@ static enum drop append(struct replay *replay, struct stream *stream, const stru
     struct session_context *context = &replay->context;
     const struct chunk *before = stream->client.tail;
     uint32_t next = stream->client.next;
-    bool waited = !stream->detected;
     enum drop drop = stream_append(stream, &context->chunks, packet, context->now);
-    count_taken(replay, stream, stream->client.next - next);
-    tongue_hear_client(stream, packet);
-    if (!tongue_detect(replay, stream) || tongue_is_tls(replay, stream, packet)) {
-        connection_reopened(replay, stream, 0);
+    uint64_t taken = (uint64_t)(stream->client.next - next) * stream->session_count;
+    stream->asked_at = taken ? context->now : stream->asked_at;
+    stats_add(&context->stats->request_bytes_taken, taken);
+    stats_add(&context->stats->request_bytes_pending, taken);
+    if (!detect(replay, stream)) {
         connection_end_sessions(replay, stream, END_tls_not_replayable);
         return drop;
     }
-    if (!stream->detected && stream->client.head)
-        return drop; /* the beginning of TLS, or not: more bytes will tell */
     bool closes = packet->flags & (TCP_FIN | TCP_RST);
     if (!drop || closes)
-        connection_tell(replay, stream, waited ? stream->client.head : first_after(stream, before));
+        connection_tell(replay, stream, first_after(stream, before));
     if (drop == DROP_buffers_full)
         connection_end_sessions(replay, stream, END_buffers_full);
     else if (stream->client.held > replay->config->limits.backlog_bytes)
-        end_slowest(replay, stream);
+        connection_end_sessions(replay, stream, END_backlog_exceeded);
     return drop;
-}
-
-/* Bytes that the client said while the target was gone. */
-static void count_skipped(struct replay *replay, const struct stream *stream, uint32_t size)
-{
-    stats_add(&replay->context.stats->request_bytes_skipped, (uint64_t)size * stream->missing);
 }
 
 /* A segment of a connection that is not replayed yet. */
 static enum drop on_joining(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
     const struct dp_transfer *transfer = &replay->config->transfers[stream->transfer];
-    if (!numbers_fit_joining(stream, packet, true))
-        return DROP_outside_window;
-    enum drop drop = connection_hatch(replay, stream);
-    if (drop)
-        return drop;
-    uint32_t before = stream->join_next;
     stream->heard = replay->context.now;
-    drop = stream->missing ? DROP_connection_ended : DROP_joining;
-    if (stream_turn_begins(stream, packet) && (!stream->missing || connection_may_reopen(replay, stream)))
+    enum drop drop = DROP_joining;
+    if (stream_turn_begins(stream, packet))
         drop = connection_refuse(replay, transfer, &packet->source, true);
     if (drop) {
-        count_skipped(replay, stream, stream->join_next - before);
         stream->reset |= (packet->flags & (TCP_FIN | TCP_RST)) != 0;
-        if (stream->reset)
-            connection_reopened(replay, stream, 0);
         connection_watch(replay, stream);
         return drop;
     }
     stream_begin(stream, packet);
-    uint32_t opened = connection_open_sessions(replay, stream, transfer->multiplier, 0);
-    if (!opened) {
+    connection_open_sessions(replay, stream);
+    if (!stream->sessions) {
         stream->joining = true;
         return DROP_endpoint_taken;
     }
     stream_note(stream, packet);
-    stats_add(&replay->context.stats->connections_joined, !stream->missing);
-    connection_reopened(replay, stream, opened);
+    stats_add(&replay->context.stats->connections_joined, 1);
     drop = append(replay, stream, packet);
     connection_watch(replay, stream);
     return drop;
@@ -175,8 +96,6 @@ static enum drop on_datagram(struct replay *replay, struct stream *stream, const
     stream->heard = context->now;
     if (!stream->sessions)
         return DROP_connection_ended;
-    if (twins_find(&replay->twins, &stream->flow, packet, replay->timed, context->now))
-        return DROP_duplicate;
     if (packet->size > session_most_datagram(stream->sessions, context))
         return DROP_too_large;
     if (stream->client.held + packet->size > replay->config->limits.backlog_bytes)
@@ -202,71 +121,6 @@ static enum drop on_first_datagram(struct replay *replay, const struct dp_transf
     return drop ? drop : on_datagram(replay, table_find(&replay->mirrored, flow), packet);
 }
 
-/* The mirror has missed so much that nothing fits any more. */
-static void lose(struct replay *replay, struct stream *stream)
-{
-    connection_end_sessions(replay, stream, END_mirror_gap);
-    stream->joining = !replay->config->transfers[stream->transfer].full_sessions_only;
-    stream->has_join_ack = stream->has_fin = false;
-    connection_watch(replay, stream);
-}
-
-/* A RST that waits; see connection_deadline. */
-static enum drop put_off(struct replay *replay, struct stream *stream)
-{
-    connection_watch(replay, stream);
-    return DROP_unconfirmed;
-}
-
-static enum drop judge_client(struct replay *replay, struct stream *stream, const struct packet *packet)
-{
-    enum belief belief = numbers_of_client(stream, packet);
-    if (belief == LOST) {
-        lose(replay, stream);
-        return stream->joining ? DROP_NONE : DROP_outside_window;
-    }
-    if (belief)
-        return belief == UNCONFIRMED ? put_off(replay, stream) : DROP_outside_window;
-    if (stream->has_newcomer && !stream->has_server && !(packet->flags & TCP_RST))
-        newcomers_forget(&replay->newcomers, stream); /* the old connection lives */
-    return DROP_NONE;
-}
-
-/* A bare FIN or RST that has come before. */
-static bool was_said(const struct stream *stream, const struct packet *packet)
-{
-    bool fin = (packet->flags & TCP_FIN) && stream->has_fin;
-    return !packet->size && (fin || ((packet->flags & TCP_RST) && stream->reset));
-}
-
-/* A segment of a connection that is replayed. */
-static enum drop on_segment(struct replay *replay, struct stream *stream, const struct packet *packet)
-{
-    enum drop refused = judge_client(replay, stream, packet);
-    if (refused)
-        return refused;
-    if (!stream->joining && stream_turn_follows(stream, packet))
-        reopen_on_turn(replay, stream, packet);
-    if (stream->joining)
-        return on_joining(replay, stream, packet);
-    bool said_before = was_said(stream, packet);
-    if (!stream->opened && (packet->flags & TCP_RST)) {
-        connection_forget(replay, stream);
-        return DROP_NONE;
-    }
-    enum drop unopened = connection_hatch(replay, stream);
-    if (unopened)
-        return unopened;
-    stream->heard = replay->context.now;
-    take_syn_data(replay, stream, packet, true);
-    stream_note(stream, packet);
-    enum drop drop = stream->sessions ? append(replay, stream, packet) : DROP_connection_ended;
-    if (numbers_confirm_reset(stream))
-        connection_tell(replay, stream, NULL);
-    connection_watch(replay, stream);
-    return said_before && !drop ? DROP_duplicate : drop;
-}
-
 static enum drop on_client(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
     struct stats *stats = replay->context.stats;
@@ -276,9 +130,18 @@ static enum drop on_client(struct replay *replay, struct stream *stream, const s
         return on_datagram(replay, stream, packet);
     if (packet->flags & TCP_SYN)
         return on_syn(replay, stream, packet);
-    struct stream *newcomer = stream->has_newcomer ? newcomer_of(replay, stream, packet, true) : NULL;
-    stream = newcomer ? newcomer : stream;
-    return stream->joining ? on_joining(replay, stream, packet) : on_segment(replay, stream, packet);
+    if (stream->joining)
+        return on_joining(replay, stream, packet);
+    uint32_t distance = packet->seq - stream->first - stream->client.next + FURTHEST_AHEAD;
+    if (distance > 2 * FURTHEST_AHEAD)
+        return DROP_outside_window;
+    bool said_before = !packet->size && (((packet->flags & TCP_FIN) && stream->has_fin) ||
+                                         ((packet->flags & TCP_RST) && stream->reset));
+    stream->heard = replay->context.now;
+    stream_note(stream, packet);
+    enum drop drop = stream->sessions ? append(replay, stream, packet) : DROP_connection_ended;
+    connection_watch(replay, stream);
+    return said_before && !drop ? DROP_duplicate : drop;
 }
 
 static void time_production(struct replay *replay, struct stream *stream, const struct packet *packet)
@@ -290,64 +153,24 @@ static void time_production(struct replay *replay, struct stream *stream, const 
     stream->asked_at = 0;
 }
 
-static enum drop judge_server(struct replay *replay, struct stream *stream, const struct packet *packet)
-{
-    if (packet->transport == DP_UDP)
-        return DROP_NONE;
-    if (stream->joining)
-        return numbers_fit_joining(stream, packet, false) ? DROP_NONE : DROP_outside_window;
-    enum belief belief = numbers_of_server(stream, packet);
-    if (belief == UNCONFIRMED)
-        return put_off(replay, stream);
-    if (belief == LOST)
-        lose(replay, stream);
-    return belief ? DROP_outside_window : DROP_NONE;
-}
-
 static enum drop on_server(struct replay *replay, struct stream *stream, const struct packet *packet)
 {
+    bool was_reset = stream->reset;
     stats_add(&replay->context.stats->mirror_server_frames, 1);
-    struct stream *newcomer = stream->has_newcomer ? newcomer_of(replay, stream, packet, false) : NULL;
-    stream = newcomer ? newcomer : stream;
-    bool was_over = stream->reset || stream->has_server_fin;
-    enum drop drop = judge_server(replay, stream, packet);
-    if (drop)
-        return drop;
     time_production(replay, stream, packet);
-    if (!stream->embryonic)
-        stream->heard = replay->context.now;
-    if (stream->opened)
-        take_syn_data(replay, stream, packet, false);
+    stream->heard = replay->context.now;
     stream_on_server(stream, packet);
-    tongue_hear_server(stream, packet);
-    numbers_confirm_reset(stream);
-    if ((stream->reset || stream->has_server_fin) && !was_over)
+    if (stream->reset && !was_reset)
         connection_tell(replay, stream, NULL);
     if (stream->reset || stream_has_gap(stream))
         connection_watch(replay, stream);
     return DROP_NONE;
 }
 
-/* Of two mirrored servers: a SYN tells the client, else the range of ports that systems give to clients.
- * Where both are in it or neither is, TCP waits for the next SYN; the first datagram of a conversation is a
- * client's. */
-static bool is_likely_client(const struct packet *packet)
-{
-    bool source = packet->source.port >= FIRST_EPHEMERAL;
-    bool destination = packet->destination.port >= FIRST_EPHEMERAL;
-    if (packet->transport == DP_UDP)
-        return source || !destination;
-    if (packet->flags & TCP_SYN)
-        return !(packet->flags & TCP_ACK);
-    return source && !destination;
-}
-
 static enum drop on_unknown(struct replay *replay, const struct flow *flow, const struct packet *packet)
 {
     const struct dp_transfer *transfer =
         transfers_match_source(&replay->transfers, packet->transport, &packet->destination);
-    if (transfer && replay_is_two_faced(replay, packet) && !is_likely_client(packet))
-        return DROP_no_connection;
     if (!transfer)
         return transfers_match_source(&replay->transfers, packet->transport, &packet->source)
                    ? DROP_no_connection
@@ -363,8 +186,6 @@ static enum drop on_unknown(struct replay *replay, const struct flow *flow, cons
 
 enum drop replay_on_mirror(struct replay *replay, const struct packet *packet, uint64_t now)
 {
-    if (packet->path_mtu)
-        return DROP_other_transport;
     replay->context.now = now;
     struct flow flow = flow_make(packet->transport, &packet->source, &packet->destination);
     struct stream *stream = NULL;

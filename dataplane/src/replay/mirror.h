@@ -12,10 +12,6 @@
 enum drop replay_on_mirror(struct replay *replay, const struct packet *packet, uint64_t now);
 
 /* Whether a client sent the packet to a mirrored service; else the service sent it, or nobody we know. */
-/* Both ends are mirrored servers by a transfer's source: only what is known of the connection tells which of
- * them is the client. */
-bool replay_is_two_faced(const struct replay *replay, const struct packet *packet);
-
 bool replay_is_from_client(const struct replay *replay, const struct packet *packet);
 
 #endif

@@ -106,7 +106,6 @@ bool offline_is_over(const struct replay *replay)
 
 void offline_forget(struct replay *replay)
 {
-    replay->twins = (struct twins){0};
     for (uint32_t slot = 0; slot <= replay->mirrored.mask;) {
         struct stream *stream = table_at(&replay->mirrored, slot);
         if (stream)

@@ -14,20 +14,11 @@ static uint32_t share(uint64_t total, uint32_t workers)
     return part < 1 ? 1 : part > 1u << 30 ? 1u << 30 : (uint32_t)part;
 }
 
-static bool is_timed(const struct dp_config *config)
-{
-    for (uint32_t i = 0; i < config->port_count; i++)
-        if (config->ports[i].kind == DP_PORT_CAPTURE && config->ports[i].capture->fast)
-            return false;
-    return true;
-}
-
 int replay_open(struct replay *replay, const struct dp_config *config, struct stats *stats, uint32_t mtu,
                 uint32_t worker)
 {
     const struct dp_limits *limits = &config->limits;
     replay->config = config;
-    replay->timed = is_timed(config);
     replay->context = (struct session_context){
         .timing = &config->timing, .stats = stats, .clock_offset = config->clock_offset, .mtu = mtu};
     transfers_open(&replay->transfers, config);

@@ -13,10 +13,8 @@
 #include "admission/shed.h"
 #include "admission/transfers.h"
 #include "doubts.h"
-#include "newcomers.h"
 #include "session/session.h"
 #include "store/table.h"
-#include "twins.h"
 
 enum { REPLAY_STRAYS = 1024 };
 
@@ -59,14 +57,6 @@ struct replay {
     bool draining;
     uint32_t empty_beats[3]; /* chunks, sessions, streams: housekeepings in a row with the pool empty */
     struct doubts doubts;
-    struct twins twins;
-    bool timed; /* frames come at production's own pace: not from a capture that is read fast */
-    struct newcomers newcomers;
-    struct {
-        uint32_t oldest; /* slot of the pool + 1 */
-        uint32_t newest;
-        uint32_t count;
-    } embryos; /* connections whose client has said nothing but its SYN */
 };
 
 /* Opens it for one of config->workers, with its part of the configured limits. Returns 0 or a negative errno.

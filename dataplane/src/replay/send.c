@@ -24,8 +24,7 @@ bool replay_next(struct replay *replay, struct segment *segment)
     if (replay->stray_count)
         return next_stray(replay, segment);
     while (replay->ready_head) {
-        if (replay->change.under_way)
-            change_reach(replay, replay->ready_head);
+        change_reach(replay, replay->ready_head);
         if (session_next(replay->ready_head, &replay->context, segment))
             return true;
         struct session *session = ready_pop(replay);
@@ -58,7 +57,7 @@ void replay_sent(struct replay *replay, const struct segment *segment)
     }
     struct session *session = replay->ready_head;
     bool was_over = session->end;
-    if (was_over && ends_by_order(session) && session->tcp.snd_una != session->tcp.snd_max)
+    if (ends_by_order(session) && session->tcp.snd_una != session->tcp.snd_max)
         doubts_begin(&replay->doubts, &session->flow, (uint64_t)session->tcp.srtt * MICROSECOND,
                      replay->context.now);
     session_sent(session, &replay->context, segment);

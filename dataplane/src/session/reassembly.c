@@ -19,9 +19,7 @@ static struct chunk *chunk_new(struct pool *chunks, const struct span *span)
     chunk->holders = 0;
     chunk->segment = 0;
     chunk->behind = 0;
-    chunk->pace = 0;
     chunk->goes_on = false;
-    chunk->urgent = span->offset;
     return chunk;
 }
 
@@ -29,8 +27,6 @@ static struct chunk *chunk_new(struct pool *chunks, const struct span *span)
 static void chunk_fill(struct chunk *chunk, struct span *span)
 {
     uint32_t size = min32(span->size, CHUNK_BYTES - (uint32_t)chunk->size);
-    if (span->urgent)
-        chunk->urgent = span->end - span->segment + span->urgent;
     memcpy(chunk->bytes + chunk->size, span->bytes, size);
     chunk->size = (uint16_t)(chunk->size + size);
     span_skip(span, size);
@@ -42,8 +38,6 @@ static void chunk_trim(struct chunk *chunk, uint32_t size)
 {
     memmove(chunk->bytes, chunk->bytes + size, chunk->size - size);
     chunk->size = (uint16_t)(chunk->size - size);
-    if (chunk->urgent == chunk->offset)
-        chunk->urgent += size;
     chunk->offset += size;
 }
 
@@ -57,8 +51,6 @@ static void advance(struct reassembly *reassembly, uint32_t size, uint16_t segme
 /* Leaves of the span what has not been in order yet. */
 static enum drop trim_known(const struct reassembly *reassembly, struct span *span)
 {
-    if (span->offset == reassembly->next) /* as nearly always */
-        return DROP_NONE;
     if (seq_before(span->offset, reassembly->next)) {
         uint32_t known = reassembly->next - span->offset;
         if (known >= span->size)
@@ -166,9 +158,9 @@ uint32_t reassembly_skip(struct reassembly *reassembly)
 /* --- the list of what is stored ------------------------------------------------------------------------- */
 
 /* The sender's acknowledgement never goes back: what it had sent before belongs to the later turn. */
-static uint64_t turn_of(const struct reassembly *reassembly, uint64_t turn)
+static uint32_t turn_of(const struct reassembly *reassembly, uint32_t turn)
 {
-    return reassembly->tail && reassembly->tail->turn > turn ? reassembly->tail->turn : turn;
+    return reassembly->tail ? seq_max(turn, reassembly->tail->turn) : turn;
 }
 
 static void link_tail(struct reassembly *reassembly, struct chunk *chunk, uint16_t readers)
@@ -212,15 +204,6 @@ static struct chunk *append_chunk(struct reassembly *reassembly, struct pool *ch
     return chunk;
 }
 
-/* Moves what has become in order from waiting to the tail. */
-static void absorb(struct reassembly *reassembly, struct pool *chunks, uint16_t readers)
-{
-    for (struct chunk *chunk; (chunk = reassembly_ripe(reassembly, chunks));) {
-        chunk->turn = turn_of(reassembly, chunk->turn);
-        link_tail(reassembly, chunk, readers);
-    }
-}
-
 enum drop reassembly_store(struct reassembly *reassembly, struct pool *chunks, struct span *span,
                            uint16_t readers)
 {
@@ -237,25 +220,11 @@ enum drop reassembly_store(struct reassembly *reassembly, struct pool *chunks, s
     while (span->size)
         if (!append_chunk(reassembly, chunks, span, readers))
             return no_room(reassembly, span);
-    if (reassembly->waiting)
-        absorb(reassembly, chunks, readers);
+    for (struct chunk *chunk; (chunk = reassembly_ripe(reassembly, chunks));) {
+        chunk->turn = turn_of(reassembly, chunk->turn);
+        link_tail(reassembly, chunk, readers);
+    }
     return DROP_NONE;
-}
-
-enum drop reassembly_hold(struct reassembly *reassembly, struct pool *chunks, struct span *span)
-{
-    uint32_t known = reassembly->known;
-    enum drop drop = keep_waiting(reassembly, chunks, span);
-    reassembly->known = known;
-    return drop;
-}
-
-void reassembly_settle(struct reassembly *reassembly, struct pool *chunks, bool count, uint16_t readers)
-{
-    if (count)
-        absorb(reassembly, chunks, readers);
-    else
-        reassembly_clear(reassembly, chunks);
 }
 
 struct chunk *reassembly_store_apart(struct reassembly *reassembly, struct pool *chunks,

@@ -16,9 +16,8 @@
  *     for (chunk; (chunk = reassembly_ripe(&answer, chunks)); pool_give(chunks, chunk))
  *         hash(chunk->bytes, chunk->size);
  *
- * Turns. Bytes carry how far their sender had acknowledged the other side (`turn`: 64 bits, because one
- * answer may be longer than the sequence space). Bytes of different turns never share a chunk, and turns
- * never go back along the list.
+ * Turns. Bytes carry how far their sender had acknowledged the other side (`turn`). Bytes of different turns
+ * never share a chunk, and turns never go back along the list.
  *
  * Holes. `known` is how far the sender has got, by the numbers of either side (a FIN counts as one), and
  * never less than `next`. Between the two something is missing. A reader gives up the hole at `next` with
@@ -42,16 +41,14 @@
 
 struct chunk {
     struct chunk *next;
-    uint64_t turn;
     uint32_t offset;
+    uint32_t turn;
     uint16_t size;
     uint16_t holders; /* readers that have not let go of it */
     uint16_t segment; /* size of the segment that ends with it; 0: none does */
     uint16_t behind;  /* size of the segment that ends where it begins; 0: none does */
-    uint16_t pace;    /* for the caller, 0 at first: how long after the bytes before it came; milliseconds */
     bool goes_on; /* for the caller, false at first: its turn may begin in the midst of what was written */
-    uint8_t pad[1];
-    uint32_t urgent; /* offset behind the urgent bytes; that of the chunk itself: none are */
+    uint8_t pad[7];
     uint8_t bytes[CHUNK_BYTES];
 };
 
@@ -71,26 +68,20 @@ struct span {
     const uint8_t *bytes;
     uint32_t offset;
     uint32_t size;
-    uint64_t turn;
+    uint32_t turn;
     uint32_t end;     /* of the segment */
     uint16_t segment; /* its size */
-    uint16_t urgent;  /* so many bytes from its start are urgent */
 };
 
-static inline struct span span_of(const uint8_t *bytes, uint32_t offset, uint32_t size, uint64_t turn)
+static inline struct span span_of(const uint8_t *bytes, uint32_t offset, uint32_t size, uint32_t turn)
 {
-    return (struct span){bytes, offset, size, turn, offset + size, (uint16_t)size, 0};
+    return (struct span){bytes, offset, size, turn, offset + size, (uint16_t)size};
 }
 
 /* Stores the bytes for so many readers. DROP_NONE also if there are none. After DROP_buffers_full, what found
  * no room is a hole. */
 enum drop reassembly_store(struct reassembly *reassembly, struct pool *chunks, struct span *span,
                            uint16_t readers);
-
-/* Keeps the first bytes of all, of which nobody knows yet whether they count. Nothing may be stored before
- * reassembly_settle has said so. */
-enum drop reassembly_hold(struct reassembly *reassembly, struct pool *chunks, struct span *span);
-void reassembly_settle(struct reassembly *reassembly, struct pool *chunks, bool count, uint16_t readers);
 
 /* Stores the bytes, which a chunk can hold, as a chunk of their own behind the last. NULL: no memory. */
 struct chunk *reassembly_store_apart(struct reassembly *reassembly, struct pool *chunks,

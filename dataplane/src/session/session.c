@@ -1,6 +1,5 @@
 #include "session.h"
 
-#include "acks.h"
 #include "observe/histogram.h"
 #include "turns.h"
 
@@ -9,9 +8,8 @@ enum {
     UDP_HEADER = 8,
     IPV4_HEADER = 20,
     IPV6_HEADER = 40,
-    IPV4_LEAST_MTU = 68,   /* RFC 1191 3: every link carries more */
-    IPV6_LEAST_MTU = 1280, /* RFC 8201 4 */
     NANOSECONDS_PER_MILLI = 1000000,
+    MOST_ACK_DELAY = 190 * NANOSECONDS_PER_MILLI, /* just below the least RTO of Linux */
 };
 
 /* RFC 9293 3.4.1: a clock of about 4 microseconds, and a hash of the connection. The clock keeps
@@ -33,11 +31,9 @@ static uint32_t link_payload(const struct session *session, const struct session
     return context->mtu - (address_is_ipv4(&session->flow.server) ? IPV4_HEADER : IPV6_HEADER);
 }
 
-/* The largest segment in either direction: what the test port carries, or less if so ordered (-D). */
 static uint32_t link_mss(const struct session *session, const struct session_context *context)
 {
-    uint32_t mss = link_payload(session, context) - TCP_HEADER;
-    return session->most_mss ? min32(mss, session->most_mss) : mss;
+    return link_payload(session, context) - TCP_HEADER;
 }
 
 uint32_t session_most_datagram(const struct session *session, const struct session_context *context)
@@ -49,8 +45,9 @@ uint32_t session_most_datagram(const struct session *session, const struct sessi
 static struct tcp_options options_of(const struct session *session, const struct session_context *context)
 {
     const struct stream *stream = session->stream;
+    uint32_t mss = min32(stream->mss, link_mss(session, context));
     return (struct tcp_options){
-        .mss = (uint16_t)min32(stream->mss, link_mss(session, context)),
+        .mss = (uint16_t)(session->most_mss ? min32(mss, session->most_mss) : mss),
         .window_scale = stream->window_scale,
         .has_timestamp = stream->timestamps,
         .sack_permitted = stream->sack,
@@ -58,7 +55,7 @@ static struct tcp_options options_of(const struct session *session, const struct
 }
 
 void session_open(struct session *session, struct session_context *context, const struct flow *flow,
-                  struct stream *stream, const struct dp_transfer *transfer, uint64_t turn)
+                  struct stream *stream, const struct dp_transfer *transfer)
 {
     *session = (struct session){
         .flow = *flow,
@@ -67,18 +64,10 @@ void session_open(struct session *session, struct session_context *context, cons
         .timer.kind = TIMER_SESSION,
         .opened_at = context->now,
         .quiet_since = context->now,
-        .base = stream->client.next,
-        .gate = stream->client.next,
-        .delivered = stream->client.next,
-        .received = turn,
-        .answer_mark = turn,
-        .turn = turn,
-        .turn_end = turn,
         .transfer = stream->transfer,
         .most_mss = (uint16_t)transfer->mss,
         .no_wait = transfer->no_wait,
-        .ack = transfer->ack & 3,
-        .turns_mode = transfer->turns & 3,
+        .ack_mirrored = transfer->ack_mirrored,
     };
     tcp_open(&session->tcp, initial_sequence_number(flow, context->now + context->clock_offset));
     stream->sessions = session;
@@ -104,7 +93,7 @@ void session_on_stream(struct session *session, struct session_context *context,
 /* Lets go of what the target has acknowledged. */
 static void account_delivered(struct session *session, struct session_context *context)
 {
-    uint32_t acked = session_acked(session);
+    uint32_t acked = tcp_acked(&session->tcp);
     if (seq_after(acked, session->gate))
         acked = session->gate; /* the FIN */
     uint32_t fresh = acked - session->delivered;
@@ -151,7 +140,7 @@ static enum drop take_event(struct session *session, struct session_context *con
     switch (event) {
     case TCP_OPENED:
         STATS_COUNT(context->stats, session_stats(session, context), sessions_established, 1);
-        session->quiet_since = session->delivered_at = context->now;
+        session->quiet_since = context->now;
         return DROP_NONE;
     case TCP_REFUSED:
         session_end(session, context, END_target_refused);
@@ -188,7 +177,6 @@ enum drop session_on_answer(struct session *session, struct session_context *con
     }
     uint32_t before = tcp_received(&session->tcp);
     bool was_ended = tcp_is_ended(&session->tcp);
-    bool waiting = session->tcp.ack_due;
     struct tcp_options ours = options_of(session, context);
     enum tcp_event event =
         tcp_receive(&session->tcp, packet, &ours, link_mss(session, context), context->now);
@@ -196,8 +184,6 @@ enum drop session_on_answer(struct session *session, struct session_context *con
     if (session->end)
         return drop;
     uint32_t fresh = tcp_received(&session->tcp) - before;
-    session->received += fresh;
-    acks_note(session, context, packet, waiting);
     if (fresh) {
         session->quiet_since = context->now;
         count_answer(session, context, fresh - (!was_ended && tcp_is_ended(&session->tcp)));
@@ -209,19 +195,6 @@ enum drop session_on_answer(struct session *session, struct session_context *con
     return drop;
 }
 
-/* Blindly forged messages are recognised by what they quote (RFC 5927). */
-enum drop session_on_too_big(struct session *session, struct session_context *context,
-                             const struct packet *packet)
-{
-    bool ipv4 = address_is_ipv4(&session->flow.server);
-    uint32_t headers = TCP_HEADER + (ipv4 ? IPV4_HEADER : IPV6_HEADER);
-    if (packet->path_mtu < (ipv4 ? IPV4_LEAST_MTU : IPV6_LEAST_MTU) ||
-        !tcp_shrink(&session->tcp, packet->seq, packet->path_mtu - headers))
-        return DROP_icmp_unfounded;
-    STATS_COUNT(context->stats, session_stats(session, context), path_mtu_lowered, 1);
-    return DROP_NONE;
-}
-
 uint64_t session_deadline(const struct session *session, const struct session_context *context)
 {
     if (is_udp(session))
@@ -229,8 +202,8 @@ uint64_t session_deadline(const struct session *session, const struct session_co
     uint64_t deadline = turns_deadline(session, context);
     if (session->tcp.retransmit_at < deadline)
         deadline = session->tcp.retransmit_at;
-    uint64_t ack_at = acks_deadline(session, context);
-    return ack_at < deadline ? ack_at : deadline;
+    uint64_t ack_at = session->quiet_since + MOST_ACK_DELAY;
+    return session->ack_mirrored && session->tcp.ack_due && ack_at < deadline ? ack_at : deadline;
 }
 
 void session_on_time(struct session *session, struct session_context *context)
@@ -238,26 +211,15 @@ void session_on_time(struct session *session, struct session_context *context)
     take_event(session, context, tcp_expire(&session->tcp, context->timing, context->now));
     if (session->end)
         return;
-    acks_on_time(session, context);
     open_gate(session, context);
     if (!session->end && turns_target_is_silent(session, context))
         session_end(session, context, END_target_silent);
 }
 
-/* The urgent pointer counts from the segment that shows it (RFC 9293 3.8.5). One that lies behind is past. */
-static void note_urgent(const struct session *session, const struct chunk *chunk, struct segment *segment)
-{
-    uint32_t offset = segment->seq - session->tcp.iss - 1;
-    if (chunk->urgent == chunk->offset || !seq_after(chunk->urgent, offset))
-        return;
-    segment->flags |= TCP_URG;
-    segment->urgent = (uint16_t)min32(chunk->urgent - offset, UINT16_MAX);
-}
-
 /* Names the bytes of the segment; shortens it if they lie in more pieces than it can name. */
 static void find_pieces(struct session *session, struct segment *segment)
 {
-    uint32_t offset = segment->seq - session->tcp.iss - 1 + session->base;
+    uint32_t offset = segment->seq - session->tcp.iss - 1;
     uint32_t wanted = segment->size;
     struct chunk *chunk = session->send_chunk;
     if (!chunk || seq_after(chunk->offset, offset))
@@ -272,7 +234,6 @@ static void find_pieces(struct session *session, struct segment *segment)
             offset += size;
             wanted -= size;
             session->send_chunk = chunk;
-            note_urgent(session, chunk, segment);
         }
         chunk = chunk->next;
     }
@@ -292,6 +253,26 @@ static void address_segment(const struct session *session, struct segment *segme
     segment->sack_count = 0;
     segment->window = 0;
     segment->again = false;
+}
+
+/* How far the answer may be acknowledged. Mirrored: as far as the production client has acknowledged its own
+ * answer, counted from the start of the present turn, and with its window, so that the target feels the
+ * client's network and the pace at which it reads. Where the target's answer is longer than production's,
+ * nobody could have acknowledged the rest: it is, after a while. */
+static void allow_receiving(const struct session *session, const struct session_context *context,
+                            struct tcp_allowance *allowed)
+{
+    uint32_t received = tcp_received(&session->tcp);
+    if (!session->ack_mirrored) {
+        allowed->ack = received;
+        allowed->edge = received + RECEIVE_WINDOW;
+        return;
+    }
+    uint32_t reference = session->answer_mark + (session->stream->acked - session->turn);
+    if (seq_after(received, reference) && context->now >= session->quiet_since + MOST_ACK_DELAY)
+        reference = received;
+    allowed->ack = seq_before(received, reference) ? received : reference;
+    allowed->edge = reference + session->stream->window;
 }
 
 /* A datagram leaves as it came, as soon as there is room. */
@@ -323,8 +304,8 @@ bool session_next(struct session *session, struct session_context *context, stru
         return session->reset_due && tcp_plan_reset(&session->tcp, segment);
     if (is_udp(session))
         return next_datagram(session, segment);
-    struct tcp_allowance allowed = {.end = session->gate - session->base, .fin = session->fin_open};
-    acks_allow(session, context, &allowed);
+    struct tcp_allowance allowed = {.end = session->gate, .fin = session->fin_open};
+    allow_receiving(session, context, &allowed);
     struct tcp_options ours = options_of(session, context);
     segment->options = (struct tcp_options){.window_scale = NO_WINDOW_SCALE};
     if (!tcp_plan(&session->tcp, &allowed, &ours, context->now, segment))
@@ -347,8 +328,6 @@ void session_sent(struct session *session, struct session_context *context, cons
     }
     tcp_sent(&session->tcp, segment, context->now);
     session->retransmits += segment->again;
-    if (segment->size)
-        session->tcp.acked_late = false;
     if (segment->size && !segment->again)
         session->asked_at = context->now;
     end_if_done(session, context);

@@ -10,10 +10,9 @@
 #include "state.h"
 #include "stream.h"
 
-/* Begins a session with the stream's next byte, which belongs to this turn. Its memory may hold anything
- * before. */
+/* Begins a session on a stream that has just been opened. Its memory may hold anything before. */
 void session_open(struct session *session, struct session_context *context, const struct flow *flow,
-                  struct stream *stream, const struct dp_transfer *transfer, uint64_t turn);
+                  struct stream *stream, const struct dp_transfer *transfer);
 
 /* The stream has got further: bytes (the first chunk of them, or NULL), a FIN, a RST, an acknowledgement. */
 void session_on_stream(struct session *session, struct session_context *context, struct chunk *first);
@@ -21,10 +20,6 @@ void session_on_stream(struct session *session, struct session_context *context,
 /* The target's segment. */
 enum drop session_on_answer(struct session *session, struct session_context *context,
                             const struct packet *packet);
-
-/* A router towards the target carries only smaller segments than one of these (ICMP). */
-enum drop session_on_too_big(struct session *session, struct session_context *context,
-                             const struct packet *packet);
 
 void session_on_time(struct session *session, struct session_context *context);
 

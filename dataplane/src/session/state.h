@@ -27,36 +27,28 @@ struct session {
     struct timer timer;
     uint64_t delivered_at; /* when the target last acknowledged something new */
     uint64_t quiet_since;  /* when the target last said something new, or the present turn began */
-    uint64_t known_at;     /* since when something waits: production's answer before it was known by then */
     uint64_t asked_at;     /* when bytes last left, while the target has not answered them; else 0 */
-    uint64_t received;     /* how much the target has said (and its FIN) */
-    uint64_t turn;         /* the present turn: production's answers up to it had been seen by the client */
-    uint64_t turn_end;     /* turns up to this one have left with it */
-    uint64_t answer_mark;  /* `received` when the present turn began */
-    uint64_t credit;       /* what the target had said by then beyond production's answers */
     uint32_t gate;         /* bytes up to this offset may be sent */
+    uint32_t turn;         /* the present turn: production's answers up to it had been seen by the client */
+    uint32_t turn_end;     /* turns up to this one have left with it */
+    uint32_t answer_mark;  /* how much the target had answered when the present turn began */
+    uint32_t credit;       /* what the target had said by then beyond production's answers */
     uint32_t owed;         /* by how much its last answer was shorter than production's; may still come */
     uint32_t delivered;    /* bytes up to this offset have been accounted as acknowledged */
     uint32_t turns;        /* begun */
     uint16_t transfer;
     uint8_t end;       /* enum end; END_NONE while it lives */
-    uint8_t shortened; /* how often its patience has been halved */
     bool begun : 1;    /* the first turn has begun */
     bool shorter : 1;  /* the target's answers are shorter than production's: nothing is owed */
     bool fin_open : 1; /* the FIN may be sent */
-    bool waits : 1;    /* bytes, FIN or RST wait for their turn */
     bool ready : 1;    /* is on the list */
     bool reset_due : 1;
-    bool no_wait : 1;       /* turns do not wait for each other (-W) */
-    uint8_t ack : 2;        /* enum dp_ack */
-    uint16_t most_mss;      /* of either direction (-D); 0: what the test port carries */
-    uint16_t ack_since;     /* about milliseconds: when what waits for its acknowledgement came (acks.h) */
-    uint8_t turns_mode : 2; /* enum dp_turns */
-    bool level : 1;         /* it has been in step since its answers last differed from production's */
+    bool no_wait : 1;      /* turns do not wait for each other (-W) */
+    bool ack_mirrored : 1; /* answers are acknowledged as the production client does */
+    uint16_t most_mss;     /* that the SYN announces (-D); 0: what the test port carries */
     struct tcp tcp;
     uint64_t opened_at;
     uint32_t retransmits;
-    uint32_t base; /* offset in the stream of the first byte that it says */
 };
 
 /* What a worker's sessions have in common. */
@@ -69,12 +61,6 @@ struct session_context {
     uint64_t clock_offset; /* added to now: a clock that keeps running across restarts */
     uint32_t mtu;
 };
-
-/* How far into the stream the target has acknowledged. */
-static inline uint32_t session_acked(const struct session *session)
-{
-    return session->base + tcp_acked(&session->tcp);
-}
 
 static inline struct transfer_stats *session_stats(const struct session *session,
                                                    const struct session_context *context)

@@ -3,15 +3,12 @@
 /* For a handshake that nobody saw: the usual options. */
 enum { JOIN_MSS = 1460, JOIN_WINDOW_SCALE = 7 };
 
-enum { NANOSECONDS_PER_MILLI = 1000000 };
-
 void stream_open(struct stream *stream, const struct flow *flow, const struct packet *syn, uint64_t now)
 {
     *stream = (struct stream){
         .flow = *flow,
         .timer.kind = TIMER_STREAM,
         .heard = now,
-        .spoke_at = now,
         .first = syn->seq + 1,
         .window = syn->window,
         .mss = syn->options.mss,
@@ -27,7 +24,6 @@ void stream_open_joining(struct stream *stream, const struct flow *flow, uint64_
         .flow = *flow,
         .timer.kind = TIMER_STREAM,
         .heard = now,
-        .spoke_at = now,
         .joining = true,
         .mss = JOIN_MSS,
         .window_scale = JOIN_WINDOW_SCALE,
@@ -70,24 +66,13 @@ bool stream_turn_begins(struct stream *stream, const struct packet *packet)
     return begins;
 }
 
-bool stream_turn_follows(const struct stream *stream, const struct packet *packet)
-{
-    const struct reassembly *client = &stream->client;
-    return packet->size && (packet->flags & TCP_ACK) && packet->seq - stream->first == client->next &&
-           client->known == client->next && !goes_on(stream, client->last) &&
-           stream_turn(stream, packet->ack) > stream->turn;
-}
-
 void stream_begin(struct stream *stream, const struct packet *packet)
 {
     stream->joining = false;
     stream->first = packet->seq;
-    stream->server_acked = stream->server_next = 0;
-    stream->suspicion = SUSPECT_NONE;
-    stream->detected = false;
     stream->client.next = stream->client.known = 0;
     stream->origin = packet->ack;
-    stream->acked = stream->said = stream->turn = 0;
+    stream->acked = 0;
     stream->has_origin = true;
     stream->timestamps = packet->options.has_timestamp;
 }
@@ -97,15 +82,11 @@ void stream_rejoin(struct stream *stream)
 {
     if (stream->has_fin || stream->reset)
         return;
-    bool complete = stream->client.known == stream->client.next;
-    stream->join_ack = stream->origin + (uint32_t)(complete ? stream->turn : stream->acked);
-    if (complete && !stream->client.next)
-        stream->join_ack--; /* the very first turn has still to begin */
+    stream->join_ack = stream->origin + stream->acked;
     stream->join_next = stream->first + stream->client.known;
     const struct chunk *end = stream->client.waiting ? stream->client.waiting_last : NULL;
     bool is_last = end && end->offset + end->size == stream->client.known;
-    if (end || !complete)
-        stream->client.last = is_last ? end->segment : 0;
+    stream->client.last = is_last ? end->segment : 0;
     stream->has_join_ack = true;
     stream->joining = true;
 }
@@ -120,35 +101,24 @@ void stream_note(struct stream *stream, const struct packet *packet)
     bool had_gap = stream_has_gap(stream);
     if ((packet->flags & TCP_ACK) && !(packet->flags & TCP_SYN)) {
         if (!stream->has_origin) {
-            stream->unheard = packet->size != 0;
-            stream->origin = packet->ack - stream->unheard;
+            stream->origin = packet->ack;
             stream->has_origin = true;
         }
-        uint64_t acked = stream_turn(stream, packet->ack);
-        if (acked >= stream->acked) {
+        uint32_t acked = packet->ack - stream->origin;
+        if (!seq_before(acked, stream->acked))
             stream->window = packet->window << window_shift(stream);
-            stream->acked = acked;
-        }
+        stream->acked = seq_max(stream->acked, acked);
     }
     if ((packet->flags & TCP_FIN) && !stream->has_fin) {
         stream->fin = packet->seq + packet->size - stream->first;
-        stream->fin_turn = stream_turn(stream, packet->ack);
+        stream->fin_turn = packet->ack - stream->origin;
         stream->has_fin = true;
     }
     if (packet->flags & TCP_RST)
         stream->reset = true;
     reassembly_note_known(&stream->client, packet->seq - stream->first);
     if (!had_gap)
-        stream->gap_at = stream_tick(stream->heard);
-}
-
-static void note_server_next(struct stream *stream, const struct packet *packet)
-{
-    if (stream->joining || !stream->has_origin)
-        return;
-    uint32_t end = packet->seq - stream->origin + packet->size;
-    end += (packet->flags & TCP_SYN ? 1u : 0) + (packet->flags & TCP_FIN ? 1u : 0);
-    stream->server_next = seq_max(stream->server_next, end);
+        stream->gap_at = stream->heard;
 }
 
 void stream_on_server(struct stream *stream, const struct packet *packet)
@@ -159,94 +129,45 @@ void stream_on_server(struct stream *stream, const struct packet *packet)
     }
     if (packet->flags & TCP_RST)
         stream->reset = true;
-    stream->has_server = true;
-    note_server_next(stream, packet);
     if (stream->joining || !(packet->flags & TCP_ACK))
         return;
-    bool had_gap = stream_has_gap(stream) && stream_gap_is_ours(stream);
-    stream->server_acked = seq_max(stream->server_acked, packet->ack - stream->first);
+    bool had_gap = stream_has_gap(stream);
     reassembly_note_known(&stream->client, packet->ack - stream->first);
     if (packet->flags & TCP_FIN) {
         stream->has_server_fin = true;
-        stream->server_fin = stream_turn(stream, packet->seq + packet->size);
-    }
-    if (stream->has_origin && !(packet->flags & TCP_SYN)) {
-        uint64_t said = stream_turn(stream, packet->seq + packet->size);
-        stream->said = said > stream->said ? said : stream->said;
+        stream->server_fin = packet->seq + packet->size - stream->origin;
     }
     if (!had_gap)
-        stream->gap_at = stream_tick(stream->heard);
+        stream->gap_at = stream->heard;
 }
 
 bool stream_take_missed_fin(struct stream *stream)
 {
     const struct reassembly *client = &stream->client;
-    if (client->waiting || stream->embryonic || stream->has_fin || !stream->has_server_fin ||
-        client->known != client->next + 1)
+    if (client->waiting || stream->has_fin || !stream->has_server_fin || client->known != client->next + 1)
         return false;
     stream->has_fin = true;
     stream->fin = client->next;
     /* Before the server's own FIN: nobody knows who closed first, and the target may wait for us. */
-    stream->fin_turn = stream->acked > stream->server_fin ? stream->server_fin : stream->acked;
+    stream->fin_turn = seq_after(stream->acked, stream->server_fin) ? stream->server_fin : stream->acked;
     return true;
-}
-
-void stream_hold_syn(struct stream *stream, struct pool *chunks, const struct packet *syn)
-{
-    struct span span = span_of(syn->payload, 0, syn->size, 0);
-    stream->holds_syn = syn->size && !reassembly_hold(&stream->client, chunks, &span);
-}
-
-bool stream_settle_syn(struct stream *stream, struct pool *chunks, const struct packet *packet,
-                       bool from_client)
-{
-    const struct chunk *last = stream->client.waiting_last;
-    if (!stream->holds_syn || !stream->client.waiting || (!from_client && !(packet->flags & TCP_ACK)))
-        return false;
-    uint32_t reached = (from_client ? packet->seq : packet->ack) - stream->first;
-    bool counts = !seq_before(reached, last->offset + last->size);
-    stream->holds_syn = false;
-    reassembly_settle(&stream->client, chunks, counts, stream->session_count);
-    return counts;
-}
-
-static uint16_t pace_of(const struct stream *stream, uint64_t now)
-{
-    uint64_t pace = (now - stream->spoke_at) / NANOSECONDS_PER_MILLI;
-    return (uint16_t)(pace < UINT16_MAX ? pace : UINT16_MAX);
-}
-
-/* The client's first acknowledgement was not seen, so its first bytes may follow a greeting: it counts as one
- * byte, and if there is none, silence ends the wait. */
-static bool may_be_greeted(const struct stream *stream, const struct chunk *chunk)
-{
-    return stream->unheard && chunk->offset == 0 && chunk->turn == 1;
 }
 
 enum drop stream_append(struct stream *stream, struct pool *chunks, const struct packet *packet, uint64_t now)
 {
     uint32_t offset = packet->seq + ((packet->flags & TCP_SYN) ? 1 : 0) - stream->first;
-    uint64_t turn = (packet->flags & TCP_ACK) ? stream_turn(stream, packet->ack) : stream->acked;
+    uint32_t turn = (packet->flags & TCP_ACK) ? packet->ack - stream->origin : stream->acked;
     struct span span = span_of(packet->payload, offset, packet->size, turn);
-    span.urgent = packet->urgent;
     uint32_t before = stream->client.next;
     struct chunk *tail = stream->client.tail;
-    bool waited = stream->client.waiting;
+    const struct chunk *waited = stream->client.waiting;
     note_full(stream, packet);
     enum drop drop = reassembly_store(&stream->client, chunks, &span, stream->session_count);
-    struct chunk *fresh = tail ? tail->next : stream->client.head;
-    if (fresh)
-        fresh->pace = pace_of(stream, now);
-    for (struct chunk *chunk = fresh; chunk; chunk = chunk->next)
-        chunk->goes_on = goes_on(stream, chunk->behind) || may_be_greeted(stream, chunk);
+    for (struct chunk *chunk = tail ? tail->next : stream->client.head; chunk; chunk = chunk->next)
+        chunk->goes_on = goes_on(stream, chunk->behind);
     bool moved = stream->client.next != before;
-    if (moved) {
-        stream->spoke_at = now;
-        stream->turn = turn > stream->turn ? turn : stream->turn;
-    }
-    bool opened = stream->client.waiting && !waited;
-    if (opened || moved)
-        stream->gap_at = stream_tick(now);
+    if (stream->client.waiting != waited && (moved || !waited))
+        stream->gap_at = now; /* a hole has opened, or one is filled: the next one's time starts now */
     return drop;
 }
 

@@ -35,12 +35,10 @@ enum tcp_event { TCP_NOTHING, TCP_OPENED, TCP_UNACCEPTABLE, TCP_REFUSED, TCP_WAS
 enum {
     TCP_RANGES = 3, /* as many as a segment tells of */
     MICROSECOND = 1000,
-    TIMESTAMP_OPTION = 12,
     FIRST_RTO = 1000000, /* microseconds; RFC 6298 2.1 */
     LEAST_RTO = 200000,  /* as Linux has it; RFC 6298 2.4 would have 1 s */
     MOST_RTO = 60000000,
     RECEIVE_WINDOW = 512 << 10, /* all is swallowed at once, so it never closes */
-    TCP_QUICK = 15,             /* full segments: a congestion window of one cannot fill a second one */
 };
 
 /* In the order of use: an exchange without loss needs nothing from `sampled_at`'s end on but the ranges'
@@ -52,8 +50,7 @@ struct tcp {
     uint8_t duplicate_acks;
     uint8_t retries;
     uint8_t range_count;
-    uint16_t mss;      /* of what we send, options taken off */
-    uint16_t rcv_full; /* the largest segment that came */
+    uint16_t mss; /* of what we send, options taken off */
     bool timestamps : 1;
     bool sack : 1;
     bool ack_due : 1; /* something in order came that was not acknowledged */
@@ -63,9 +60,6 @@ struct tcp {
     bool probe : 1; /* one byte may go into a closed window */
     bool challenged : 1;
     bool has_peer_fin : 1;
-    bool acked_late : 1; /* an acknowledgement left alone, after its delay (acks.h) */
-    bool stalls : 1;     /* the target waits for the acknowledgement of a part of its answer */
-    uint8_t quick : 4;   /* so many full segments are acknowledged at once, each */
     uint32_t iss;
     uint32_t snd_una;
     uint32_t snd_nxt;
@@ -100,7 +94,6 @@ struct tcp_allowance {
     bool fin;      /* and a FIN behind them */
     uint32_t ack;  /* the target's bytes up to this offset may be acknowledged */
     uint32_t edge; /* and it may send up to this one */
-    bool bare;     /* and that may be told without data */
 };
 
 /* Ready to send a SYN. */
@@ -109,10 +102,6 @@ void tcp_open(struct tcp *tcp, uint32_t iss);
 /* Takes the target's segment. link_mss: what a segment on the test port carries behind IP and TCP headers. */
 enum tcp_event tcp_receive(struct tcp *tcp, const struct packet *packet, const struct tcp_options *ours,
                            uint32_t link_mss, uint64_t now);
-
-/* Cuts segments to this size from now on, and sends again what has not been acknowledged: the one at `seq`
- * did not get through (RFC 1191 6.5). False: no such segment is under way, or it is not too large. */
-bool tcp_shrink(struct tcp *tcp, uint32_t seq, uint32_t mss);
 
 /* TCP_UNRESPONSIVE when all tries are used up, else TCP_NOTHING; a segment may be due again. */
 enum tcp_event tcp_expire(struct tcp *tcp, const struct dp_timing *timing, uint64_t now);

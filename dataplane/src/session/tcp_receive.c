@@ -3,11 +3,11 @@
 #include "store/timer.h"
 
 enum {
-    FIRST_CWND = 10,        /* segments; RFC 6928 */
-    DEFAULT_MSS = 536,      /* RFC 9293 3.7.1 */
-    LEAST_MSS = 64,         /* a nonsensical MSS must not make a segment per byte */
-    LOST_SYN_RTO = 3000000, /* microseconds; RFC 6298 5.7 */
-    MOST_CHALLENGES = 3,    /* answered at once, for each time that the SYN is sent by the timer */
+    FIRST_CWND = 10,   /* segments; RFC 6928 */
+    DEFAULT_MSS = 536, /* RFC 9293 3.7.1 */
+    LEAST_MSS = 64,    /* a nonsensical MSS must not make a segment per byte */
+    TIMESTAMP_OPTION = 12,
+    MOST_CHALLENGES = 3, /* answered at once, for each time that the SYN is sent by the timer */
 };
 
 /* RFC 6298 2.2 and 2.3. */
@@ -84,12 +84,10 @@ static enum tcp_event receive_in_syn_sent(struct tcp *tcp, const struct packet *
     tcp->snd_wl2 = packet->ack;
     tcp->recover = packet->ack;
     take_sample(tcp, packet->ack, now);
-    if (tcp->retries)
-        tcp->rto = LOST_SYN_RTO;
     restart_retransmission(tcp, now);
     tcp->state = ESTABLISHED;
     tcp->rcv_told = tcp->rcv_edge = packet->seq;
-    tcp->ack_due = tcp->ack_now = true;
+    tcp->ack_due = true;
     return TCP_OPENED;
 }
 
@@ -98,11 +96,10 @@ static uint32_t sequence_size(const struct packet *packet)
     return packet->size + ((packet->flags & TCP_FIN) ? 1 : 0);
 }
 
-/* RFC 9293 3.10.7.4, first. All that was offered is taken; where the client's smaller window was, so is what
- * there is always room for. */
+/* RFC 9293 3.10.7.4, first. */
 static bool sequence_is_acceptable(const struct tcp *tcp, const struct packet *packet)
 {
-    uint32_t edge = seq_max(tcp->rcv_nxt + RECEIVE_WINDOW, tcp->rcv_edge);
+    uint32_t edge = tcp->rcv_nxt + RECEIVE_WINDOW;
     uint32_t size = sequence_size(packet);
     if (!size)
         return !seq_before(packet->seq, tcp->rcv_nxt) && seq_before(packet->seq, edge);
@@ -268,8 +265,6 @@ static void check_fin(struct tcp *tcp, const struct packet *packet)
         tcp->peer_fin = packet->seq + packet->size;
         tcp->ack_due = true;
     }
-    if (tcp->has_peer_fin && seq_before(tcp->rcv_nxt, tcp->peer_fin))
-        tcp->ack_now |= (packet->flags & TCP_FIN) != 0; /* out of order: RFC 5681 4.2 */
     if (!tcp->has_peer_fin || tcp->rcv_nxt != tcp->peer_fin)
         return;
     tcp->rcv_nxt++;

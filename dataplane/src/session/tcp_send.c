@@ -13,7 +13,6 @@ void tcp_open(struct tcp *tcp, uint32_t iss)
         .ssthresh = UINT32_MAX,
         .rto = FIRST_RTO,
         .state = SYN_SENT,
-        .quick = TCP_QUICK,
     };
 }
 
@@ -43,21 +42,6 @@ enum tcp_event tcp_expire(struct tcp *tcp, const struct dp_timing *timing, uint6
     return TCP_NOTHING;
 }
 
-bool tcp_shrink(struct tcp *tcp, uint32_t seq, uint32_t mss)
-{
-    mss -= tcp->timestamps ? TIMESTAMP_OPTION : 0;
-    if (tcp->state == SYN_SENT || seq_before(seq, tcp->snd_una) || !seq_before(seq, tcp->snd_max) ||
-        mss >= tcp->mss)
-        return false;
-    tcp->mss = (uint16_t)mss;
-    tcp->snd_nxt = tcp->snd_una;
-    tcp->recover = tcp->snd_max; /* duplicate acknowledgements of what got through mean no loss */
-    tcp->recovering = tcp->resend_head = false;
-    tcp->sampled_at = 0;
-    tcp->retransmit_at = TIMER_NEVER; /* runs again when the segment has left */
-    return true;
-}
-
 /* The number of a segment without bytes: the next, but not behind the target's window, where it stands after
  * a probe of a closed one: the target would not look at it. */
 static uint32_t acceptable_number(const struct tcp *tcp)
@@ -78,13 +62,10 @@ static void plan_receive(const struct tcp *tcp, const struct tcp_allowance *allo
 }
 
 /* Whether a segment without bytes is worth sending: it acknowledges, or opens the window by a segment. */
-static bool must_tell(const struct tcp *tcp, const struct tcp_allowance *allowed,
-                      const struct segment *segment)
+static bool must_tell(const struct tcp *tcp, const struct segment *segment)
 {
     uint32_t edge = segment->ack + ((uint32_t)segment->window << tcp->rcv_scale);
-    if (tcp->ack_now || !allowed->bare)
-        return tcp->ack_now;
-    return seq_after(segment->ack, tcp->rcv_told) ||
+    return tcp->ack_now || seq_after(segment->ack, tcp->rcv_told) ||
            (seq_after(edge, tcp->rcv_edge) && edge - tcp->rcv_edge >= tcp->mss);
 }
 
@@ -166,7 +147,7 @@ bool tcp_plan(struct tcp *tcp, const struct tcp_allowance *allowed, const struct
     segment->flags = TCP_ACK;
     plan_receive(tcp, allowed, segment);
     if (!plan_data(tcp, allowed, now, segment)) {
-        if (!must_tell(tcp, allowed, segment))
+        if (!must_tell(tcp, segment))
             return false;
         segment->seq = acceptable_number(tcp);
         segment->again = false;

@@ -1,6 +1,5 @@
 #include "turns.h"
 
-#include "protocol/manner.h"
 #include "stream.h"
 
 enum {
@@ -8,84 +7,42 @@ enum {
     SLIGHTLY_SHORTER = 1460,
     MID_ANSWER = 300 * NANOSECONDS_PER_MILLI,
     LEVEL_QUIET = 1000 * NANOSECONDS_PER_MILLI,
-    UNSEEN_CLOSE =
-        5, /* times response_timeout, where production's close is not known: it may not be mirrored */
-    PATIENCE = 2000,     /* milliseconds: with a server of which nothing is known */
-    PUSH_PATIENCE = 300, /* with one that is known to speak unasked */
-    LEAST_PATIENCE = 5,
-    MOST_PATIENCE = 5000, /* where production itself was slow */
-    MOST_SHORTENED = 8,
     CUT_QUIET = 1000 * NANOSECONDS_PER_MILLI, /* ends an answer of unknown size, where the capture ends */
 };
 
-static uint64_t later(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* What the target has said since the present turn began. */
-static uint64_t said(const struct session *session)
+static uint32_t said(const struct session *session)
 {
-    return session->received - session->answer_mark;
+    return tcp_received(&session->tcp) - session->answer_mark;
 }
 
 /* The same without what is likely the rest of the answer before. */
-static uint64_t answered(const struct session *session)
+static uint32_t answered(const struct session *session)
 {
     return said(session) > session->owed ? said(session) - session->owed : 0;
 }
 
 /* Whether the answer that the client had seen before this turn has come from the target too: in bytes since
  * the present turn began, or with what the target had said too early (credit). */
-static bool is_answered(const struct session *session, uint64_t turn)
+static bool is_answered(const struct session *session, uint32_t turn)
 {
     return answered(session) + session->credit >= turn - session->turn;
 }
 
 /* Whether the target has said, in all, as much as production had: the answer may have come with an earlier
  * one. Where its answers are always longer this says little. */
-static bool is_level(const struct session *session, uint64_t turn)
+static bool is_level(const struct session *session, uint32_t turn)
 {
-    return session->received >= turn;
+    return !seq_before(tcp_received(&session->tcp), turn);
 }
 
-/* Whether turns leave although the target does not answer. */
-static bool is_patient(const struct session *session)
+static uint64_t later(uint64_t a, uint64_t b)
 {
-    if (session->turns_mode == DP_TURNS_AUTO)
-        return session->stream->manner != MANNER_ANSWERS;
-    return session->turns_mode == DP_TURNS_PATIENT;
-}
-
-/* The target has said more than production's server. Of a mirror of clients alone nobody knows. */
-static bool is_ahead(const struct session *session)
-{
-    const struct stream *stream = session->stream;
-    return stream->has_server && session->received > later(stream->acked, stream->said);
-}
-
-/* Whether the target stands where production stood. Exactly: of one whose answers are longer, that it has
- * said more in all says nothing about the last of them. Only where servers speak unasked, one that was level
- * may be ahead of what the client had seen. */
-static bool is_in_step(const struct session *session, uint64_t turn)
-{
-    if (session->received == turn)
-        return true;
-    return session->level && is_patient(session) && session->received > turn && !is_ahead(session);
-}
-
-/* In full duplex the target is ahead of what the client had seen, but not of production's server. */
-static void note_level(struct session *session)
-{
-    const struct stream *stream = session->stream;
-    if (session->received && (session->received == stream->acked || session->received == stream->said))
-        session->level = true;
-    else if (is_ahead(session))
-        session->level = false;
+    return a > b ? a : b;
 }
 
 /* Whether the target has said anything that may be the awaited answer. */
-static bool has_spoken(const struct session *session, uint64_t turn)
+static bool has_spoken(const struct session *session, uint32_t turn)
 {
     return said(session) || is_answered(session, turn) || is_level(session, turn);
 }
@@ -95,36 +52,19 @@ static bool has_spoken(const struct session *session, uint64_t turn)
  * answer, held up by a busy machine, or by a loss that costs it a retransmission timeout (200 ms and more on
  * Linux). */
 static uint64_t settle_time(const struct session *session, const struct session_context *context,
-                            uint64_t turn)
+                            uint32_t turn)
 {
     uint64_t quiet = later(context->timing->settle, 2000ull * session->tcp.srtt);
-    uint64_t missing = turn - session->turn - answered(session);
+    uint32_t missing = turn - session->turn - answered(session);
     if (is_answered(session, turn) || (answered(session) && missing <= SLIGHTLY_SHORTER))
         return quiet;
     return later(quiet, said(session) ? MID_ANSWER : LEVEL_QUIET);
 }
 
-/* When a turn leaves though the target has not answered: as long after the bytes before it as in production,
- * and a patience more, of which less is left each time it was needed. The client's FIN and RST have no pace.
- */
-static uint64_t patience_ends(const struct session *session, const struct session_context *context,
-                              const struct chunk *chunk)
-{
-    bool pushes = session->stream->manner == MANNER_PUSHES;
-    uint32_t patience = (uint32_t)(pushes ? PUSH_PATIENCE : PATIENCE) >> session->shortened;
-    patience = patience > LEAST_PATIENCE ? patience : LEAST_PATIENCE;
-    uint64_t wait = (chunk ? patience : MOST_PATIENCE) * (uint64_t)NANOSECONDS_PER_MILLI;
-    uint64_t pace = (chunk ? min32(chunk->pace, MOST_PATIENCE) : 0) * (uint64_t)NANOSECONDS_PER_MILLI;
-    uint64_t most = context->timing->response_timeout / 2;
-    wait = wait < most ? wait : most;
-    pace = pace < most - wait ? pace : most - wait;
-    return later(session->delivered_at + pace, session->known_at) + wait;
-}
-
 /* When the target will have been quiet for long enough to have said all that it is going to say. It cannot
  * have been before it had the whole request. */
 static uint64_t settled_at(const struct session *session, const struct session_context *context,
-                           uint64_t turn)
+                           uint32_t turn)
 {
     return later(session->quiet_since, session->delivered_at) + settle_time(session, context, turn);
 }
@@ -132,17 +72,17 @@ static uint64_t settled_at(const struct session *session, const struct session_c
 /* The target has all that has left. */
 static bool has_delivered(const struct session *session)
 {
-    return session->tcp.state != SYN_SENT && !seq_before(session_acked(session), session->gate);
+    return session->tcp.state != SYN_SENT && !seq_before(tcp_acked(&session->tcp), session->gate);
 }
 
 /* Whether a turn after so much of production's answer may begin; see session.h. */
-static bool may_begin(const struct session *session, const struct session_context *context, uint64_t turn)
+static bool may_begin(const struct session *session, const struct session_context *context, uint32_t turn)
 {
-    if (turn <= session->turn_end || session->no_wait)
+    if (!seq_after(turn, session->turn_end) || session->no_wait)
         return true;
     if (!has_delivered(session))
         return false;
-    if (answered(session) >= turn - session->turn || is_in_step(session, turn))
+    if (answered(session) >= turn - session->turn)
         return true;
     if (!has_spoken(session, turn) || context->now < settled_at(session, context, turn))
         return false;
@@ -161,46 +101,32 @@ static bool may_go_on(const struct session *session, const struct session_contex
            context->now >= settled_at(session, context, chunk->turn);
 }
 
-/* Whether the chunk's turn (NULL: the FIN's or RST's) leaves without its answer. */
-static bool runs_out_of_patience(struct session *session, const struct session_context *context,
-                                 const struct chunk *chunk)
-{
-    if (!is_patient(session) || !has_delivered(session) || !session->waits ||
-        context->now < patience_ends(session, context, chunk))
-        return false;
-    if (session->shortened < MOST_SHORTENED)
-        session->shortened++;
-    session->level = false;
-    stats_add(&context->stats->gate_by_patience, 1);
-    return true;
-}
-
 /* An answer that was a little shorter than production's, when silence ended it, may have been held up: its
  * rest is owed, and is not the answer to the present turn. If it does not come, the target's answers are
  * shorter. */
-static void note_owed(struct session *session, uint64_t growth)
+static void note_owed(struct session *session, uint32_t growth)
 {
-    uint64_t had = said(session) + session->credit;
-    uint64_t missing = growth > had ? growth - had : 0;
+    uint32_t had = said(session) + session->credit;
+    uint32_t missing = growth > had ? growth - had : 0;
     session->shorter = missing && (session->shorter || session->owed);
     bool held_up = said(session) && missing <= SLIGHTLY_SHORTER && !session->shorter;
-    session->owed = held_up ? (uint32_t)missing : 0;
+    session->owed = held_up ? missing : 0;
 }
 
 /* What the target has said beyond production's answer is kept as a credit: it may be the next answer, given
  * before production gave it (to requests that were sent together). Where each turn is answered in full, it is
  * only a longer answer, and the credit is that of one turn. */
-static void begin(struct session *session, const struct session_context *context, uint64_t turn)
+static void begin(struct session *session, const struct session_context *context, uint32_t turn)
 {
-    uint64_t growth = turn > session->turn ? turn - session->turn : 0;
-    uint64_t own = answered(session);
+    uint32_t growth = seq_after(turn, session->turn) ? turn - session->turn : 0;
+    uint32_t own = answered(session);
     note_owed(session, growth);
     if (own >= growth)
         session->credit = own - growth;
     else
         session->credit = own + session->credit >= growth ? own + session->credit - growth : 0;
-    session->turn = session->turn_end = later(session->turn_end, turn);
-    session->answer_mark = session->received;
+    session->turn = session->turn_end = seq_max(session->turn_end, turn);
+    session->answer_mark = tcp_received(&session->tcp);
     session->quiet_since = context->now;
     session->begun = true;
 }
@@ -230,22 +156,20 @@ static bool fin_waits(const struct session *session)
 /* The capture ends here. Everything must have been delivered; then it counts as answered as for the next
  * turn, or, where the capture does not show how much of an answer there was, when the target has been quiet.
  */
-static bool cut_is_due(struct session *session, const struct session_context *context)
+static bool cut_is_due(const struct session *session, const struct session_context *context)
 {
     if (!has_delivered(session))
         return false;
-    if (session->stream->acked > session->turn_end)
-        return may_begin(session, context, session->stream->acked) ||
-               runs_out_of_patience(session, context, NULL);
+    if (seq_after(session->stream->acked, session->turn_end))
+        return may_begin(session, context, session->stream->acked);
     return context->now - session->quiet_since >= CUT_QUIET;
 }
 
-static enum end end_with_stream(struct session *session, const struct session_context *context)
+static enum end end_with_stream(const struct session *session, const struct session_context *context)
 {
     if (session->stream->cut)
         return cut_is_due(session, context) ? END_capture_ended : END_NONE;
-    bool due = has_delivered(session) && (may_begin(session, context, session->stream->acked) ||
-                                          runs_out_of_patience(session, context, NULL));
+    bool due = has_delivered(session) && may_begin(session, context, session->stream->acked);
     return due ? END_client_reset : END_NONE;
 }
 
@@ -258,8 +182,8 @@ static void count_turn(struct session *session, struct session_context *context)
 /* Opens the gate for one chunk, if it may leave. */
 static bool open_for(struct session *session, struct session_context *context, struct chunk *chunk)
 {
-    bool next_turn = !session->begun || chunk->turn > session->turn_end;
-    if (may_begin(session, context, chunk->turn) || runs_out_of_patience(session, context, chunk)) {
+    bool next_turn = !session->begun || seq_after(chunk->turn, session->turn_end);
+    if (may_begin(session, context, chunk->turn)) {
         if (next_turn) {
             begin(session, context, chunk->turn);
             count_turn(session, context);
@@ -275,38 +199,20 @@ static bool open_for(struct session *session, struct session_context *context, s
     return true;
 }
 
-/* Since when something waits: only then was it known how production had answered what was sent before. */
-static void note_waiting(struct session *session, const struct session_context *context)
-{
-    bool waits = chunk_at_gate(session) || fin_waits(session) || reset_waits(session);
-    if (waits && !session->waits)
-        session->known_at = context->now;
-    session->waits = waits;
-}
-
-static void open_gate(struct session *session, struct session_context *context)
+enum end turns_open(struct session *session, struct session_context *context)
 {
     for (struct chunk *chunk; (chunk = chunk_at_gate(session));)
         if (!open_for(session, context, chunk))
-            return;
-    uint64_t turn = session->stream->fin_turn;
-    if (fin_waits(session) &&
-        (may_begin(session, context, turn) || runs_out_of_patience(session, context, NULL))) {
-        begin(session, context, turn);
+            return END_NONE;
+    if (fin_waits(session) && may_begin(session, context, session->stream->fin_turn)) {
+        begin(session, context, session->stream->fin_turn);
         session->fin_open = true;
     }
-}
-
-enum end turns_open(struct session *session, struct session_context *context)
-{
-    note_level(session);
-    open_gate(session, context);
-    note_waiting(session, context);
     return reset_waits(session) ? end_with_stream(session, context) : END_NONE;
 }
 
 /* The turn that waits for the target: of bytes, of the FIN or of a RST. False: none does. */
-static bool next_turn(const struct session *session, uint64_t *turn)
+static bool next_turn(const struct session *session, uint32_t *turn)
 {
     const struct chunk *chunk = chunk_at_gate(session);
     if (!chunk && !fin_waits(session) && !reset_waits(session))
@@ -317,7 +223,7 @@ static bool next_turn(const struct session *session, uint64_t *turn)
 
 bool turns_wait_for_target(const struct session *session)
 {
-    uint64_t turn;
+    uint32_t turn;
     return session->fin_open || next_turn(session, &turn);
 }
 
@@ -326,24 +232,9 @@ static uint64_t sooner(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* Production has closed, as far as anybody can see: what is sent in answer to the client's FIN has a number
- * beyond what the client had seen by then. */
-static bool production_has_closed(const struct stream *stream)
-{
-    return stream->has_server_fin || stream->reset || stream->acked > stream->fin_turn;
-}
-
-/* When the target will have been silent for too long. Production's own time to think does not count: the
- * answer that is missing, or the close, must be known. */
 static uint64_t silent_at(const struct session *session, const struct session_context *context)
 {
-    uint64_t since = later(later(session->quiet_since, session->delivered_at), session->known_at);
-    if (session->fin_open) {
-        since = later(since, session->stream->heard);
-        if (!production_has_closed(session->stream))
-            return since + UNSEEN_CLOSE * context->timing->response_timeout;
-    }
-    return since + context->timing->response_timeout;
+    return later(session->quiet_since, session->delivered_at) + context->timing->response_timeout;
 }
 
 bool turns_target_is_silent(const struct session *session, const struct session_context *context)
@@ -360,13 +251,9 @@ uint64_t turns_deadline(const struct session *session, const struct session_cont
     uint64_t cut = session->quiet_since + CUT_QUIET;
     if (session->stream->cut && cut > context->now)
         deadline = sooner(deadline, cut);
-    uint64_t turn;
+    uint32_t turn;
     const struct chunk *chunk = chunk_at_gate(session);
-    if (!next_turn(session, &turn))
-        return deadline;
-    if (is_patient(session) && has_delivered(session))
-        deadline = sooner(deadline, later(patience_ends(session, context, chunk), context->now + 1));
-    if (!(has_spoken(session, turn) || (chunk && chunk->goes_on)))
+    if (!next_turn(session, &turn) || !(has_spoken(session, turn) || (chunk && chunk->goes_on)))
         return deadline;
     uint64_t settled = settled_at(session, context, turn);
     return settled > context->now ? sooner(deadline, settled) : deadline;

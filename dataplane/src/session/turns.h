@@ -5,7 +5,6 @@
  * turn before. A turn may leave when the target has acknowledged all earlier bytes and has answered
  *
  *   - as many bytes since the turn before as production did, or
- *   - in all exactly as many as production: the two are in step, or
  *   - something, and then been quiet for `settle`; what it had said too early counts here, too.
  *
  * The client's FIN and RST wait for their turn in the same way. So a server that speaks first needs no

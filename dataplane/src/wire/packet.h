@@ -1,4 +1,4 @@
-/* packet.h: what a TCP segment or a UDP datagram says, or an ICMP message that one was too big.
+/* packet.h: what a TCP segment or a UDP datagram says.
  *
  * Addresses are 16 bytes in network order, IPv4 as ::ffff:a.b.c.d; numbers are in host order. The payload
  * points into the borrowed frame.
@@ -12,7 +12,7 @@
 
 #include "dataplane.h"
 
-enum tcp_flag { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_PSH = 8, TCP_ACK = 16, TCP_URG = 32 };
+enum tcp_flag { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_PSH = 8, TCP_ACK = 16 };
 
 #define NO_WINDOW_SCALE 0xff
 
@@ -38,18 +38,14 @@ struct tcp_options {
 struct packet {
     struct endpoint source;
     struct endpoint destination;
-    uint8_t transport; /* enum dp_transport; of what follows UDP has only id, size and payload */
-    uint16_t id;       /* IPv4's identification; 0: none */
+    uint8_t transport; /* enum dp_transport; of what follows UDP has only size and payload */
     uint32_t seq;
     uint32_t ack;
     uint32_t window; /* as in the header, not scaled */
     uint8_t flags;
-    uint16_t urgent; /* the urgent pointer; 0: nothing is urgent */
     struct tcp_options options;
     uint32_t size; /* of the payload */
     const uint8_t *payload;
-    uint32_t path_mtu; /* not 0: a router says that the segment `seq` from `destination` to `source` was
-                        * larger; there is nothing but that */
 };
 
 static inline struct address address_from_bytes(const uint8_t bytes[16])

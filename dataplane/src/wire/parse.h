@@ -1,8 +1,8 @@
 /* parse.h: a frame's bytes to a packet, or the reason why not.
  *
- * Reads Ethernet, up to eight VLAN tags, IPv4 with options, IPv6 with extension headers, TCP, UDP, and the
- * ICMP messages by which routers ask for smaller segments (RFC 1191, 8201). Never trusts a length: what a
- * header announces must fit into the frame; padding behind it is ignored.
+ * Reads Ethernet, up to two VLAN tags (802.1Q, 802.1ad), IPv4 with options, IPv6 with extension headers, TCP
+ * and UDP. Never trusts a length: what a header announces must fit into the frame; padding behind it is
+ * ignored.
  */
 #ifndef XDPCOPY_PARSE_H
 #define XDPCOPY_PARSE_H

@@ -143,8 +143,7 @@ static void write_tcp(uint8_t *at, const struct segment *segment, uint32_t heade
     at[12] = (uint8_t)(header_size / 4 << 4);
     at[13] = segment->flags;
     store16(at + 14, segment->window);
-    store16(at + 16, 0);
-    store16(at + 18, segment->flags & TCP_URG ? segment->urgent : 0);
+    store32(at + 16, 0);
     write_options(at + TCP_HEADER, segment);
 
     uint16_t sum = transport_checksum(at, segment, header_size);

@@ -30,7 +30,6 @@ struct segment {
     uint32_t seq;
     uint32_t ack;
     uint16_t window;
-    uint16_t urgent; /* the urgent pointer, with TCP_URG */
     uint8_t flags;
     uint8_t piece_count;
     uint8_t sack_count;
