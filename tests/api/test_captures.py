@@ -252,7 +252,7 @@ class TestReplays:
         ):
             assert (said.status_code, "wait for its end" in said.json()["detail"]) == (503, True)
         said = start(scene, {"captures": [slow], "settings": [settings()]})
-        assert (said.status_code, "'slow' goes on" in said.json()["detail"]) == (409, True)
+        assert (said.status_code, "'slow' is running" in said.json()["detail"]) == (409, True)
         assert scene.operator.post("/api/v1/doctor", json={}).status_code == 409
         assert scene.operator.delete(f"{CAPTURES}/{slow}").status_code == 409
 
